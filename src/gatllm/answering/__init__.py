@@ -1,0 +1,1 @@
+"""Prompt to agreed answer: confidence, proposals, review, sources."""

@@ -1,0 +1,1 @@
+"""Code to datasets: sources, verdicts, corruption, dataset folders."""

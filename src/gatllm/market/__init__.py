@@ -1,0 +1,1 @@
+"""Dataset tokens, subscription, proof registry: the EVM clients and the local chain."""

@@ -1,0 +1,1 @@
+"""Attention, the GPT decoder, the encoder-decoder generator, the encoder discriminator, pretrained LMs."""

@@ -1,0 +1,1 @@
+"""Proof of training: commitments, signatures, verification, replay."""

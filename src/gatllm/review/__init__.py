@@ -1,0 +1,1 @@
+"""The discriminator at work: check, localise, repair; static critics."""
