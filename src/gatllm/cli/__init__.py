@@ -1,1 +1,5 @@
-"""Thin commands; no logic."""
+"""The command line: thin commands; no logic."""
+
+from gatllm.cli.frame import app, main
+
+__all__ = ["app", "main"]

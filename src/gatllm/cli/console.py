@@ -1,0 +1,131 @@
+"""What commands print with: data on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gatllm.progress import Progress, Report
+
+# rich honours NO_COLOR and turns colours off where there is no terminal.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def error_line(message: str) -> None:
+    """Print one error on one line, whatever the message holds."""
+    err.print(f"[bold red]error:[/] {escape(' '.join(message.split()))}")
+
+
+def note(message: str) -> None:
+    """Print one line about what is going on, on stderr."""
+    err.print(escape(message))
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table on stdout; columns of numbers are set to the right."""
+    numeric = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    for name, number in zip(columns, numeric, strict=True):
+        drawn.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(escape(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
+    Console(highlight=False).print(drawn)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class _Lines:
+    """Progress without a terminal: one plain line when a task starts, then one every few seconds."""
+
+    def __init__(self, every: float) -> None:
+        self.every = every
+        self.shown: dict[str, float] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        finished = progress.total is not None and progress.done >= progress.total
+        if not finished and now - self.shown.get(progress.task, -1e9) < self.every:
+            return
+        self.shown[progress.task] = now
+        total = f" of {progress.total:,.6g}" if progress.total is not None else ""
+        note(f"  {progress.task}: {progress.done:,.6g}{total} {progress.unit} {progress.note}".rstrip())
+
+
+@contextmanager
+def progress_report(*, quiet: bool = False, every: float = 5.0) -> Iterator[Report]:
+    """Yield a `Report` that draws live bars on a terminal, and plain lines elsewhere."""
+    if quiet:
+        yield lambda _: None
+    elif not err.is_terminal:
+        yield _Lines(every)
+    else:
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[amount]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Bars(*columns, console=err) as bars:
+            known: dict[str, Any] = {}
+
+            def draw(progress: Progress) -> None:
+                if progress.task not in known:
+                    known[progress.task] = bars.add_task(escape(progress.task), total=None, amount="", note="")
+                total = f"/{progress.total:,.6g}" if progress.total is not None else ""
+                bars.update(
+                    known[progress.task],
+                    completed=progress.done,
+                    total=progress.total,
+                    amount=f"{progress.done:,.6g}{total} {progress.unit}",
+                    note=escape(progress.note),
+                )
+
+            yield draw
+
+
+def diff_lines(before: str, after: str, name: str) -> list[str]:
+    """Return a unified diff as lines, each ending in a newline."""
+    import difflib
+
+    return list(
+        difflib.unified_diff(
+            before.splitlines(keepends=True),
+            after.splitlines(keepends=True),
+            f"a/{name}",
+            f"b/{name}",
+            n=2,
+        )
+    )
+
+
+def print_diff(lines: Sequence[str], console: Console = out) -> None:
+    """Print a unified diff, coloured on a terminal."""
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    for line in lines:
+        console.print(escape(line.rstrip("\n")), style=styles.get(line[:1], ""))

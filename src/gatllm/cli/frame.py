@@ -1,0 +1,59 @@
+"""The frame of the command line: which commands there are, how they fail, what they exit with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+from cyclopts.config import Env, Toml
+
+from gatllm import __version__
+from gatllm.errors import GatllmError
+
+# Each command is named by its import path and imported when it is used: `gatllm --help` never waits for torch.
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (import path, one line of help), in the order of `gatllm --help`
+}
+
+app = App(
+    name="gatllm",
+    help="A generator-adversarial transformer LLM for Python code, and the open market around it.",
+    version=__version__,
+    help_format="plaintext",
+    config=[Env("GATLLM_"), Toml("gatllm.toml", search_parents=True)],
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+for _name, (_target, _help) in COMMANDS.items():
+    app.command(_target, name=_name, help=_help)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    from gatllm.cli.console import error_line
+
+    error_line(message)
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit: 0 ok, 1 failed, 2 usage, 3 verification failed, 130 interrupted."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _fail(" ".join(str(error).split()).rstrip(".") + "; see --help", 2)
+    except GatllmError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing is torn, run the same command to go on", 130)
+    except BrokenPipeError:  # the reader went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("GATLLM_DEBUG"):
+            raise
+        _fail(f"unexpected {type(error).__name__}: {error}; GATLLM_DEBUG=1 shows where, please report it", 1)
+    sys.exit(code if isinstance(code, int) else 0)
