@@ -1,1 +1,6 @@
 """The seven steps of 'gatllm demo': calls the public faces of the rooms below, in order."""
+
+from gatllm.demo.run import run_steps
+from gatllm.demo.stage import Options, Outcome, Session, Stage, Step, rows, skipped
+
+__all__ = ["Options", "Outcome", "Session", "Stage", "Step", "rows", "run_steps", "skipped"]

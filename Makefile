@@ -1,0 +1,50 @@
+# make demo   sets everything up, then shows the whole of gatllm on real code
+# make test   sets everything up, then runs the tests
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DEMO   ?=
+
+.PHONY: demo test test-all lint setup clean help
+.DEFAULT_GOAL := help
+
+help:            ## show these targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
+
+demo: setup      ## set up, then run `gatllm demo` (options: make demo DEMO="--minutes 2 --small")
+	$(BIN)/gatllm demo $(DEMO)
+
+test: setup      ## set up, then run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup  ## set up, then run all tests, the slow ones too
+	$(BIN)/python -m pytest
+
+lint: setup      ## ruff, mypy (strict), the import rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+setup: $(VENV)/.installed .contracts .web   ## virtual environment, packages, contracts, web assets
+
+# The stamp is written last: an interrupted installation is done again.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: gatllm needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "[set-up 1/3] packages into $(VENV) (two to five minutes; progress in $(VENV)/pip.log)"
+	@$(PYTHON) -m venv $(VENV) || { echo "error: no venv module; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' > $(VENV)/pip.log 2>&1 || \
+	  { grep -v WARNING $(VENV)/pip.log | tail -n 5 >&2; echo "error: pip failed; the whole output is in $(VENV)/pip.log" >&2; exit 1; }
+	@touch $@
+
+.PHONY: .contracts .web
+.contracts: $(VENV)/.installed
+	@$(BIN)/python contracts/build.py
+
+.web: $(VENV)/.installed
+	@$(BIN)/python web/build.py
+
+clean:           ## remove everything that set-up made (not datasets/, runs/, demo/)
+	rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache web/node_modules \
+	  src/gatllm/market/abi src/gatllm/service/static/vendor
