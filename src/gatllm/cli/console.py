@@ -35,6 +35,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout; columns of numbers are set to the right."""
     numeric = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
@@ -42,7 +48,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     for name, number in zip(columns, numeric, strict=True):
         drawn.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(escape(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
+        drawn.add_row(*(escape(_cell(value)) for value in row))
     Console(highlight=False).print(drawn)
 
 

@@ -15,7 +15,8 @@ from gatllm.errors import GatllmError
 
 # Each command is named by its import path and imported when it is used: `gatllm --help` never waits for torch.
 COMMANDS: dict[str, tuple[str, str]] = {
-    # name: (import path, one line of help), in the order of `gatllm --help`
+    # name: (import path, one line of help)
+    "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
 }
 
 app = App(
