@@ -1,1 +1,5 @@
 """One loop for every objective; checkpoints, recipes, reports."""
+
+from gatllm.training.recipe import Recipe
+
+__all__ = ["Recipe"]

@@ -1,0 +1,9 @@
+"""What a model can be trained for: the next token, a target for a source, or finding and mending errors.
+
+An objective is a module of this folder with ``prepare(recipe, tokenizer, report) -> Objective`` (see `protocol`) and an
+entry in `registry`.
+"""
+
+from gatllm.training.objectives.registry import data_table, prepare
+
+__all__ = ["data_table", "prepare"]

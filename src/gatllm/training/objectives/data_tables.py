@@ -1,0 +1,44 @@
+"""The ``[data]`` tables, one for each objective."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gatllm.training.tables import Table
+
+
+class TextTable(Table):
+    """Text for the next-token objective.
+
+    ``source`` is a text file, a dataset folder, or ``shakespeare``. ``window`` says where a row of ``context`` + 1
+    tokens begins: ``random`` anywhere, ``chunks`` at a random place and from there chunk after chunk,
+    ``sequential`` at the first token and from there on.
+    """
+
+    source: str
+    validation: float = Field(default=0.1, gt=0, lt=1, description="share at the end kept for validation (text files)")
+    window: Literal["random", "chunks", "sequential"] = "random"
+    wrap: bool = Field(default=False, description="a row may run over the end and go on at the beginning")
+    minimum: int = Field(default=0, ge=0, description="shortest row (the rest is padding); 0: rows are always full")
+
+
+class PairTable(Table):
+    """Pairs for the encoder-decoder: what is read (source) and what is written (target).
+
+    ``source`` is a dataset folder (docstring and signature → function), or ``alphabetize``.
+    """
+
+    source: str
+    source_tokens: int = Field(default=128, ge=4, description="longer sources are left out")
+    target_tokens: int = Field(default=256, ge=4, description="longer targets are left out")
+    limit: int = Field(default=0, ge=0, description="pairs used at most; 0: all")
+    validation_limit: int = Field(default=512, ge=1, description="pairs of the fixed validation set at most")
+    length: int = Field(default=8, ge=1, description="alphabetize: characters of the longest string")
+
+
+class TaggingTable(Table):
+    """Broken and whole code for the discriminator; ``source`` is a negative dataset folder."""
+
+    source: str

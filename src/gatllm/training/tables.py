@@ -1,0 +1,116 @@
+"""The tables of a recipe: typed, with defaults; an unknown key is an error that names the nearest valid one."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gatllm.errors import UsageError
+
+
+class Table(BaseModel):
+    """One table of a recipe: frozen, and it refuses keys it doesn't know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TokenizerTable(Table):
+    """How text becomes numbers.
+
+    ``characters`` knows the characters of the corpus, ``bpe`` learns byte-level merges on it up to ``size`` entries,
+    ``lexicon`` is the discriminator's, and ``file`` takes the `tokenizer.json` (or the run folder) at ``path``.
+    """
+
+    kind: Literal["characters", "bpe", "lexicon", "file"] = "bpe"
+    size: int = Field(default=4096, ge=2, description="entries of the vocabulary")
+    path: str = ""
+
+
+class TrainTable(Table):
+    """How long, how fast and on what a model is trained.
+
+    Rates follow the schedule between 0 and 1 times their peak. Progress is the share of ``steps`` or ``minutes`` that
+    is done; ``warmup``, ``decay`` and the ``evaluations``, ``samples`` and ``checkpoints`` are spread over it.
+    """
+
+    steps: int | None = Field(default=None, ge=1, description="updates of the weights; or give minutes")
+    minutes: float | None = Field(default=None, gt=0, description="time budget, evaluations included")
+    batch: int = Field(default=16, ge=1, description="rows of one forward pass")
+    accumulate: int = Field(default=1, ge=1, description="forward passes for one update")
+    optimizer: Literal["muon", "adamw"] = "muon"
+    lr: float = Field(default=3e-3, gt=0, description="AdamW's peak rate (with muon: embeddings, vectors and heads)")
+    matrix_lr: float = Field(default=0.02, gt=0, description="Muon's peak rate, for the weight matrices")
+    betas: tuple[float, float] = (0.9, 0.95)
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=1.0, ge=0, description="greatest norm of the gradient; 0: no limit")
+    schedule: Literal["linear", "cosine", "wsd", "constant"] = "linear"
+    warmup: float = Field(default=0.01, ge=0, lt=1, description="share of the budget in which rates rise")
+    decay: float = Field(default=0.3, ge=0, le=1, description="wsd: share of the budget in which rates fall")
+    floor: float = Field(default=0.0, ge=0, le=1, description="rate at the end, as a share of the peak")
+    ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the averaged weights; 0: none")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
+    threads: int = Field(default=0, ge=0, description="processor threads; 0: as many as there are")
+    compile: bool = False
+    evaluations: int = Field(default=20, ge=1)
+    samples: int = Field(default=5, ge=0)
+    checkpoints: int = Field(default=10, ge=1)
+    keep: int = Field(default=3, ge=1, description="last checkpoints kept, besides the best")
+    patience: int = Field(default=0, ge=0, description="stop after so many evaluations without a better one; 0: never")
+    select: Literal["last", "best"] = "last"
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give one budget: steps or minutes")
+        return self
+
+
+class ExpectTable(Table):
+    """What a finished run of this recipe gave, so that a reader knows what to wait for."""
+
+    minutes: float
+    metric: str
+    value: float
+    measured: str = Field(description="date and kind of machine")
+
+
+_T = TypeVar("_T", bound=BaseModel)
+
+
+def checked(kind: type[_T], values: dict[str, Any], where: str) -> _T:
+    """Return ``values`` as a ``kind``.
+
+    Raises:
+        UsageError: a key is unknown (the message names the nearest valid one) or a value is out of bounds.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [str(part) for part in first["loc"]]
+        key = ".".join(part for part in [where, *path] if part)
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"unknown key {key}", _nearest(path[-1], _fields_at(kind, path[:-1]))) from None
+        if first["type"] == "missing":
+            raise UsageError(f"{key} is missing", f"add it to the recipe (--set {key}=…)") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{key or 'recipe'}: {message}", f"got {first['input']!r}" if path else "") from None
+
+
+def _fields_at(kind: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        inner = kind.model_fields[part].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        kind = inner
+    return list(kind.model_fields)
+
+
+def _nearest(key: str, valid: list[str]) -> str:
+    close = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"valid keys: {', '.join(valid)}"
