@@ -1,0 +1,112 @@
+"""What a run claims, as four hashes: the data, the model before training, the output, the log.
+
+Each hash is the digest of a small JSON object whose every part can be computed again from the run folder; the same
+four are registered on chain.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gatllm.errors import GatllmError, VerificationError
+from gatllm.records import digest, file_sha256, log_head, read_log
+
+_HEX = set("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """The four registered hashes, each 64 hexadecimal digits."""
+
+    data_hash: str
+    model_hash: str
+    output_hash: str
+    log_hash: str
+
+    def as_bytes32(self) -> tuple[str, str, str, str]:
+        """Return the hashes as ``0x…``, in the order of ``registerTrainingProof``."""
+        return ("0x" + self.data_hash, "0x" + self.model_hash, "0x" + self.output_hash, "0x" + self.log_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What the hashes are hashes of."""
+
+    data: dict[str, Any]
+    model: dict[str, Any]
+    output: dict[str, Any]
+    log: dict[str, Any]
+
+    def hashes(self) -> Hashes:
+        """Return the four hashes of these claims."""
+        return Hashes(
+            data_hash=self.data["root"],
+            model_hash=digest(self.model),
+            output_hash=digest(self.output),
+            log_hash=self.log["head"],
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the claims as they stand in ``proof.json``."""
+        return asdict(self)
+
+
+def is_hash(value: object) -> bool:
+    """Tell whether ``value`` is a SHA-256 as we write it: 64 lower-case hexadecimal digits."""
+    return isinstance(value, str) and len(value) == 64 and set(value) <= _HEX
+
+
+def read_recipe(run: Path) -> dict[str, Any]:
+    """Return the run's fully resolved recipe.
+
+    Raises:
+        GatllmError: it is missing or damaged.
+    """
+    path = run / "recipe.toml"
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise GatllmError(f"{path} is missing", "name a run folder, as `gatllm train` makes it") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise VerificationError(f"recipe.toml is damaged: {error}") from None
+
+
+def read_claims(run: Path) -> Claims:
+    """Derive what a finished run claims from its log, recipe and tokenizer.
+
+    Raises:
+        GatllmError: the run is not finished or a part is missing.
+        VerificationError: the log's chain does not hold.
+    """
+    entries = read_log(run / "log.jsonl")
+    starts = [entry for entry in entries if entry["event"] == "start"]
+    ends = [entry for entry in entries if entry["event"] == "end"]
+    if not starts or entries[0] is not starts[0] or len(starts) > 1:
+        raise VerificationError("log.jsonl must begin with its one start event")
+    if not ends or entries[-1] is not ends[-1] or len(ends) > 1:
+        raise GatllmError(f"the run in {run} is not finished", "resume it, then prove it")
+    start, end = starts[0], ends[0]
+    commitments = dict(start.get("commitments") or {})
+    root = commitments.pop("data_root", None)
+    if not is_hash(root):
+        raise VerificationError("the start event commits to no dataset (data_root)")
+    tokenizer = run / "tokenizer.json"
+    model = {
+        "commitments": commitments,  # init_root, code, environment and what else was fixed before the first step
+        "recipe": read_recipe(run),  # architecture and hyper-parameters
+        "tokenizer": file_sha256(tokenizer) if tokenizer.is_file() else None,
+    }
+    return Claims(
+        data={"root": root},
+        model=model,
+        output={"weights_root": end.get("weights_root"), "metrics": end.get("metrics")},
+        log={
+            "head": log_head(run / "log.jsonl"),
+            "entries": len(entries),
+            "started": start["time"],
+            "ended": end["time"],
+        },
+    )

@@ -1,0 +1,137 @@
+"""``proof.json``: what is claimed, every file's hash, who signs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gatllm.errors import GatllmError, VerificationError
+from gatllm.progress import Report, silent
+from gatllm.proof.commitments import Claims, Hashes, is_hash, read_claims
+from gatllm.proof.datasets import summarise
+from gatllm.proof.inventory import PROOF_FILE, Entry, files_root, hash_files, list_files
+from gatllm.proof.keys import Key
+from gatllm.proof.signature import sign
+from gatllm.records import canonical_bytes, digest, write_file
+
+PROOF_TYPE = "gatllm/training-proof/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A proof of training as it stands in ``proof.json``."""
+
+    hashes: Hashes
+    claims: Claims
+    files: dict[str, Entry]
+    datasets: list[dict[str, Any]]
+    lineage: list[dict[str, Any]]
+    created: str
+    signer: str
+    signatures: list[dict[str, str]] = field(default_factory=list)
+
+    def statement(self) -> dict[str, Any]:
+        """Return everything that is signed."""
+        return {
+            "type": PROOF_TYPE,
+            "hashes": {name: getattr(self.hashes, name) for name in Hashes.__slots__},
+            "claims": self.claims.as_dict(),
+            "files": self.files,
+            "files_root": files_root(self.files),
+            "datasets": self.datasets,
+            "lineage": self.lineage,
+            "created": self.created,
+            "signer": self.signer,
+        }
+
+    def digest(self) -> str:
+        """Return the hash that names this proof: the digest of all that is signed."""
+        return digest(self.statement())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document with its signatures."""
+        return {**self.statement(), "signatures": self.signatures}
+
+
+def write_proof(
+    run: Path,
+    key: Key,
+    *,
+    datasets: Sequence[Path] = (),
+    parents: Sequence[Path] = (),
+    report: Report = silent,
+) -> Proof:
+    """Prove a finished run: write and return its signed ``proof.json``.
+
+    ``datasets`` are the dataset folders it was trained on (their manifests name the contributors), ``parents`` the
+    runs that it continues.
+
+    Raises:
+        GatllmError: the run is not finished, a part is missing, or a parent has no proof.
+        VerificationError: the log's chain does not hold, or a dataset is not the one the log names.
+    """
+    claims = read_claims(run)
+    files = hash_files(run, list_files(run), report)
+    unsigned = Proof(
+        hashes=claims.hashes(),
+        claims=claims,
+        files=files,
+        datasets=[summarise(folder) for folder in datasets],
+        lineage=[_parent(folder) for folder in parents],
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        signer=key.address,
+    )
+    signature = sign(key, unsigned.hashes, files_root(files), unsigned.digest())
+    proof = Proof(**{name: getattr(unsigned, name) for name in Proof.__slots__ if name != "signatures"})
+    proof.signatures.append(signature)
+    write_file(run / PROOF_FILE, canonical_bytes(proof.as_dict()) + b"\n")
+    return proof
+
+
+def read_proof(run: Path) -> Proof:
+    """Return the proof that lies in a run folder, as written; `verify` tells whether it is true.
+
+    Raises:
+        GatllmError: there is none.
+        VerificationError: it is damaged: not the canonical form of a proof.
+    """
+    path = run / PROOF_FILE
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        raise GatllmError(f"there is no proof in {run}", "name a run folder that holds a proof.json") from None
+    try:
+        proof = _parse(json.loads(raw))
+        canonical = canonical_bytes(proof.as_dict()) + b"\n"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GatllmError):
+        raise VerificationError(f"{PROOF_FILE} is damaged", "get it again from where it was published") from None
+    if canonical != raw:
+        raise VerificationError(f"{PROOF_FILE} was changed after it was written")
+    return proof
+
+
+def _parse(value: dict[str, Any]) -> Proof:
+    if value["type"] != PROOF_TYPE:
+        raise VerificationError(f"{PROOF_FILE} is of another type: {value['type']}")
+    hashes = Hashes(**value["hashes"])
+    if not all(is_hash(getattr(hashes, name)) for name in Hashes.__slots__):
+        raise ValueError
+    return Proof(
+        hashes=hashes,
+        claims=Claims(**value["claims"]),
+        files=dict(value["files"]),
+        datasets=value["datasets"],
+        lineage=value["lineage"],
+        created=value["created"],
+        signer=value["signer"],
+        signatures=value["signatures"],
+    )
+
+
+def _parent(folder: Path) -> dict[str, Any]:
+    parent = read_proof(folder)
+    return {"proof": parent.digest(), "weights_root": parent.claims.output["weights_root"], "signer": parent.signer}

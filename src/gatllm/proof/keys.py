@@ -1,0 +1,132 @@
+"""The trainer's key: secp256k1, so that the wallet that registers a proof is the one that signed it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatllm.errors import GatllmError, UsageError
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+KEY_VARIABLE = "GATLLM_KEY"
+PASSWORD_VARIABLE = "GATLLM_KEY_PASSWORD"  # noqa: S105  # the name of a variable, not a password
+
+
+class Key:
+    """A private key that signs and never shows itself: neither ``repr`` nor an error message holds a digit of it."""
+
+    __slots__ = ("_account",)
+
+    def __init__(self, account: LocalAccount) -> None:
+        self._account = account
+
+    @property
+    def address(self) -> str:
+        """The Ethereum address that belongs to the key, with its EIP-55 checksum."""
+        return str(self._account.address)
+
+    @property
+    def account(self) -> LocalAccount:
+        """The eth-account object, for signing transactions."""
+        return self._account
+
+    def sign_typed(self, domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]) -> str:
+        """Return the EIP-712 signature of ``message``: 65 bytes as ``0x…``."""
+        return "0x" + bytes(self._account.sign_typed_data(domain, types, message).signature).hex()
+
+    def __repr__(self) -> str:
+        return f"Key({self.address})"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a key is not to be copied into a pickle")
+
+
+def default_key_path() -> Path:
+    """Where the key lies unless told otherwise: the user's data folder."""
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "gatllm" / "trainer.key"
+
+
+def load_key(path: Path | None = None, *, create: bool = True) -> Key:
+    """Return the trainer's key: ``path``, else ``GATLLM_KEY`` (64 hexadecimal digits), else the user's key file.
+
+    A key file holds either the bare digits or an Ethereum keystore (version 3), which ``GATLLM_KEY_PASSWORD`` opens.
+    With ``create`` a missing key file is made, readable by its owner only, encrypted when that password is set.
+
+    Raises:
+        UsageError: the variable does not hold a key, or the password is missing.
+        GatllmError: there is no key and none may be made, or others can read it.
+    """
+    if path is None:
+        given = os.environ.get(KEY_VARIABLE)
+        if given:
+            return _from_hex(given, KEY_VARIABLE)
+        path = default_key_path()
+    if not path.exists():
+        if not create:
+            raise GatllmError(f"there is no key at {path}", f"set {KEY_VARIABLE} or let gatllm make one")
+        return _create(path)
+    return _read(path)
+
+
+def _from_hex(text: str, where: str) -> Key:
+    from eth_account import Account
+
+    try:
+        raw = bytes.fromhex(text.strip().removeprefix("0x"))
+        if len(raw) != 32:
+            raise ValueError
+        return Key(Account.from_key(raw))
+    except Exception:  # the library's messages quote the key: none of them may get out
+        raise UsageError(f"{where} does not hold a private key", "it takes 64 hexadecimal digits") from None
+
+
+def _read(path: Path) -> Key:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise GatllmError(f"can't read the key at {path}", "check that it is your key file") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise GatllmError(f"others can read the key at {path}", f"run: chmod 600 {path}")
+    return _from_keystore(text, path) if text.startswith("{") else _from_hex(text, str(path))
+
+
+def _from_keystore(text: str, path: Path) -> Key:
+    from eth_account import Account
+
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if not password:
+        raise UsageError(f"the key at {path} is encrypted", f"set {PASSWORD_VARIABLE}")
+    try:
+        return Key(Account.from_key(Account.decrypt(text, password)))
+    except Exception:  # wrong password, damaged keystore: neither may show what was decrypted
+        raise GatllmError(f"can't open the key at {path}", f"check {PASSWORD_VARIABLE} and the file") from None
+
+
+def _create(path: Path) -> Key:
+    import json
+
+    from eth_account import Account
+
+    account = Account.from_key(secrets.token_bytes(32))
+    password = os.environ.get(PASSWORD_VARIABLE)
+    text = json.dumps(Account.encrypt(account.key, password)) if password else bytes(account.key).hex()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # O_EXCL: of two processes that find no key, one makes it and the other reads that one.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise GatllmError(f"can't write a key to {path}: {error.strerror}", f"set {KEY_VARIABLE}") from None
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return Key(account)
