@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from gatllm.proof.datasets import summarise
 from gatllm.proof.inventory import PROOF_FILE, Entry, files_root, hash_files, list_files
 from gatllm.proof.keys import Key
 from gatllm.proof.signature import sign
-from gatllm.records import canonical_bytes, digest, write_file
+from gatllm.records import canonical_bytes, digest, parse, write_file
 
 PROOF_TYPE = "gatllm/training-proof/v1"
 
@@ -105,9 +104,9 @@ def read_proof(run: Path) -> Proof:
     except OSError:
         raise GatllmError(f"there is no proof in {run}", "name a run folder that holds a proof.json") from None
     try:
-        proof = _parse(json.loads(raw))
+        proof = _parse(parse(raw))
         canonical = canonical_bytes(proof.as_dict()) + b"\n"
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GatllmError):
+    except (ValueError, KeyError, TypeError, AttributeError, GatllmError):
         raise VerificationError(f"{PROOF_FILE} is damaged", "get it again from where it was published") from None
     if canonical != raw:
         raise VerificationError(f"{PROOF_FILE} was changed after it was written")

@@ -1,6 +1,6 @@
 """What datasets, runs and transcripts are made of: canonical JSON, Merkle roots, hash-chained logs, atomic folders."""
 
-from gatllm.records.canonical import canonical_bytes, digest, file_sha256, sha256
+from gatllm.records.canonical import canonical_bytes, digest, file_sha256, parse, sha256
 from gatllm.records.folder import is_partial, new_folder, write_file
 from gatllm.records.log import GENESIS, HashLog, log_head, read_log
 from gatllm.records.merkle import MerkleBuilder, inclusion_proof, leaf_hash, merkle_root, verify_inclusion
@@ -18,6 +18,7 @@ __all__ = [
     "log_head",
     "merkle_root",
     "new_folder",
+    "parse",
     "read_log",
     "sha256",
     "verify_inclusion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,28 @@ def canonical_bytes(value: Any) -> bytes:
 
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise GatllmError(
             f"a value has no canonical JSON form: {error}", "write big integers, NaN and bytes as strings"
         ) from None
+
+
+def _number(text: str) -> int | float:
+    # Canonical JSON knows only doubles: a float of 2**53 or more is written without a point and must come back a float.
+    value = int(text)
+    return value if abs(value) < 2**53 else float(text)
+
+
+def parse(data: bytes) -> Any:
+    """Return the value that canonical bytes stand for, such that `canonical_bytes` gives the same bytes again.
+
+    Raises:
+        ValueError: ``data`` is not JSON.
+    """
+    try:
+        return json.loads(data, parse_int=_number)
+    except (RecursionError, OverflowError):
+        raise ValueError("nested too deeply or a number too large") from None
 
 
 def sha256(data: bytes) -> str:

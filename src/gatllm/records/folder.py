@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -12,6 +13,7 @@ from pathlib import Path
 from gatllm.errors import GatllmError
 
 _MARK = ".partial-"
+_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
 def _sync(path: Path) -> None:
@@ -32,11 +34,27 @@ def is_partial(path: Path) -> bool:
 
 
 @contextmanager
-def _disk_errors(target: Path) -> Iterator[None]:
+def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # The block may also read: an error about another file is not ours to translate.
+        ours = (str(target.parent), str(temporary))
+        if error.errno not in _DISK_REFUSES and not str(error.filename or "").startswith(ours):
+            raise
         raise GatllmError(f"can't write {target}: {error.strerror or error}", "check space and permissions") from None
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two folders in one step, so that a crash in between leaves one of them in place; False where unsupported."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):  # not glibc 2.28 or later
+        return False
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(first), here, os.fsencode(second), swap) == 0)
 
 
 def write_file(target: Path, data: bytes | str) -> None:
@@ -46,7 +64,7 @@ def write_file(target: Path, data: bytes | str) -> None:
         GatllmError: the disk is full or the place can't be written.
     """
     temporary = _temporary(target)
-    with _disk_errors(target):
+    with _disk_errors(target, temporary):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
@@ -70,21 +88,25 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     if target.exists() and not replace:
         raise GatllmError(f"{target} is already there", "name another folder or remove it")
     temporary = _temporary(target)
-    with _disk_errors(target):
+    with _disk_errors(target, temporary):
         try:
             temporary.mkdir(parents=True)
             yield temporary
             for path in temporary.rglob("*"):
-                if path.is_file():
+                if not path.is_symlink():
                     _sync(path)
-            if target.exists():
+            _sync(temporary)
+            if not target.exists():
+                temporary.rename(target)
+            elif not replace:  # it appeared meanwhile: somebody else's work
+                raise FileExistsError(errno.EEXIST, "it appeared meanwhile", str(target))
+            elif not _exchange(temporary, target):
                 old = _temporary(target)
                 target.rename(old)
                 temporary.rename(target)
-                shutil.rmtree(old)
-            else:
-                temporary.rename(target)
+                old.rename(temporary)
             _sync(target.parent)
+            shutil.rmtree(temporary, ignore_errors=True)  # after an exchange: the old content
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

@@ -106,6 +106,6 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[str], ro
         for right, sibling in zip(reversed(turns), path, strict=True):
             other = bytes.fromhex(sibling)
             hashed = _node_hash(other, hashed) if right else _node_hash(hashed, other)
-    except ValueError:  # not hexadecimal: a forged path, not a crash
+    except (ValueError, TypeError):  # not hexadecimal: a forged path, not a crash
         return False
     return hashed.hex() == root
