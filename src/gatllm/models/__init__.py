@@ -1,1 +1,42 @@
-"""Attention, the GPT decoder, the encoder-decoder generator, the encoder discriminator, pretrained LMs."""
+"""Models: attention, GPT decoder, encoder-decoder generator, encoder discriminator, pretrained LMs, conversion."""
+
+from gatllm.models.attention import Pattern, attend
+from gatllm.models.build import Model, build
+from gatllm.models.config import (
+    DiscriminatorConfig,
+    GPTConfig,
+    ModelConfig,
+    Seq2SeqConfig,
+    TransformerConfig,
+    config_from_dict,
+)
+from gatllm.models.discriminator import Discriminator, DiscriminatorOutput
+from gatllm.models.fingerprint import tensor_hashes, weights_root
+from gatllm.models.gpt import GPT
+from gatllm.models.run import LoadedRun, load_run
+from gatllm.models.seq2seq import Seq2Seq
+from gatllm.models.weights import load_weights, put_weights, save_weights
+
+__all__ = [
+    "GPT",
+    "Discriminator",
+    "DiscriminatorConfig",
+    "DiscriminatorOutput",
+    "GPTConfig",
+    "LoadedRun",
+    "Model",
+    "ModelConfig",
+    "Pattern",
+    "Seq2Seq",
+    "Seq2SeqConfig",
+    "TransformerConfig",
+    "attend",
+    "build",
+    "config_from_dict",
+    "load_run",
+    "load_weights",
+    "put_weights",
+    "save_weights",
+    "tensor_hashes",
+    "weights_root",
+]

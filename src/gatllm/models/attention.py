@@ -1,0 +1,137 @@
+"""Attention, once for all models: full, causal, sliding window, global tokens, in self- and cross-attention.
+
+`Pattern.allowed` is the one definition of who sees whom. `attend` computes exactly that, at a cost linear in the
+length where there is a window: in blocks on a CPU, by FlexAttention on a GPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_SMALLEST_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Who sees whom.
+
+    Query q sees key k if they are less than ``window`` apart, or either is one of the first ``global_tokens``
+    (Beltagy et al. 2020); ``causal`` forbids keys after the query in every case. In cross-attention the two
+    positions are counted in the target and in the source.
+    """
+
+    causal: bool = False
+    window: int | None = None
+    global_tokens: int = 0
+
+    def allowed(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return the mask (..., queries, keys), true where query position sees key position.
+
+        Args:
+            queries: positions (..., queries).
+            keys: positions (..., keys); negative: there is no key.
+        """
+        q, k = queries[..., :, None], keys[..., None, :]
+        seen = k >= 0
+        if self.window is not None:
+            near = (q - k).abs() < self.window
+            if self.global_tokens:
+                near = near | (k < self.global_tokens) | (q < self.global_tokens)
+            seen = seen & near
+        if self.causal:
+            seen = seen & (k <= q)
+        return seen.expand(*q.shape[:-1], k.shape[-1])
+
+    def is_full(self, tokens: int) -> bool:
+        """Tell whether the window hides nothing in a sequence of ``tokens``."""
+        return self.window is None or self.window >= tokens
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, padding: Tensor | None = None) -> Tensor:
+    """Return softmax(query key' / sqrt(head)) value over what ``pattern`` allows.
+
+    A query that sees no key at all gets zeros.
+
+    Args:
+        query: (batch, queries, heads, head).
+        key: (batch, keys, heads, head).
+        value: (batch, keys, heads, head).
+        pattern: who sees whom; positions count from 0 on both sides.
+        padding: (batch, keys), true where the key is padding, or None.
+
+    Returns:
+        (batch, queries, heads, head).
+    """
+    if pattern.is_full(max(query.shape[1], key.shape[1])):
+        return _attend_full(query, key, value, pattern.causal, padding)
+    if query.is_cuda:
+        from gatllm.models.flex import flex_attend
+
+        return flex_attend(query, key, value, pattern, padding)
+    return _attend_blocks(query, key, value, pattern, padding)
+
+
+def attend_masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Attend under a dense mask (broadcast to (batch, heads, queries, keys)), true where seen; shapes as `attend`."""
+    return F.scaled_dot_product_attention(
+        query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask
+    ).transpose(1, 2)
+
+
+def _attend_full(query: Tensor, key: Tensor, value: Tensor, causal: bool, padding: Tensor | None) -> Tensor:
+    if padding is None:
+        return F.scaled_dot_product_attention(
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), is_causal=causal
+        ).transpose(1, 2)
+    mask = ~padding[:, None, None, :]
+    if causal:
+        queries = torch.arange(query.shape[1], device=query.device)
+        mask = mask & Pattern(causal=True).allowed(queries, torch.arange(key.shape[1], device=key.device))
+    return attend_masked(query, key, value, mask)
+
+
+def _attend_blocks(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, padding: Tensor | None) -> Tensor:
+    """Each block of queries attends to the global keys, its own block of keys and the neighbouring blocks."""
+    batch, length, heads, head = query.shape
+    size = max(pattern.window or 0, _SMALLEST_BLOCK)
+    blocks = -(-length // size)
+    near = 2 if pattern.causal else 3
+    first = min(pattern.global_tokens, key.shape[1])
+
+    def spread(x: Tensor) -> Tensor:
+        """(batch, keys, …) to (batch, blocks, first + near * size, …): what each block may have to look at."""
+        fitted = _fit(x, size, (blocks + near - 2) * size)
+        parts = [
+            fitted[:, n * size : (n + blocks) * size].view(x.shape[0], blocks, size, *x.shape[2:]) for n in range(near)
+        ]
+        if first:
+            parts.insert(0, x[:, None, :first].expand(-1, blocks, *(-1,) * (x.dim() - 1)))
+        return torch.cat(parts, dim=2)
+
+    # Key positions from 1, so that what `_fit` pads with is told apart; the global ones are seen once, as global.
+    ordinals = torch.arange(1, key.shape[1] + 1, device=key.device)[None]
+    key_positions = spread(ordinals)[0] - 1
+    key_positions[:, first:].masked_fill_(key_positions[:, first:] < first, -1)
+    query_positions = torch.arange(blocks * size, device=query.device).view(blocks, size)
+    mask = pattern.allowed(query_positions, key_positions)[None]
+    if padding is not None:
+        mask = mask & ~spread(padding)[:, :, None, :]
+    mask = mask.expand(batch, -1, -1, -1).flatten(0, 1)[:, None]
+
+    rows = _fit(query, 0, blocks * size).reshape(batch * blocks, size, heads, head)
+    mixed = attend_masked(rows, spread(key).flatten(0, 1), spread(value).flatten(0, 1), mask)
+    mixed = mixed.reshape(batch, blocks * size, heads, head)[:, :length]
+    if first and not pattern.causal:  # global queries see everything, not only what is near
+        overview = _attend_full(query[:, :first], key, value, False, padding)
+        mixed = torch.cat([overview, mixed[:, first:]], dim=1)
+    return mixed
+
+
+def _fit(x: Tensor, front: int, length: int) -> Tensor:
+    """Cut or zero-pad (batch, tokens, …) to ``length`` tokens, after ``front`` zeros."""
+    x = x[:, :length]
+    return F.pad(x, (0, 0) * (x.dim() - 2) + (front, length - x.shape[1]))

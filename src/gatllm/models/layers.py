@@ -1,0 +1,184 @@
+"""The parts of every stack: norm, feed-forward, self- and cross-attention, and the block they make."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gatllm.models.attention import Pattern, attend
+from gatllm.models.config import TransformerConfig
+from gatllm.models.positions import Turns, rotate
+
+
+class Norm(nn.Module):
+    """Layer norm or RMS norm over the last dimension, with or without a learned gain."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.kind, self.epsilon, self.width = config.norm, config.norm_epsilon, config.width
+        self.weight = nn.Parameter(torch.ones(config.width)) if config.norm_gain else None
+        has_bias = config.norm_gain and config.bias and config.norm == "layer"
+        self.bias = nn.Parameter(torch.zeros(config.width)) if has_bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised ``x`` (…, width)."""
+        if self.kind == "layer":
+            return F.layer_norm(x, (self.width,), self.weight, self.bias, self.epsilon)
+        return F.rms_norm(x, (self.width,), self.weight, self.epsilon)
+
+
+class FeedForward(nn.Module):
+    """The position-wise network of a block; gated (Shazeer 2020) for swiglu and geglu."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.gated = config.activation in {"swiglu", "geglu"}
+        self.up = nn.Linear(config.width, config.hidden_width * (2 if self.gated else 1), bias=config.bias)
+        self.down = nn.Linear(config.hidden_width, config.width, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the network's output for ``x`` (batch, tokens, width), of the same shape."""
+        return self.down(self._activate(self.up(x)))  # type: ignore[no-any-return]
+
+    def _activate(self, x: Tensor) -> Tensor:
+        match self.activation:
+            case "relu2":
+                return F.relu(x).square()
+            case "relu":
+                return F.relu(x)
+            case "gelu":
+                return F.gelu(x)
+            case "gelu_tanh":
+                return F.gelu(x, approximate="tanh")
+            case _:
+                gate, value = x.chunk(2, dim=-1)
+                return (F.silu(gate) if self.activation == "swiglu" else F.gelu(gate)) * value
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of a sequence to itself."""
+
+    def __init__(self, config: TransformerConfig, pattern: Pattern) -> None:
+        super().__init__()
+        self.heads, self.head = config.heads, config.head_width
+        self.pattern, self.qk_norm, self.epsilon = pattern, config.qk_norm, config.norm_epsilon
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=config.bias)
+        self.output = nn.Linear(config.width, config.width, bias=config.bias)
+
+    def forward(self, x: Tensor, turns: Turns | None, padding: Tensor | None = None) -> Tensor:
+        """Return the attended ``x``.
+
+        Args:
+            x: (batch, tokens, width).
+            turns: rotary turns of these tokens, or None.
+            padding: (batch, tokens), true where a token is padding, or None.
+
+        Returns:
+            (batch, tokens, width).
+        """
+        qk, value = self.project(x, turns)
+        query, key = qk.unbind(2)
+        mixed = attend(query, key, value, self.pattern, padding)
+        return self.output(mixed.flatten(2))  # type: ignore[no-any-return]
+
+    def project(self, x: Tensor, turns: Turns | None) -> tuple[Tensor, Tensor]:
+        """Return queries and keys (batch, tokens, 2, heads, head) and values (batch, tokens, heads, head)."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, self.head))
+        qk, value = qkv[:, :, :2], qkv[:, :, 2]
+        if turns is not None:
+            qk = rotate(qk, Turns(turns.cosine.unsqueeze(-3), turns.sine.unsqueeze(-3)))
+        if self.qk_norm:
+            qk = F.rms_norm(qk, (self.head,), eps=self.epsilon)
+        return qk, value
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of a target sequence to an encoded source."""
+
+    def __init__(self, config: TransformerConfig, pattern: Pattern) -> None:
+        super().__init__()
+        self.heads, self.head = config.heads, config.head_width
+        self.pattern, self.qk_norm, self.epsilon = pattern, config.qk_norm, config.norm_epsilon
+        self.query = nn.Linear(config.width, config.width, bias=config.bias)
+        self.key_value = nn.Linear(config.width, 2 * config.width, bias=config.bias)
+        self.output = nn.Linear(config.width, config.width, bias=config.bias)
+
+    def forward(self, x: Tensor, source: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Return what the targets ``x`` (batch, tokens, width) read in ``source`` (batch, source tokens, width).
+
+        ``padding`` (batch, source tokens) is true where the source is padding.
+        """
+        key, value = self.project_source(source)
+        mixed = attend(self.project(x), key, value, self.pattern, padding)
+        return self.output(mixed.flatten(2))  # type: ignore[no-any-return]
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return queries (batch, tokens, heads, head)."""
+        query: Tensor = self.query(x).unflatten(-1, (self.heads, self.head))
+        return F.rms_norm(query, (self.head,), eps=self.epsilon) if self.qk_norm else query
+
+    def project_source(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values, each (batch, source tokens, heads, head)."""
+        key, value = self.key_value(source).unflatten(-1, (2, self.heads, self.head)).unbind(2)
+        return F.rms_norm(key, (self.head,), eps=self.epsilon) if self.qk_norm else key, value
+
+
+class Branch(nn.Module):
+    """One residual branch: the norms around ``inner`` and the dropout, placed as the config says."""
+
+    def __init__(self, config: TransformerConfig, inner: nn.Module, *, normed: bool = False) -> None:
+        super().__init__()
+        self.inner = inner
+        self.place = config.norm_place
+        has_before = config.norm_place != "post" and not normed
+        self.before = Norm(config) if has_before else None
+        self.after = Norm(config) if config.norm_place != "pre" else None
+        self.dropout = config.dropout
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Return what ``inner`` reads of the residual stream ``x`` (batch, tokens, width)."""
+        return x if self.before is None else self.before(x)
+
+    def join(self, x: Tensor, branch: Tensor) -> Tensor:
+        """Return the residual stream after ``branch`` joined ``x``, both (batch, tokens, width)."""
+        if self.after is not None and self.place == "sandwich":
+            branch = self.after(branch)
+        x = x + F.dropout(branch, self.dropout, self.training)
+        return self.after(x) if self.after is not None and self.place == "post" else x
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention where there is a source, feed-forward; each a residual branch."""
+
+    def __init__(self, config: TransformerConfig, layer: int, *, causal: bool, cross: Pattern | None = None) -> None:
+        super().__init__()
+        window = config.layer_window(layer)
+        pattern = Pattern(causal, window, config.global_tokens if window is not None else 0)
+        # The embedding norm has already done the work of the very first norm (as in ModernBERT).
+        normed = config.embedding_norm and layer == 0
+        self.attention = Branch(config, SelfAttention(config, pattern), normed=normed)
+        self.cross = Branch(config, CrossAttention(config, cross)) if cross is not None else None
+        self.feed_forward = Branch(config, FeedForward(config))
+
+    def forward(
+        self,
+        x: Tensor,
+        turns: Turns | None,
+        padding: Tensor | None = None,
+        source: Tensor | None = None,
+        source_padding: Tensor | None = None,
+    ) -> Tensor:
+        """Return the residual stream ``x`` (batch, tokens, width) after this block.
+
+        ``padding`` (batch, tokens) and ``source_padding`` (batch, source tokens) are true at padding; ``source``
+        (batch, source tokens, width) is what cross-attention reads.
+        """
+        branch = self.attention
+        x = branch.join(x, branch.inner(branch.enter(x), turns, padding))
+        if self.cross is not None:
+            branch = self.cross
+            x = branch.join(x, branch.inner(branch.enter(x), source, source_padding))
+        branch = self.feed_forward
+        return branch.join(x, branch.inner(branch.enter(x)))
