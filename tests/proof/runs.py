@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import save_file
+import torch
 
+from gatllm.models import save_weights, weights_root
 from gatllm.records import HashLog, canonical_bytes, merkle_root, sha256
 
 RECIPE = """\
@@ -49,7 +49,8 @@ def make_run(folder: Path, dataset: Path, *, lr: float = 0.001, finished: bool =
     (folder / "recipe.toml").write_text(RECIPE.replace("0.001", repr(lr)))
     (folder / "tokenizer.json").write_text('{"version": "1.0"}')
     root = json.loads((dataset / "manifest.json").read_text())["merkle_root"]
-    weights = {"embedding": np.arange(12, dtype=np.float32).reshape(3, 4), "head": np.ones(4, dtype=np.float32)}
+    shared = torch.arange(12, dtype=torch.float32).reshape(3, 4)
+    weights = {"embedding": shared, "head": shared, "norm": torch.ones(4, dtype=torch.bfloat16)}
     with HashLog(folder / "log.jsonl") as log:
         log.append("start", commitments={"data_root": root, "init_root": sha256(b"init"), "code": "0.1.0"})
         for step in range(1, 5):
@@ -57,10 +58,12 @@ def make_run(folder: Path, dataset: Path, *, lr: float = 0.001, finished: bool =
             if step % 2 == 0:
                 checkpoint = folder / "checkpoints" / f"step-{step:08d}"
                 checkpoint.mkdir(parents=True)
-                save_file({name: value * step for name, value in weights.items()}, checkpoint / "model.safetensors")
-                (checkpoint / "state.json").write_text(json.dumps({"step": step}))
-                log.append("checkpoint", step=step, weights_root=sha256(str(step).encode()))
+                shared += 1
+                state = {"counts": torch.tensor([step])}
+                save_weights(checkpoint / "model.safetensors", weights)
+                save_weights(checkpoint / "state.safetensors", state)
+                log.append("checkpoint", step=step, weights_root=weights_root(weights), state_root=weights_root(state))
         if finished:
-            save_file({name: value * 4 for name, value in weights.items()}, folder / "model.safetensors")
-            log.append("end", weights_root=sha256(b"4"), metrics={"val_loss": 0.25})
+            save_weights(folder / "model.safetensors", weights)
+            log.append("end", weights_root=weights_root(weights), metrics={"val_loss": 0.25})
     return folder

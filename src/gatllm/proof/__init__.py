@@ -3,7 +3,8 @@
 from gatllm.proof.commitments import Claims, Hashes, read_claims
 from gatllm.proof.document import Proof, read_proof, write_proof
 from gatllm.proof.keys import Key, default_key_path, load_key
-from gatllm.proof.verification import Depth, Item, Registration, Verification, verify
+from gatllm.proof.verdict import Depth, Item, Registration, Verification
+from gatllm.proof.verification import verify
 
 __all__ = [
     "Claims",

@@ -74,7 +74,7 @@ def write_proof(
         VerificationError: the log's chain does not hold, or a dataset is not the one the log names.
     """
     claims = read_claims(run)
-    files = hash_files(run, list_files(run), report)
+    files = hash_files(run, list_files(run), report).entries
     unsigned = Proof(
         hashes=claims.hashes(),
         claims=claims,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
+from gatllm.proof.tensors import Layout, hash_tensor, read_layout, root_of
 from gatllm.records import canonical_bytes, file_sha256, is_partial, merkle_root
 
 # What is written after the proof, about the proof: it can't hold its own hash.
@@ -17,7 +20,17 @@ ENVELOPE_FILE = "proof.intoto.json"
 TIMESTAMP_FILE = "proof.tsr"
 _ABOUT_THE_PROOF = {PROOF_FILE, ENVELOPE_FILE, TIMESTAMP_FILE}
 
-Entry = dict[str, Any]  # {"size": bytes, "sha256": 64 hexadecimal digits}
+# A plain file: {"size", "sha256"}. A safetensors file: {"size", "header", "tensors"}, the hash of the header and the
+# Merkle root over the tensors, from which the weights root follows without reading the file a second time.
+Entry = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Inventory:
+    """The files of a run: their entries, and the weights root of each safetensors file."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    weights_roots: dict[str, str] = field(default_factory=dict)
 
 
 def list_files(run: Path) -> list[str]:
@@ -41,26 +54,56 @@ def list_files(run: Path) -> list[str]:
     return sorted(found)
 
 
-def hash_files(run: Path, names: list[str], report: Report = silent) -> dict[str, Entry]:
-    """Return size and SHA-256 of each of ``names``; files that are gone or can't be read are left out."""
-
-    def one(name: str) -> Entry | None:
-        path = run / name
-        try:
-            return {"size": path.stat().st_size, "sha256": file_sha256(path)}
-        except OSError:
-            return None
-
-    hashed: dict[str, Entry] = {}
+def hash_files(run: Path, names: Sequence[str], report: Report = silent) -> Inventory:
+    """Hash each of ``names``, every byte once; files that are gone or can't be read are left out."""
+    result = Inventory()
     done = 0
-    # hashlib releases the interpreter's lock, so threads hash in parallel; large files first fill the cores best.
+    # hashlib releases the interpreter's lock, so threads hash in parallel, large files tensor by tensor.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for name, entry in zip(names, pool.map(one, names), strict=True):
-            if entry is not None:
-                hashed[name] = entry
-                done += entry["size"]
+        waiting = [(name, _submit(pool, run / name)) for name in names]
+        for name, job in waiting:
+            try:
+                entry, root = job.result()
+            except OSError:
+                continue
+            result.entries[name] = entry
+            if root is not None:
+                result.weights_roots[name] = root
+            done += entry["size"]
             report(Progress("hash files", done, unit="bytes", note=name))
-    return hashed
+    return result
+
+
+class _TensorJob:
+    """One safetensors file of which the tensors are being hashed."""
+
+    def __init__(self, pool: ThreadPoolExecutor, layout: Layout) -> None:
+        self.layout = layout
+        by_name = {tensor.name: tensor for tensor in layout.tensors}
+        self.own = {name: pool.submit(hash_tensor, layout.path, tensor) for name, tensor in by_name.items()}
+        self.shared = {
+            alias: pool.submit(hash_tensor, layout.path, by_name[name], alias) for alias, name in layout.aliases.items()
+        }
+
+    def result(self) -> tuple[Entry, str | None]:
+        own = {name: job.result() for name, job in self.own.items()}
+        shared = {name: job.result() for name, job in self.shared.items()}
+        tensors = root_of(own)
+        entry = {"size": self.layout.size, "header": self.layout.header, "tensors": tensors}
+        return entry, root_of(own | shared) if shared else tensors
+
+
+def _submit(pool: ThreadPoolExecutor, path: Path) -> _TensorJob | Future[tuple[Entry, str | None]]:
+    if path.suffix == ".safetensors":
+        try:
+            return _TensorJob(pool, read_layout(path))
+        except (ValueError, OSError):
+            pass  # a damaged one is hashed as plain bytes, which no proof of a whole one states
+    return pool.submit(_plain, path)
+
+
+def _plain(path: Path) -> tuple[Entry, str | None]:
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}, None
 
 
 def files_root(entries: dict[str, Entry]) -> str:

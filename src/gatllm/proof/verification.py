@@ -3,74 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.progress import Report, silent
 from gatllm.proof.commitments import Hashes, read_claims
 from gatllm.proof.datasets import data_root, dataset_root, read_manifest
 from gatllm.proof.document import Proof, read_proof
-from gatllm.proof.inventory import files_root, hash_files, list_files
+from gatllm.proof.inventory import Inventory, files_root, hash_files, list_files
 from gatllm.proof.signature import recover
-
-Depth = Literal["hashes", "replay", "full"]
-Verdict = Literal["ok", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing that was checked: a file by its path, or a property by its name."""
-
-    name: str
-    verdict: Verdict
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What a chain holds about a run: the four hashes and who registered them."""
-
-    hashes: Hashes
-    trainer: str
-
-
-@dataclass(slots=True)
-class Verification:
-    """The verdicts on one run."""
-
-    run: Path
-    depth: Depth
-    items: list[Item] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed. What was skipped is listed, not counted as failed."""
-        return bool(self.items) and not self.failures
-
-    @property
-    def failures(self) -> list[Item]:
-        """The items that failed."""
-        return [item for item in self.items if item.verdict == "failed"]
-
-    def raise_on_failure(self) -> None:
-        """Raise the first failure, naming it.
-
-        Raises:
-            VerificationError: an item failed.
-        """
-        for item in self.failures:
-            raise VerificationError(f"{self.run.name}: {item.name}: {item.detail}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the verdicts as plain data."""
-        return {
-            "run": str(self.run),
-            "depth": self.depth,
-            "ok": self.ok,
-            "items": [asdict(item) for item in self.items],
-        }
+from gatllm.proof.verdict import Depth, Item, Registration, Verification
+from gatllm.records import read_log
 
 
 def verify(
@@ -101,9 +45,16 @@ def verify(
     except VerificationError as error:
         result.items.append(Item("proof.json", "failed", str(error)))
         return result
+    try:
+        present = list_files(run)
+    except GatllmError as error:
+        result.items.append(Item("files", "failed", error.cause))
+        return result
+    found = hash_files(run, present, report)
     for check in (
-        _check_files(run, proof, report),
+        _check_files(proof, found, present),
         _check_claims(run, proof),
+        _check_weights(run, found),
         _check_datasets(proof, datasets, report),
         _check_signature(proof, signer),
         _check_registration(proof, registration),
@@ -112,33 +63,52 @@ def verify(
     return result
 
 
-def _check_files(run: Path, proof: Proof, report: Report) -> Iterator[Item]:
-    try:
-        present = list_files(run)
-    except GatllmError as error:
-        yield Item("files", "failed", error.cause)
-        return
-    actual = hash_files(run, sorted(set(present) & set(proof.files)), report)
+def _check_files(proof: Proof, found: Inventory, present: Sequence[str]) -> Iterator[Item]:
     bad = 0
     for name in sorted(set(proof.files) | set(present)):
-        expected, found = proof.files.get(name), actual.get(name)
+        expected, actual = proof.files.get(name), found.entries.get(name)
         if expected is None:
             trouble = "is not covered by the proof"
         elif name not in present:
             trouble = "is missing"
-        elif found is None:
+        elif actual is None:
             trouble = "can't be read"
-        elif found["size"] != expected["size"]:
-            trouble = f"has {found['size']} bytes instead of {expected['size']}"
-        elif found != expected:
+        elif actual["size"] != expected["size"]:
+            trouble = f"has {actual['size']} bytes instead of {expected['size']}"
+        elif actual != expected:
             trouble = "was changed: its hash differs"
         else:
             continue
         bad += 1
         yield Item(name, "failed", trouble)
     if not bad:
-        size = sum(entry["size"] for entry in actual.values())
-        yield Item("files", "ok", f"{len(actual)} files, {size} bytes, every hash as proven")
+        size = sum(entry["size"] for entry in found.entries.values())
+        yield Item("files", "ok", f"{len(found.entries)} files, {size} bytes, every hash as proven")
+
+
+def _check_weights(run: Path, found: Inventory) -> Iterator[Item]:
+    try:
+        entries = read_log(run / "log.jsonl")
+    except GatllmError:
+        return  # said by the item on the log
+    logged: dict[str, Any] = {}
+    for entry in entries:  # a step done twice, after a crash, counts as it was done last
+        folder = f"checkpoints/step-{entry.get('step', 0):08d}"
+        if entry["event"] == "checkpoint":
+            logged[f"{folder}/model.safetensors"] = entry.get("weights_root")
+            logged[f"{folder}/state.safetensors"] = entry.get("state_root")
+        elif entry["event"] == "end":
+            logged["model.safetensors"] = entry.get("weights_root")
+    bad = 0
+    for name, root in found.weights_roots.items():
+        if logged.get(name) != root:
+            bad += 1
+            yield Item(f"weights {name}", "failed", "are not the ones that the log names")
+    kept = len(found.weights_roots.keys() & logged.keys())
+    if "model.safetensors" not in found.weights_roots:
+        yield Item("weights", "failed", "the final weights are missing or damaged")
+    elif not bad:
+        yield Item("weights", "ok", f"{kept} of {len(logged)} logged weights are here, each as logged")
 
 
 def _check_claims(run: Path, proof: Proof) -> Iterator[Item]:
