@@ -1,0 +1,65 @@
+"""From a ``tokenizer.json`` to the tokeniser that it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gatllm.errors import GatllmError
+from gatllm.tokenizers.base import Tokenizer
+from gatllm.tokenizers.bpe import BytePair, is_bpe
+from gatllm.tokenizers.characters import Characters, is_characters
+
+FILE_NAME = "tokenizer.json"
+
+
+def _lexicon(text: str) -> Tokenizer:
+    tokenizer: Tokenizer = import_module("gatllm.tokenizers.lexicon").Lexicon.from_json(text)
+    return tokenizer
+
+
+# Each kind: does the parsed JSON look like it, and how is it loaded. The first that fits wins.
+_KINDS: list[tuple[Callable[[dict[str, Any]], bool], Callable[[str], Tokenizer]]] = [
+    (lambda value: value.get("kind") == "lexicon", _lexicon),
+    (is_characters, Characters.from_json),
+    (is_bpe, BytePair.from_json),
+]
+
+
+def loads(text: str) -> Tokenizer:
+    """Return the tokeniser whose `Tokenizer.to_json` is ``text``.
+
+    Raises:
+        GatllmError: it is not JSON, or no kind of tokeniser we know.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise GatllmError(f"the tokeniser is not JSON: {error}", "name a tokenizer.json") from None
+    if isinstance(value, dict):
+        for fits, build in _KINDS:
+            if fits(value):
+                return build(text)
+    raise GatllmError("no known kind of tokeniser", "name a tokenizer.json of a byte-level BPE or of gatllm")
+
+
+def load(path: Path | str) -> Tokenizer:
+    """Load a tokeniser from a ``tokenizer.json`` or from a folder that holds one.
+
+    Raises:
+        GatllmError: there is none, or it can't be read.
+    """
+    path = Path(path)
+    file = path / FILE_NAME if path.is_dir() else path
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise GatllmError(f"can't read the tokeniser {file}: {reason}", "name a tokenizer.json or its folder") from None
+    try:
+        return loads(text)
+    except GatllmError as error:
+        raise GatllmError(f"{file}: {error.cause}", error.cure) from None
