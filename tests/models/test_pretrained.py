@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.models.tiny_lm import write_tiny_lm
 
 from gatllm.errors import GatllmError
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.decoding import filter_logits
 from gatllm.models.pretrained import PretrainedLM
+from tests.models.tiny_lm import write_tiny_lm
 
 USER: list[Message] = [{"role": "user", "content": "add two numbers"}]
 

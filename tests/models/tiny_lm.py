@@ -11,8 +11,9 @@ TEMPLATE = (
 def write_tiny_lm(folder: Path, *, context: int = 128, template: bool = True) -> Path:
     """Make a two-layer Llama over bytes; float32, seeded."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -2,6 +2,7 @@
 
 from gatllm.models.attention import Pattern, attend
 from gatllm.models.build import Model, build
+from gatllm.models.chat import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.config import (
     DiscriminatorConfig,
     GPTConfig,
@@ -13,20 +14,27 @@ from gatllm.models.config import (
 from gatllm.models.discriminator import Discriminator, DiscriminatorOutput
 from gatllm.models.fingerprint import tensor_hashes, weights_root
 from gatllm.models.gpt import GPT
+from gatllm.models.pretrained import PretrainedLM
 from gatllm.models.run import LoadedRun, load_run
 from gatllm.models.seq2seq import Seq2Seq
 from gatllm.models.weights import load_weights, put_weights, save_weights
 
 __all__ = [
     "GPT",
+    "ChatGenerator",
+    "ChatOptions",
+    "Completion",
+    "ContextOverflowError",
     "Discriminator",
     "DiscriminatorConfig",
     "DiscriminatorOutput",
     "GPTConfig",
     "LoadedRun",
+    "Message",
     "Model",
     "ModelConfig",
     "Pattern",
+    "PretrainedLM",
     "Seq2Seq",
     "Seq2SeqConfig",
     "TransformerConfig",
