@@ -213,5 +213,5 @@ def test_a_run_names_the_proof_it_continues(run: Path, dataset: Path, key: Key, 
 
 def test_the_proof_names_datasets_and_contributors(run: Path) -> None:
     (dataset,) = read_proof(run).datasets
-    assert dataset["contributor"] == {"name": "Ada", "wallet": ""}
+    assert dataset["contributors"] == [{"name": "Ada"}]
     assert dataset["merkle_root"] == read_proof(run).hashes.data_hash

@@ -17,7 +17,6 @@ from gatllm.errors import GatllmError
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (import path, one line of help)
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
-    "proof": ("gatllm.cli.proof:app", "Prove a run, and check anyone's proof."),
 }
 
 app = App(

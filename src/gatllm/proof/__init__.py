@@ -2,7 +2,6 @@
 
 from gatllm.proof.commitments import Claims, Hashes, read_claims
 from gatllm.proof.document import Proof, read_proof, write_proof
-from gatllm.proof.envelope import to_envelope, write_envelope
 from gatllm.proof.keys import Key, default_key_path, load_key
 from gatllm.proof.verdict import Depth, Item, Registration, Verification
 from gatllm.proof.verification import verify
@@ -20,8 +19,6 @@ __all__ = [
     "load_key",
     "read_claims",
     "read_proof",
-    "to_envelope",
     "verify",
-    "write_envelope",
     "write_proof",
 ]

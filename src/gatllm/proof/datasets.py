@@ -11,7 +11,7 @@ from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import MerkleBuilder, file_sha256, merkle_root
 
-_SUMMARY = ("name", "kind", "records", "merkle_root", "licences", "contributor", "parent", "stages", "cid")
+_SUMMARY = ("name", "kind", "records", "merkle_root", "licences", "contributors", "cid")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

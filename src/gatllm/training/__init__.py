@@ -1,5 +1,24 @@
 """One loop for every objective; checkpoints, recipes, reports."""
 
-from gatllm.training.recipe import Recipe
+from __future__ import annotations
 
-__all__ = ["Recipe"]
+from typing import TYPE_CHECKING, Any
+
+from gatllm.training.recipe import Recipe
+from gatllm.training.run import Run
+
+if TYPE_CHECKING:
+    from gatllm.training.replaying import Replay, replay
+    from gatllm.training.training import train
+
+__all__ = ["Recipe", "Replay", "Run", "replay", "train"]
+
+_LATE = {"Replay": "replaying", "replay": "replaying", "train": "training"}  # these need torch
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        from importlib import import_module
+
+        return getattr(import_module(f"gatllm.training.{_LATE[name]}"), name)
+    raise AttributeError(name)

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gatllm.tokenizers import Tokenizer
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -32,22 +34,11 @@ class Batch:
         return Batch(moved, self.weight, self.tokens)
 
 
-class SavedTokenizer(Protocol):
-    """What the loop needs of a tokenizer: its file and the hash that commits to it."""
-
-    @property
-    def fingerprint(self) -> str:
-        """The hash that commits to the tokenizer."""
-
-    def to_json(self) -> str:
-        """Return the content of `tokenizer.json`."""
-
-
 class Objective(Protocol):
     """A prepared objective: data split and encoded, tokenizer trained, model configuration resolved."""
 
     @property
-    def tokenizer(self) -> SavedTokenizer:
+    def tokenizer(self) -> Tokenizer:
         """The tokenizer; saved as `tokenizer.json`."""
 
     @property
@@ -58,23 +49,23 @@ class Objective(Protocol):
     def data_root(self) -> str:
         """The hash that commits to the ordered data: a dataset's Merkle root, or the SHA-256 of a text."""
 
-    def batch(self, index: int, progress: float) -> Batch:
+    def batch(self, index: int, progress: float, /) -> Batch:
         """Return the ``index``-th training pass (from 0); a pure function of the recipe, ``index`` and ``progress``.
 
         ``progress`` is the share of the budget that is done, 0 to 1: a curriculum may follow it.
         """
 
-    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: Batch, /) -> dict[str, Tensor]:
         """Return scalar means over the batch's targets; ``loss`` is minimised, the others are logged."""
 
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
+    def evaluate(self, model: nn.Module, /) -> dict[str, float]:
         """Return metrics over the whole fixed validation set; ``loss`` (lower is better) is always among them.
 
         The loop has put the model in evaluation mode, without gradients, in the run's precision.
         """
 
-    def sample(self, model: nn.Module, step: int) -> str:
+    def sample(self, model: nn.Module, step: int, /) -> str:
         """Return a short text that lets a person see progress."""
 
-    def artifacts(self, model: nn.Module) -> Mapping[str, str]:
+    def artifacts(self, model: nn.Module, /) -> Mapping[str, str]:
         """Return what users of the run need besides weights and tokenizer (thresholds, say): file name → text."""

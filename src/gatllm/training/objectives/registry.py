@@ -11,7 +11,8 @@ from gatllm.training.objectives.data_tables import PairTable, TaggingTable, Text
 from gatllm.training.tables import Table
 
 if TYPE_CHECKING:
-    from gatllm.training.objectives.protocol import Objective, SavedTokenizer
+    from gatllm.tokenizers import Tokenizer
+    from gatllm.training.objectives.protocol import Objective
     from gatllm.training.recipe import Recipe
 
 # name → its [data] table; the module of the same name holds `prepare(recipe, tokenizer, report) -> Objective`.
@@ -29,7 +30,7 @@ def data_table(objective: str) -> type[Table]:
     return _TABLES[objective]
 
 
-def prepare(recipe: Recipe, tokenizer: SavedTokenizer | None = None, report: Report = silent) -> Objective:
+def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report = silent) -> Objective:
     """Read, split and encode the recipe's data; train its tokenizer unless one is given (as on resume).
 
     Raises:

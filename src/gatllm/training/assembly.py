@@ -1,0 +1,91 @@
+"""From a recipe to a session: data, tokenizer, model, precision, all from one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gatllm.errors import UsageError
+from gatllm.models import build, config_from_dict, weights_root
+from gatllm.progress import Report, silent
+from gatllm.tokenizers import Tokenizer
+from gatllm.training.distributed import Team
+from gatllm.training.environment import code, environment
+from gatllm.training.objectives import prepare
+from gatllm.training.objectives.protocol import Objective
+from gatllm.training.precision import Precision, choose_device, choose_precision
+from gatllm.training.recipe import Recipe
+from gatllm.training.seeds import derive
+from gatllm.training.session import Session
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A session before its first update, and what it commits to."""
+
+    recipe: Recipe
+    objective: Objective
+    session: Session
+    commitments: dict[str, Any]
+
+
+def assemble(
+    recipe: Recipe,
+    *,
+    tokenizer: Tokenizer | None = None,
+    dtype: str | None = None,
+    threads: int | None = None,
+    team: Team | None = None,
+    report: Report = silent,
+) -> Assembly:
+    """Prepare data, tokenizer and a freshly initialised model.
+
+    ``tokenizer``, ``dtype`` and ``threads`` are given when a run is resumed or replayed: they were decided before.
+
+    Raises:
+        UsageError: the recipe does not fit this machine, or a key of ``[model]`` is wrong.
+        GatllmError: the data is missing, empty or too short.
+    """
+    team = team or Team()
+    if threads or recipe.train.threads:
+        torch.set_num_threads(threads or recipe.train.threads)
+    device = choose_device(recipe.train.device)
+    _check_kind(recipe)
+    objective = prepare(recipe, tokenizer, report)
+    config = config_from_dict(objective.model_config)
+    resolved = recipe.replace({"model": config.model_dump(mode="json", exclude_none=True)})
+    model = build(config, seed=derive(recipe.seed, "init"))
+    init_root = weights_root(model.state_dict())
+
+    def attempt(precision: Precision) -> None:
+        model.to(device).train()
+        batch = objective.batch(0, 0.0).to(device)
+        with precision.autocast():
+            loss = objective.loss(model, batch)["loss"]
+        loss.backward()  # type: ignore[no-untyped-call]
+        model.zero_grad(set_to_none=True)
+
+    precision = choose_precision(dtype or recipe.train.precision, device, attempt)
+    session = Session(resolved, objective, model, precision, team)
+    commitments = {
+        "data_root": objective.data_root,
+        "tokenizer": objective.tokenizer.fingerprint(),
+        "recipe": resolved.digest(),
+        "init_root": init_root,
+        "code": code(),
+        "environment": environment(precision, team.size),
+    }
+    return Assembly(resolved, objective, session, commitments)
+
+
+_KINDS = {"causal": "gpt", "seq2seq": "seq2seq", "tagging": "discriminator"}
+
+
+def _check_kind(recipe: Recipe) -> None:
+    kind = _KINDS[recipe.objective]
+    if recipe.model.get("kind", kind) != kind:
+        raise UsageError(
+            f"the objective {recipe.objective} can't train a {recipe.model['kind']}", f"set model.kind to {kind}"
+        )

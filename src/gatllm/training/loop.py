@@ -1,0 +1,178 @@
+"""The one training loop: budget, log, evaluations, samples, checkpoints, early stopping, a clean end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gatllm.errors import GatllmError
+from gatllm.progress import Progress, Report
+from gatllm.records import HashLog
+from gatllm.training import checkpoint
+from gatllm.training.budget import Budget, crossed
+from gatllm.training.interrupt import Interrupt
+from gatllm.training.run import CHECKPOINTS, Run
+from gatllm.training.session import NotFiniteError, Session, StepResult
+
+Observe = Callable[[str, Mapping[str, Any]], None]
+
+
+class Loop:
+    """Drives a session to the end of its budget and writes down what happens."""
+
+    def __init__(
+        self, run: Run, session: Session, log: HashLog | None, budget: Budget, report: Report, observe: Observe
+    ) -> None:
+        self.run, self.session, self.log, self.budget = run, session, log, budget
+        self.report, self.observe = report, observe
+        self.train = session.recipe.train
+        self.best: tuple[float, int] | None = None  # (validation loss, step)
+        self.worse = 0  # evaluations since the best one
+        self.saved: set[int] = set()
+        for entry in run.events("validation", "checkpoint") if session.step else []:
+            if entry["event"] == "checkpoint":
+                self.saved.add(entry["step"])
+            else:
+                self._judge(entry["loss"], entry["step"])
+
+    def go(self, interrupt: Interrupt) -> None:
+        """Train until the budget is spent, patience ends or the user interrupts.
+
+        Raises:
+            GatllmError: the loss is no number, or memory ran out.
+            KeyboardInterrupt: the user stopped the run; a checkpoint is written.
+        """
+        session, budget, team = self.session, self.budget, self.session.team
+        share = team.agree(budget.after(session.step))
+        while share < 1.0 and not self._out_of_patience():
+            before, share = share, self._step()
+            due = share >= 1.0
+            if due or crossed(self.train.evaluations, before, share):
+                self._evaluate()
+            if self.train.samples and crossed(self.train.samples, before, share):
+                self._sample()
+            if interrupt.asked and team.any(interrupt.asked):
+                self._checkpoint()
+                raise KeyboardInterrupt
+            improved = self.train.select == "best" and self.best is not None and self.best[1] == session.step
+            if due or improved or crossed(self.train.checkpoints, before, share):
+                self._checkpoint()
+        if session.step not in self.saved:
+            self._checkpoint()
+
+    def _step(self) -> float:
+        session, team = self.session, self.session.team
+        began = time.perf_counter()
+        progress = team.agree(self.budget.during(session.step))
+        try:
+            result = session.advance(progress)
+        except NotFiniteError as error:
+            raise self._not_finite(error) from None
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(session) from None
+            raise
+        seconds = time.perf_counter() - began
+        self._write("step", _step_fields(result, progress, seconds))
+        share = team.agree(self.budget.after(session.step))
+        self._tell(result, result.tokens / seconds)
+        return share
+
+    def _tell(self, result: StepResult, speed: float) -> None:
+        best = f" · best validation {self.best[0]:.4f}" if self.best else ""
+        left = _clock(self.budget.left(result.step))
+        note = f"loss {result.loss:.4f}{best} · {speed:,.0f} tokens/s · {left} left"
+        if self.train.steps is not None:
+            self.report(Progress("training", result.step, self.train.steps, "steps", note))
+        else:
+            total = 60.0 * (self.train.minutes or 0.0)
+            self.report(Progress("training", min(round(self.budget.seconds, 1), total), total, "s", note))
+
+    def _evaluate(self) -> None:
+        metrics = self.session.evaluate()
+        self._write("validation", {"step": self.session.step, "seconds": round(self.budget.seconds, 3), **metrics})
+        self._judge(metrics["loss"], self.session.step)
+
+    def _judge(self, loss: float, step: int) -> None:
+        if self.best is None or loss < self.best[0]:
+            self.best, self.worse = (loss, step), 0
+        else:
+            self.worse += 1
+
+    def _out_of_patience(self) -> bool:
+        return bool(self.train.patience) and self.worse >= self.train.patience
+
+    def _sample(self) -> None:
+        self._write("sample", {"step": self.session.step, "text": self.session.sample()})
+
+    def _checkpoint(self) -> None:
+        session = self.session
+        if session.step in self.saved:
+            return
+        weights, state = session.weights(), session.state()
+        self.saved.add(session.step)
+        if session.team.leads:
+            folder = self.run.path / CHECKPOINTS
+            made = checkpoint.save(folder, session.step, self.budget.seconds, weights, state)
+            roots = {"weights_root": made.weights_root, "state_root": made.state_root}
+            self._write("checkpoint", {"step": made.step, **roots}, durable=True)
+            best = [self.best[1]] if self.best else []
+            checkpoint.prune(folder, self.train.keep, best)
+        session.team.wait()
+
+    def _write(self, event: str, fields: Mapping[str, Any], *, durable: bool = False) -> None:
+        if self.log is not None:
+            self.log.append(event, durable=durable, **fields)
+            self.observe(event, fields)
+
+    def _not_finite(self, error: NotFiniteError) -> GatllmError:
+        session = self.session
+        first = session.step * self.train.accumulate * session.team.size
+        last = first + self.train.accumulate * session.team.size - 1
+        good = max(self.saved, default=None)
+        self._write("failed", {"step": session.step, "passes": [first, last], "reason": str(error)}, durable=True)
+        place = f"{self.run.path / CHECKPOINTS / checkpoint.folder_name(good)}" if good is not None else "none yet"
+        passes = f"pass {first}" if first == last else f"passes {first} to {last}"
+        return GatllmError(
+            f"the loss is no number at step {session.step + 1} ({passes}: {error}); last good checkpoint: {place}",
+            "lower train.lr and train.matrix_lr, set train.clip, or use train.precision = fp32",
+        )
+
+
+def _step_fields(result: StepResult, progress: float, seconds: float) -> dict[str, Any]:
+    parts = {name: value for name, value in result.parts.items() if name != "loss"}
+    return {
+        "step": result.step,
+        "progress": progress,
+        "loss": result.loss,
+        "lr": result.lr,
+        "grad_norm": result.grad_norm,
+        "tokens": result.tokens,
+        "tokens_per_second": round(result.tokens / seconds, 1),
+        **({"parts": parts} if parts else {}),
+    }
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether ``error`` is a device's or the processor's way to say that memory ran out."""
+    import torch
+
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error).lower() for word in words)
+
+
+def out_of_memory(session: Session) -> GatllmError:
+    """Return the error that says what to lower."""
+    train = session.recipe.train
+    context = session.objective.model_config.get("context", "?")
+    return GatllmError(
+        f"out of memory at step {session.step + 1} (train.batch {train.batch}, model.context {context})",
+        f"set train.batch to {max(1, train.batch // 2)} and train.accumulate to {train.accumulate * 2} "
+        "(the same update), or lower model.context, width or layers",
+    )

@@ -1,0 +1,127 @@
+"""The next-token objective for the decoder-only GPT."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gatllm.errors import GatllmError
+from gatllm.models import GPTConfig, config_from_dict
+from gatllm.progress import Progress, Report
+from gatllm.tokenizers import Tokenizer
+from gatllm.training.objectives.corpora import Corpus, load_corpus
+from gatllm.training.objectives.data_tables import TextTable
+from gatllm.training.objectives.protocol import Batch
+from gatllm.training.objectives.vocabulary import make_tokenizer
+from gatllm.training.objectives.windows import IGNORED, Ids, Windows
+from gatllm.training.recipe import Recipe
+from gatllm.training.seeds import derive
+
+_EVALUATION_TOKENS = 16_384  # of one forward pass
+_SAMPLE_TOKENS = 120
+
+
+class Causal:
+    """Rows of text; each token predicts the next (teacher forcing, cross-entropy)."""
+
+    def __init__(self, recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, report: Report) -> None:
+        table = cast(TextTable, recipe.data)
+        self.recipe = recipe
+        self.tokenizer = tokenizer
+        self.data_root = corpus.root
+        values = {"kind": "gpt", "vocabulary": tokenizer.size, **recipe.model}
+        config = config_from_dict(values)
+        if not isinstance(config, GPTConfig) or config.vocabulary < tokenizer.size:
+            raise GatllmError(f"model.vocabulary is below the tokenizer's {tokenizer.size}", "leave it out")
+        self.model_config: Mapping[str, Any] = values
+        self.context = config.context
+        train = _encode(corpus.train, tokenizer, report)
+        self.windows = Windows(train, self.context, table, recipe.seed)
+        self.validation = _encode(corpus.validation, tokenizer, report)
+        if len(self.validation) < 2:
+            raise GatllmError("the validation text has less than two tokens", "raise data.validation")
+        self.validation_bytes = sum(len(text.encode()) for text in corpus.validation)
+
+    def batch(self, index: int, _progress: float) -> Batch:
+        """Return pass ``index``: inputs and targets (batch, context)."""
+        inputs, targets = self.windows.rows(index, self.recipe.train.batch)
+        weight = float((targets != IGNORED).sum())
+        tensors = {"inputs": torch.from_numpy(inputs), "targets": torch.from_numpy(targets)}
+        return Batch(tensors, weight, int(weight))
+
+    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return the mean cross-entropy in nats per token."""
+        logits = model(batch.tensors["inputs"])
+        return {"loss": F.cross_entropy(logits.flatten(0, 1), batch.tensors["targets"].flatten(), ignore_index=IGNORED)}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return the loss over all validation tokens but the first, in rows side by side, and bits per byte."""
+        device = next(model.parameters()).device
+        inputs, targets = _side_by_side(self.validation, self.context)
+        rows = max(1, _EVALUATION_TOKENS // self.context)
+        total = 0.0
+        for first in range(0, len(inputs), rows):
+            logits = model(torch.from_numpy(inputs[first : first + rows]).to(device))
+            wanted = torch.from_numpy(targets[first : first + rows]).to(device)
+            total += float(
+                F.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=IGNORED, reduction="sum")
+            )
+        count = len(self.validation) - 1
+        return {"loss": total / count, "bits_per_byte": total / math.log(2) / self.validation_bytes}
+
+    def sample(self, model: nn.Module, step: int) -> str:
+        """Return what the model goes on with after the first words of the validation text."""
+        device = next(model.parameters()).device
+        generator = torch.Generator(device).manual_seed(derive(self.recipe.seed, "sample", step))
+        tokens = torch.from_numpy(self.validation[:8]).to(device)[None]
+        for _ in range(_SAMPLE_TOKENS):
+            logits = model(tokens[:, -self.context :])[:, -1].float()
+            logits[:, self.tokenizer.pad_id] = -math.inf
+            chosen = torch.multinomial(torch.softmax(logits / 0.8, -1), 1, generator=generator)
+            if int(chosen) == self.tokenizer.end_id:
+                break
+            tokens = torch.cat([tokens, chosen], dim=1)
+        return self.tokenizer.decode(tokens[0].tolist())
+
+    def artifacts(self, _model: nn.Module) -> Mapping[str, str]:
+        """Return nothing: weights and tokenizer are all that is needed."""
+        return {}
+
+
+def prepare(recipe: Recipe, tokenizer: Tokenizer | None, report: Report) -> Causal:
+    """Read the text, train the tokenizer where none is given, encode."""
+    table = cast(TextTable, recipe.data)
+    corpus = load_corpus(table.source, table.validation, report)
+    if tokenizer is None:
+        report(Progress("tokenizer", 0, unit="", note=recipe.tokenizer.kind))
+        # A character that only the validation text has must have an id too; it is learnt from nothing, and counted.
+        texts = [*corpus.train, *corpus.validation] if recipe.tokenizer.kind == "characters" else corpus.train
+        tokenizer = make_tokenizer(recipe.tokenizer, texts)
+    return Causal(recipe, corpus, tokenizer, report)
+
+
+def _encode(texts: Sequence[str], tokenizer: Tokenizer, report: Report) -> Ids:
+    """Return all texts as one row of ids, with the end token between them."""
+    parts: list[Ids] = []
+    for number, text in enumerate(texts):
+        ids = tokenizer.encode(text)
+        parts.append(np.array([*ids, tokenizer.end_id] if len(texts) > 1 else ids, dtype=np.int64))
+        if number % 100 == 0:
+            report(Progress("encode", number, len(texts), "texts"))
+    return np.concatenate(parts)
+
+
+def _side_by_side(tokens: Ids, context: int) -> tuple[Ids, Ids]:
+    """Return inputs and targets (rows, context) in which each token but the first is a target once."""
+    count = len(tokens) - 1
+    rows = -(-count // context)
+    inputs = np.zeros(rows * context, dtype=np.int64)
+    targets = np.full(rows * context, IGNORED, dtype=np.int64)
+    inputs[:count], targets[:count] = tokens[:-1], tokens[1:]
+    return inputs.reshape(rows, context), targets.reshape(rows, context)

@@ -1,0 +1,106 @@
+"""Where text for training comes from: a file, a dataset folder, or Shakespeare."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatllm.data import Dataset, split_of
+from gatllm.errors import GatllmError
+from gatllm.progress import Progress, Report
+from gatllm.records import is_partial, sha256, write_file
+
+_SHAKESPEARE_NAME = "tinyshakespeare.txt"
+_SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts to train on and texts to validate on; ``root`` commits to all of them."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    root: str
+
+
+def load_corpus(source: str, validation: float, report: Report) -> Corpus:
+    """Read a corpus: ``shakespeare``, a dataset folder, or a text file whose last share of ``validation`` validates.
+
+    Raises:
+        GatllmError: it is missing, empty, not UTF-8, or nothing of it is left for validation.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return _from_dataset(path)
+    if source == "shakespeare" and not path.exists():
+        return _split_text(_shakespeare(report), validation, source)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise GatllmError(
+            f"can't read {source}: {error.strerror}", "set data.source to a text file or a dataset folder"
+        ) from None
+    return _split_text(data, validation, source)
+
+
+def _split_text(data: bytes, share: float, source: str) -> Corpus:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise GatllmError(f"{source} is not UTF-8 text", "convert it, or name another file") from None
+    border = int(len(text) * (1 - share))
+    if not text[:border] or not text[border:]:
+        raise GatllmError(f"{source} is empty or too short to be divided", "name a longer text")
+    return Corpus((text[:border],), (text[border:],), sha256(data))
+
+
+def _from_dataset(path: Path) -> Corpus:
+    dataset = Dataset.open(path)
+    parts: dict[str, list[str]] = {"train": [], "validation": []}
+    for record in dataset.records():
+        parts[split_of(record["origin"])].append(record["text"])
+    for name, texts in parts.items():
+        if not any(texts):
+            raise GatllmError(f"{path} has no records for {name}", "build a larger dataset")
+    return Corpus(tuple(parts["train"]), tuple(parts["validation"]), dataset.manifest.merkle_root)
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "gatllm"
+
+
+def _shakespeare(report: Report) -> bytes:
+    """Return tiny Shakespeare (public domain, as collected by A. Karpathy): from ``GATLLM_DATA``, cache or network."""
+    cached = _cache() / _SHAKESPEARE_NAME
+    named = os.environ.get("GATLLM_DATA")
+    for place in ([Path(named) / _SHAKESPEARE_NAME] if named else []) + [cached]:
+        if place.is_file() and not is_partial(place):
+            data = place.read_bytes()
+            if sha256(data) == _SHAKESPEARE_SHA256:
+                return data
+            raise GatllmError(f"{place} is not the text that was expected (SHA-256 differs)", "remove it and try again")
+    report(Progress("download", 0, note=_SHAKESPEARE_URL))
+    data = _download(_SHAKESPEARE_URL)
+    if sha256(data) != _SHAKESPEARE_SHA256:
+        raise GatllmError(
+            f"{_SHAKESPEARE_URL} gave another text (SHA-256 differs)", f"put {_SHAKESPEARE_NAME} in GATLLM_DATA"
+        )
+    write_file(cached, data)
+    return data
+
+
+def _download(url: str) -> bytes:
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(url, timeout=30) as answer:  # noqa: S310  # a constant https address
+            body: bytes = answer.read()
+            return body
+    except (URLError, OSError) as error:
+        raise GatllmError(
+            f"can't download {url}: {error}", f"put {_SHAKESPEARE_NAME} in a folder and name it in GATLLM_DATA"
+        ) from None

@@ -1,0 +1,66 @@
+"""The curves of a run as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gatllm.training.run import Run
+
+_TRAIN, _VALIDATION, _QUIET = "#9fb8d9", "#c8501e", "#33658a"
+
+
+def draw_curves(run: Run, target: Path) -> None:
+    """Draw loss, learning rate, tokens per second and gradient norm over the steps of ``run``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    steps, validations = run.events("step"), run.events("validation")
+    x = [entry["step"] for entry in steps]
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(run.recipe.name)
+    (loss, rate), (speed, norm) = figure.subplots(2, 2, sharex=True)
+    _loss(loss, x, steps, validations)
+    rate.plot(x, [entry["lr"] for entry in steps], color=_QUIET)
+    rate.set(title="learning rate (AdamW)", ylim=(0, None))
+    rates = [entry["tokens_per_second"] for entry in steps]
+    speed.plot(x, smoothed(rates), color=_QUIET)
+    speed.set(title="tokens per second", ylim=(0, 1.2 * sorted(rates)[int(0.98 * (len(rates) - 1))]), xlabel="step")
+    norms = [entry["grad_norm"] for entry in steps]
+    norm.plot(x, norms, color=_TRAIN, linewidth=0.7)
+    norm.plot(x, smoothed(norms), color=_QUIET)
+    norm.set(title="gradient norm", yscale="log", xlabel="step")
+    for axes in (loss, rate, speed, norm):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(target, dpi=110)
+
+
+def _loss(axes: Any, x: Sequence[int], steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, Any]]) -> None:
+    losses = [entry["loss"] for entry in steps]
+    axes.plot(x, losses, color=_TRAIN, linewidth=0.7)
+    axes.plot(x, smoothed(losses), color=_QUIET, label="training")
+    if validations:
+        where = [entry["step"] for entry in validations]
+        axes.plot(
+            where, [entry["loss"] for entry in validations], color=_VALIDATION, marker="o", ms=3, label="validation"
+        )
+    # The first losses are far above all that matters later: the picture begins where the curve has bent.
+    later = sorted(losses)[: max(1, int(0.97 * len(losses)))]
+    low = min([*losses, *(entry["loss"] for entry in validations)])
+    margin = 0.05 * (later[-1] - low) or 0.1
+    axes.set(title="loss", ylim=(low - margin, later[-1] + margin))
+    axes.legend(frameon=False)
+
+
+def smoothed(values: Sequence[float], share: float = 0.02) -> list[float]:
+    """Return the exponential moving average of ``values`` over about ``share`` of them, without a bias at the start."""
+    keep = 1 - 1 / max(1.0, share * len(values))
+    result, average, weight = [], 0.0, 0.0
+    for value in values:
+        average = keep * average + (1 - keep) * value
+        weight = keep * weight + (1 - keep)
+        result.append(average / weight if weight else value)
+    return result

@@ -1,0 +1,124 @@
+"""The page that a person judges a run by: `report/report.md`, its curves as PNG, its numbers as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gatllm.records import new_folder
+from gatllm.training.run import Run
+
+PAGE = "report.md"
+CURVES = "curves.png"
+NUMBERS = "report.json"
+_OVERFIT = 0.02  # nats above the best validation loss from which we speak of over-fitting
+_RECENT = 50  # updates whose mean is called the training loss
+
+
+def write_report(run: Run) -> Path:
+    """Write (or renew) the report of a run, finished or not, and return its page."""
+    folder = run.path / "report"
+    numbers = summary(run)
+    with new_folder(folder, replace=True) as temporary:
+        if run.events("step"):
+            from gatllm.training.plots import draw_curves
+
+            draw_curves(run, temporary / CURVES)
+        (temporary / PAGE).write_text(_page(run, numbers), encoding="utf-8")
+        (temporary / NUMBERS).write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return folder / PAGE
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Return the numbers of a run: how long, how fast, how good, whether it over-fits."""
+    steps, validations = run.events("step"), run.events("validation")
+    recent = steps[-_RECENT:]
+    best = min(validations, key=lambda entry: entry["loss"], default=None)
+    speeds = sorted(entry["tokens_per_second"] for entry in steps)
+    numbers: dict[str, Any] = {
+        "name": run.recipe.name,
+        "objective": run.recipe.objective,
+        "complete": run.complete,
+        "steps": len(steps),
+        "tokens": sum(entry["tokens"] for entry in steps),
+        "resumes": len(run.events("resume")),
+        "metrics": run.metrics,
+    }
+    if recent:
+        numbers["train_loss"] = sum(entry["loss"] for entry in recent) / len(recent)
+        numbers["tokens_per_second"] = speeds[len(speeds) // 2]
+    if best is not None:
+        numbers["best_validation"] = {"loss": best["loss"], "step": best["step"]}
+        numbers["overfits"] = validations[-1]["loss"] - best["loss"] > _OVERFIT
+    return numbers
+
+
+def _page(run: Run, numbers: dict[str, Any]) -> str:
+    parts = [f"# {run.recipe.name}", run.recipe.about, _verdict(numbers), _table(numbers)]
+    if run.events("step"):
+        parts.append(f"![Loss, learning rate, speed and gradient norm]({CURVES})")
+    parts += [_validations(run), _samples(run), _origins(run)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdict(numbers: dict[str, Any]) -> str:
+    state = "Finished." if numbers["complete"] else "**Not finished**: `gatllm train` with the same recipe goes on."
+    if "best_validation" not in numbers:
+        return state
+    best = numbers["best_validation"]
+    if numbers["overfits"]:
+        return (
+            f"{state} **It over-fits**: the best validation loss {best['loss']:.4f} was at step {best['step']:,}; "
+            "train shorter, raise model.dropout, or take train.select = best."
+        )
+    return f"{state} Best validation loss {best['loss']:.4f} at step {best['step']:,}; no over-fitting seen."
+
+
+def _table(numbers: dict[str, Any]) -> str:
+    rows = {
+        "steps": f"{numbers['steps']:,}",
+        "tokens": f"{numbers['tokens']:,}",
+        "tokens/s (median)": f"{numbers.get('tokens_per_second', 0):,.0f}",
+        f"training loss (last {_RECENT} steps)": f"{numbers.get('train_loss', float('nan')):.4f}",
+    }
+    rows |= {name: _number(value) for name, value in numbers["metrics"].items() if name not in {"steps", "tokens"}}
+    return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def _validations(run: Run) -> str:
+    entries = run.events("validation")
+    if not entries:
+        return ""
+    names = [name for name in entries[0] if name not in {"seq", "time", "event", "prev"}]
+    lines = [f"| {' | '.join(names)} |", "|" + "---:|" * len(names)]
+    lines += [f"| {' | '.join(_number(entry.get(name, float('nan'))) for name in names)} |" for entry in entries]
+    return "## Validation\n\n" + "\n".join(lines)
+
+
+def _samples(run: Run) -> str:
+    entries = run.events("sample")
+    if not entries:
+        return ""
+    fence = "````"
+    blocks = [f"After step {entry['step']:,}:\n\n{fence}text\n{entry['text']}\n{fence}" for entry in entries[-3:]]
+    return "## Samples\n\n" + "\n\n".join(blocks)
+
+
+def _origins(run: Run) -> str:
+    commitments = run.start["commitments"]
+    env = commitments["environment"]
+    rows = {
+        "data": commitments["data_root"],
+        "tokenizer": commitments["tokenizer"],
+        "recipe": commitments["recipe"],
+        "initial weights": commitments["init_root"],
+        "code": f"gatllm {commitments['code']['version']}, {commitments['code']['source']}",
+        "computed by": f"{env['device']}, {env['dtype']}, {env['threads']} threads, torch {env['torch']}",
+    }
+    lines = ["| | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in rows.items())]
+    return "## Where it comes from\n\n" + "\n".join(lines)
