@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Build the contracts into the package: `npm ci`, native forge, then one JSON file per contract (ABI, bytecode).
 
-Standard library only; run it with the Python whose environment should supply npm where the system has none. It does nothing
-when the sources are unchanged. `--pin` rewrites `artifacts.sha256`, the hashes that a test compares the result with.
+Standard library only; run it with the Python whose environment should supply npm where the system has none. It does
+nothing when the sources are unchanged. `--pin` rewrites `artifacts.sha256`: the hashes that a test compares the result
+with.
 """
 
 from __future__ import annotations
@@ -93,7 +94,12 @@ def _export() -> dict[str, str]:
 
 def build(*, pin: bool = False) -> None:
     """Bring the package's ABIs and bytecode up to date with the sources."""
-    sources = [*(HERE / "src").glob("*.sol"), HERE / "foundry.toml", HERE / "package-lock.json", Path(__file__).resolve()]
+    sources = [
+        *(HERE / "src").glob("*.sol"),
+        HERE / "foundry.toml",
+        HERE / "package-lock.json",
+        Path(__file__).resolve(),
+    ]
     stamp = TARGET / ".sources"
     wanted = _digest(sources)
     complete = stamp.exists() and stamp.read_text() == wanted and all((TARGET / f"{n}.json").exists() for n in OURS)

@@ -26,7 +26,7 @@ contract DatasetToken is ERC721, IERC2981, IERC4906, Ownable2Step {
         Conversation
     }
 
-    /// @notice Everything that a commitment covers, besides the chain and this contract.
+    /// @notice Everything that a commitment covers.
     struct Origin {
         address contributor;
         uint256 id;
@@ -51,19 +51,17 @@ contract DatasetToken is ERC721, IERC2981, IERC4906, Ownable2Step {
 
     /// @notice A contributor announced a mint.
     event Committed(bytes32 indexed commitment);
-    /// @notice A dataset was minted. `content` is the SHA-256 of the root block of what is on IPFS (encrypted or not).
-    event DatasetMinted(
-        uint256 indexed id, address indexed contributor, Kind indexed kind, bytes32 content, bytes32 metadata
-    );
+    /// @notice A dataset was minted; who mints what can be searched in `Transfer`. `content` is the SHA-256 of the root block of what is on IPFS (encrypted or not).
+    event DatasetMinted(uint256 indexed id, address contributor, Kind kind, bytes32 content, bytes32 metadata);
     /// @notice ERC-7572.
     event ContractURIUpdated();
     /// @notice A contributor collected the royalties of a token.
     event RoyaltiesCollected(uint256 indexed id, address indexed contributor, IERC20 indexed currency, uint256 amount);
 
-    error ZeroRoot();
     error CommitmentMissing();
     error CommitmentTooYoung(uint256 readyBlock);
     error CommitmentExists();
+    error AlreadyMinted(uint256 id);
     error NotOwner(uint256 id);
     error NotTheOrigin(uint256 id);
     error RoyaltyTooHigh(uint96 bps);
@@ -83,7 +81,7 @@ contract DatasetToken is ERC721, IERC2981, IERC4906, Ownable2Step {
 
     /// @notice The commitment that lets `origin.contributor` mint exactly this.
     function commitmentOf(Origin memory origin) public view returns (bytes32) {
-        return keccak256(abi.encode(block.chainid, address(this), origin));
+        return keccak256(abi.encode(origin));
     }
 
     /// @notice The block from which on a commitment may be used: 0 when there is none, the maximum when it was used.
@@ -103,19 +101,19 @@ contract DatasetToken is ERC721, IERC2981, IERC4906, Ownable2Step {
     /// @param content SHA-256 of the root block of the content on IPFS.
     /// @param metadata SHA-256 of the metadata JSON, a file of one raw block.
     function mint(uint256 id, bytes32 content, bytes32 metadata, Kind kind) external {
-        if (id == 0) revert ZeroRoot();
-        bytes32 commitment = commitmentOf(Origin(msg.sender, id, content, metadata, kind));
+        // `commitmentOf` without the copy through memory: the same bytes.
+        bytes32 commitment = keccak256(abi.encode(msg.sender, id, content, metadata, kind));
         uint256 made = _commitments[commitment];
         if (made == 0) revert CommitmentMissing();
-        // A used commitment means a minted id, which `_mint` refuses; unchecked because `_MINTED` would overflow.
+        // A used commitment means a minted id, refused below; here it wraps round to more than any delay.
         unchecked {
-            if (made != _MINTED && block.number < made + revealDelay) revert CommitmentTooYoung(made + revealDelay);
+            if (block.number - made < revealDelay) revert CommitmentTooYoung(made + revealDelay);
         }
         _commitments[commitment] = _MINTED;
         _metadata[id] = metadata;
         emit DatasetMinted(id, msg.sender, kind, content, metadata);
         // Not `_safeMint`: the sender asked for the token itself, and needs no call back to be asked whether it wants it.
-        _mint(msg.sender, id);
+        if (_update(msg.sender, id, address(0)) != address(0)) revert AlreadyMinted(id);
     }
 
     /// @notice Point a token at new metadata; only its owner may. What was minted (root, content) never changes.

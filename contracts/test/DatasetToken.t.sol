@@ -100,7 +100,7 @@ contract DatasetTokenTest is Test {
         token.mint(ID, CONTENT, META, DatasetToken.Kind.Positive);
         vm.roll(block.number + DELAY);
         vm.prank(thief);
-        vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721InvalidSender.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(DatasetToken.AlreadyMinted.selector, ID));
         token.mint(ID, CONTENT, META, DatasetToken.Kind.Positive);
         assertEq(token.ownerOf(ID), alice);
         assertEq(token.metadataOf(ID), META);
@@ -128,7 +128,7 @@ contract DatasetTokenTest is Test {
         vm.expectRevert(DatasetToken.CommitmentExists.selector);
         token.commit(used);
         vm.prank(alice);
-        vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721InvalidSender.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(DatasetToken.AlreadyMinted.selector, ID));
         token.mint(ID, CONTENT, META, DatasetToken.Kind.Positive);
     }
 
@@ -139,15 +139,9 @@ contract DatasetTokenTest is Test {
         assertEq(token.readyBlock(commitment), block.number + DELAY);
     }
 
-    function test_RootZeroIsRefused() public {
-        vm.expectRevert(DatasetToken.ZeroRoot.selector);
-        token.mint(0, CONTENT, META, DatasetToken.Kind.Positive);
-    }
-
     function testFuzz_OnlyWhatWasCommittedCanBeMinted(uint256 id, bytes32 content, bytes32 metadata, uint8 kind)
         public
     {
-        vm.assume(id != 0);
         DatasetToken.Kind sort = DatasetToken.Kind(kind % 3);
         bool same = id == ID && content == CONTENT && metadata == META && sort == DatasetToken.Kind.Positive;
         vm.assume(!same);
