@@ -8,6 +8,14 @@ from torch import Tensor, nn
 
 from gatllm.models.attention import Pattern, attend
 from gatllm.models.config import TransformerConfig
+from gatllm.models.fused import (
+    dropout,
+    fits_short_attention,
+    rms_norm,
+    short_attention,
+    short_mask,
+    squared_relu,
+)
 from gatllm.models.positions import Turns, rotate
 
 
@@ -25,7 +33,8 @@ class Norm(nn.Module):
         """Return the normalised ``x`` (…, width)."""
         if self.kind == "layer":
             return F.layer_norm(x, (self.width,), self.weight, self.bias, self.epsilon)
-        return F.rms_norm(x, (self.width,), self.weight, self.epsilon)
+        normed = rms_norm(x, self.epsilon)
+        return normed if self.weight is None else normed * self.weight
 
 
 class FeedForward(nn.Module):
@@ -45,7 +54,7 @@ class FeedForward(nn.Module):
     def _activate(self, x: Tensor) -> Tensor:
         match self.activation:
             case "relu2":
-                return F.relu(x).square()
+                return squared_relu(x)
             case "relu":
                 return F.relu(x)
             case "gelu":
@@ -78,20 +87,25 @@ class SelfAttention(nn.Module):
         Returns:
             (batch, tokens, width).
         """
-        qk, value = self.project(x, turns)
-        query, key = qk.unbind(2)
-        mixed = attend(query, key, value, self.pattern, padding)
-        return self.output(mixed.flatten(2))  # type: ignore[no-any-return]
+        qkv = self.qkv(x)
+        if fits_short_attention(qkv, self.heads, self.pattern):
+            mask = short_mask(self.pattern, qkv, self.heads, padding)
+            mixed = short_attention(qkv, self.heads, turns, self.epsilon if self.qk_norm else None, mask)
+        else:
+            query, key, value = self.split(qkv, turns)
+            mixed = attend(query, key, value, self.pattern, padding).flatten(2)
+        return self.output(mixed)  # type: ignore[no-any-return]
 
-    def project(self, x: Tensor, turns: Turns | None) -> tuple[Tensor, Tensor]:
-        """Return queries and keys (batch, tokens, 2, heads, head) and values (batch, tokens, heads, head)."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, self.head))
-        qk, value = qkv[:, :, :2], qkv[:, :, 2]
+    def split(self, qkv: Tensor, turns: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, each (batch, tokens, heads, head), turned and normed."""
+        split = qkv.view(*qkv.shape[:2], 3, self.heads, self.head)
+        qk, value = split[:, :, :2], split[:, :, 2]
         if turns is not None:
             qk = rotate(qk, Turns(turns.cosine.unsqueeze(-3), turns.sine.unsqueeze(-3)))
         if self.qk_norm:
-            qk = F.rms_norm(qk, (self.head,), eps=self.epsilon)
-        return qk, value
+            qk = rms_norm(qk, self.epsilon)
+        query, key = qk.unbind(2)
+        return query, key, value
 
 
 class CrossAttention(nn.Module):
@@ -117,12 +131,12 @@ class CrossAttention(nn.Module):
     def project(self, x: Tensor) -> Tensor:
         """Return queries (batch, tokens, heads, head)."""
         query: Tensor = self.query(x).unflatten(-1, (self.heads, self.head))
-        return F.rms_norm(query, (self.head,), eps=self.epsilon) if self.qk_norm else query
+        return rms_norm(query, self.epsilon) if self.qk_norm else query
 
     def project_source(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values, each (batch, source tokens, heads, head)."""
         key, value = self.key_value(source).unflatten(-1, (2, self.heads, self.head)).unbind(2)
-        return F.rms_norm(key, (self.head,), eps=self.epsilon) if self.qk_norm else key, value
+        return rms_norm(key, self.epsilon) if self.qk_norm else key, value
 
 
 class Branch(nn.Module):
@@ -145,7 +159,7 @@ class Branch(nn.Module):
         """Return the residual stream after ``branch`` joined ``x``, both (batch, tokens, width)."""
         if self.after is not None and self.place == "sandwich":
             branch = self.after(branch)
-        x = x + F.dropout(branch, self.dropout, self.training)
+        x = x + dropout(branch, self.dropout, self.training)
         return self.after(x) if self.after is not None and self.place == "post" else x
 
 

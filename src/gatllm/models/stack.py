@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
 from gatllm.models.attention import Pattern
 from gatllm.models.config import TransformerConfig
+from gatllm.models.fused import dropout
 from gatllm.models.layers import Block, Norm
 from gatllm.models.positions import AddedPositions, Turns, rotary_turns
 
@@ -47,7 +47,7 @@ class Stack(nn.Module):
         x = embedded if self.positions is None else self.positions(embedded, positions)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
     def turns(self) -> Turns | None:
         """Return the rotary turns of all positions, or None where positions are added."""
