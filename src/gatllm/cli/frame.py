@@ -16,6 +16,8 @@ from gatllm.errors import GatllmError
 # Each command is named by its import path and imported when it is used: `gatllm --help` never waits for torch.
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (import path, one line of help)
+    "train": ("gatllm.cli.train:train_app", "Train a model by a recipe."),
+    "report": ("gatllm.cli.train:report_app", "Write the report of a run: one page with its curves."),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
 }
 

@@ -63,12 +63,16 @@ def replay(run: Run, start: int, steps: int, *, source: str | None = None, repor
     if start:
         session.load(*_checkpoint(run, start).load(), f"checkpoint {start}")
     progress = {entry["step"]: entry["progress"] for entry in run.events("step")}
+    wanted = range(start + 1, start + steps + 1)
+    if missing := [step for step in wanted if step not in progress]:
+        raise GatllmError(f"the log has no step {missing[0]}", f"the run has {max(progress, default=0)} steps")
     results = []
-    for step in range(start + 1, start + steps + 1):
-        if step not in progress:
-            raise GatllmError(f"the log has no step {step}", f"the run has {max(progress, default=0)} steps")
-        results.append(session.advance(_progress(recipe.train, step, progress[step])))
-        report(Progress("replay", step - start, steps, "steps"))
+    try:
+        for step in wanted:
+            results.append(session.advance(_progress(recipe.train, step, progress[step])))
+            report(Progress("replay", step - start, steps, "steps"))
+    finally:
+        made.objective.close()
     weights = session.weights()
     return Replay(results, weights_root(weights), weights_root(session.state()), weights, commitments["environment"])
 

@@ -61,8 +61,11 @@ def train(
                 made = _assemble(run, wanted, team, report) if begun else assemble(wanted, team=team, report=report)
                 spent = _go_on(run, made, log) if begun else _begin(run, made, log)
                 loop = Loop(run, made.session, log, Budget(made.recipe.train, spent), report, observe)
-                loop.go(interrupt)
-                _finish(run, made, loop)
+                try:
+                    loop.go(interrupt)
+                    _finish(run, made, loop)
+                finally:
+                    made.objective.close()
         leads = team.leads
         team.wait()
     run = Run(path)

@@ -93,6 +93,9 @@ class Causal:
         """Return nothing: weights and tokenizer are all that is needed."""
         return {}
 
+    def close(self) -> None:
+        """Do nothing: no process, no open file."""
+
 
 def prepare(recipe: Recipe, tokenizer: Tokenizer | None, report: Report) -> Causal:
     """Read the text, train the tokenizer where none is given, encode."""

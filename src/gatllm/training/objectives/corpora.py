@@ -1,12 +1,13 @@
-"""Where text for training comes from: a file, a dataset folder, or Shakespeare."""
+"""Where text for training comes from: a file, a dataset folder, the standard library, or Shakespeare."""
 
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatllm.data import Dataset, split_of
+from gatllm.data import Dataset, build, split_of
 from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report
 from gatllm.records import is_partial, sha256, write_file
@@ -26,14 +27,14 @@ class Corpus:
 
 
 def load_corpus(source: str, validation: float, report: Report) -> Corpus:
-    """Read a corpus: ``shakespeare``, a dataset folder, or a text file whose last share of ``validation`` validates.
+    """Read ``shakespeare``, ``stdlib``, a dataset folder, or a text file whose last share of ``validation`` validates.
 
     Raises:
         GatllmError: it is missing, empty, not UTF-8, or nothing of it is left for validation.
     """
     path = Path(source)
-    if path.is_dir():
-        return _from_dataset(path)
+    if path.is_dir() or source == "stdlib":
+        return _from_dataset(open_dataset(source, report))
     if source == "shakespeare" and not path.exists():
         return _split_text(_shakespeare(report), validation, source)
     try:
@@ -56,14 +57,27 @@ def _split_text(data: bytes, share: float, source: str) -> Corpus:
     return Corpus((text[:border],), (text[border:],), sha256(data))
 
 
-def _from_dataset(path: Path) -> Corpus:
-    dataset = Dataset.open(path)
+def open_dataset(source: str, report: Report) -> Dataset:
+    """Open the dataset folder ``source``; ``stdlib`` is built from the running interpreter when it is first asked for.
+
+    Raises:
+        GatllmError: there is no such dataset.
+    """
+    folder = Path(source)
+    if source == "stdlib" and not folder.exists():
+        folder = _cache() / f"stdlib-{platform.python_version()}"
+        if not folder.exists():
+            return build("stdlib", folder, report=report)
+    return Dataset.open(folder)
+
+
+def _from_dataset(dataset: Dataset) -> Corpus:
     parts: dict[str, list[str]] = {"train": [], "validation": []}
     for record in dataset.records():
         parts[split_of(record["origin"])].append(record["text"])
     for name, texts in parts.items():
         if not any(texts):
-            raise GatllmError(f"{path} has no records for {name}", "build a larger dataset")
+            raise GatllmError(f"{dataset.path} has no records for {name}", "build a larger dataset")
     return Corpus(tuple(parts["train"]), tuple(parts["validation"]), dataset.manifest.merkle_root)
 
 

@@ -12,8 +12,8 @@ from gatllm.training.tables import Table
 class TextTable(Table):
     """Text for the next-token objective.
 
-    ``source`` is a text file, a dataset folder, or ``shakespeare``. ``window`` says where a row of ``context`` + 1
-    tokens begins: ``random`` anywhere, ``chunks`` at a random place and from there chunk after chunk,
+    ``source`` is a text file, a dataset folder, ``stdlib`` or ``shakespeare``. ``window`` says where a row of
+    ``context`` + 1 tokens begins: ``random`` anywhere, ``chunks`` at a random place and from there chunk after chunk,
     ``sequential`` at the first token and from there on.
     """
 
@@ -27,7 +27,7 @@ class TextTable(Table):
 class PairTable(Table):
     """Pairs for the encoder-decoder: what is read (source) and what is written (target).
 
-    ``source`` is a dataset folder (docstring and signature → function), or ``alphabetize``.
+    ``source`` is a dataset folder or ``stdlib`` (signature and docstring → function), or ``alphabetize``.
     """
 
     source: str

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatllm.data import Dataset, docstring_pairs, split_of
+from gatllm.data import Dataset, functions, split_of
 from gatllm.errors import GatllmError
+from gatllm.progress import Report
 from gatllm.records import digest
+from gatllm.training.objectives.corpora import open_dataset
 from gatllm.training.objectives.data_tables import PairTable
 from gatllm.training.seeds import derive
 
@@ -30,7 +32,7 @@ class Pairs:
     endless: Callable[[int], Pair] | None = None
 
 
-def load_pairs(table: PairTable, seed: int) -> Pairs:
+def load_pairs(table: PairTable, seed: int, report: Report) -> Pairs:
     """Return the pairs of a recipe.
 
     Raises:
@@ -38,7 +40,7 @@ def load_pairs(table: PairTable, seed: int) -> Pairs:
     """
     if table.source == "alphabetize" and not Path(table.source).exists():
         return _alphabetize(table, seed)
-    return _from_dataset(Path(table.source))
+    return _from_dataset(open_dataset(table.source, report))
 
 
 def _alphabetize(table: PairTable, seed: int) -> Pairs:
@@ -63,20 +65,28 @@ def _alphabetize(table: PairTable, seed: int) -> Pairs:
     return Pairs(tuple(endless(number) for number in range(1000)), validation, root, endless)
 
 
-def _from_dataset(path: Path) -> Pairs:
-    dataset = Dataset.open(path)
+def _from_dataset(dataset: Dataset) -> Pairs:
     parts: dict[str, list[Pair]] = {"train": [], "validation": []}
     for record in dataset.records():
         parts[split_of(record["origin"])].extend(_pairs_of(record))
     for name, pairs in parts.items():
         if not pairs:
-            raise GatllmError(f"{path} has no pairs for {name}", "build a larger dataset, with documented functions")
+            raise GatllmError(
+                f"{dataset.path} has no pairs for {name}", "build a larger dataset, with documented functions"
+            )
     return Pairs(tuple(parts["train"]), tuple(parts["validation"]), dataset.manifest.merkle_root)
 
 
 def _pairs_of(record: dict[str, str]) -> Iterator[Pair]:
-    """A record with a prompt is a pair; a module gives one for each documented function."""
+    """A record with a prompt is a pair; a module gives one for each documented function.
+
+    There the source is signature and docstring, the target the function without its docstring: it stands alone, and
+    nothing is learnt from copying prose.
+    """
     if record.get("prompt"):
         yield record["prompt"], record["text"]
-    else:
-        yield from docstring_pairs(record["text"])
+        return
+    for function in functions(record["text"]):
+        body = function.text[len(function.prompt) :]
+        if function.docstring and body.strip() and function.text.startswith(function.prompt):
+            yield function.prompt, f"{function.header}\n{body.lstrip(chr(10))}"

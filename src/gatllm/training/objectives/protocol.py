@@ -69,3 +69,6 @@ class Objective(Protocol):
 
     def artifacts(self, model: nn.Module, /) -> Mapping[str, str]:
         """Return what users of the run need besides weights and tokenizer (thresholds, say): file name → text."""
+
+    def close(self) -> None:
+        """Let go of what was opened, such as worker processes."""

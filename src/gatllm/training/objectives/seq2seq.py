@@ -159,10 +159,13 @@ class SourceToTarget:
         """Return nothing: weights and tokenizer are all that is needed."""
         return {}
 
+    def close(self) -> None:
+        """Do nothing: no process, no open file."""
+
 
 def prepare(recipe: Recipe, tokenizer: Tokenizer | None, report: Report) -> SourceToTarget:
     """Read the pairs, train the tokenizer where none is given, encode."""
-    pairs = load_pairs(cast(PairTable, recipe.data), recipe.seed)
+    pairs = load_pairs(cast(PairTable, recipe.data), recipe.seed, report)
     if tokenizer is None:
         report(Progress("tokenizer", 0, unit="", note=recipe.tokenizer.kind))
         tokenizer = make_tokenizer(recipe.tokenizer, (text for pair in pairs.train for text in pair))

@@ -1,0 +1,128 @@
+"""``gatllm train`` and ``gatllm report``: runs and the pages they are judged by."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from gatllm.cli.console import duration, note, print_json, progress_report, table
+from gatllm.errors import UsageError
+
+train_app = App(name="train", help="Train a model by a recipe.")
+report_app = App(name="report", help="Write the report of a run: one page with its curves.")
+
+
+@train_app.default
+def train(
+    recipe: str,
+    *,
+    out: Path | None = None,
+    set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    resume: bool = True,
+    quiet: bool = False,
+    json: bool = False,
+) -> None:
+    """Train a model by a recipe; the same command goes on with a run that was interrupted.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file, or the name of a recipe that comes with gatllm.
+    out
+        The run folder; runs/NAME by default.
+    set_
+        KEY=VALUE over the recipe, for example --set train.lr=0.001; may be repeated.
+    steps
+        Train for so many updates instead of the recipe's budget.
+    minutes
+        Train for so long instead of the recipe's budget.
+    seed
+        The seed that everything random derives from.
+    resume
+        Go on with a run that lies in the folder.
+    quiet
+        Show no progress.
+    json
+        Print the final metrics as JSON.
+    """
+    from gatllm.training import Recipe
+    from gatllm.training import train as train_run
+
+    overrides = parse_overrides(set_ or [])
+    given = {"train.steps": steps, "train.minutes": minutes, "seed": seed}
+    overrides |= {key: value for key, value in given.items() if value is not None}
+    wanted = Recipe.load(recipe, overrides)
+    folder = out or Path("runs") / wanted.name
+    with progress_report(quiet=quiet) as report:
+        run = train_run(wanted, folder, resume=resume, report=report, observe=lambda e, f: _show(e, f, quiet=quiet))
+    if json:
+        print_json({"run": str(run.path), "metrics": run.metrics})
+        return
+    table(str(run.path), ("what", "value"), [(name, _text(value)) for name, value in run.metrics.items()])
+    if not quiet:
+        note(f"see {run.path / 'report' / 'report.md'}")
+
+
+@report_app.default
+def report(run: Path, *, json: bool = False) -> None:
+    """Write the report of a run, finished or not, and print its numbers.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    json
+        Print JSON instead of a table.
+    """
+    from gatllm.training import Run
+    from gatllm.training.report import summary, write_report
+
+    opened = Run.open(run)
+    page = write_report(opened)
+    numbers = summary(opened)
+    if json:
+        print_json(numbers)
+        return
+    table(str(run), ("what", "value"), [(name, _text(value)) for name, value in numbers.items()])
+    note(f"see {page}")
+
+
+def parse_overrides(settings: list[str]) -> dict[str, Any]:
+    """Return ``KEY=VALUE`` settings as dotted keys; a value is TOML, or else a plain string.
+
+    Raises:
+        UsageError: a setting has no ``=``.
+    """
+    overrides: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {setting} is no KEY=VALUE", "write for example --set train.lr=0.001")
+        try:
+            overrides[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            overrides[key.strip()] = value.strip()
+    return overrides
+
+
+def _show(event: str, fields: Mapping[str, Any], *, quiet: bool) -> None:
+    if quiet:
+        return
+    if event == "validation":
+        others = "  ".join(f"{name} {value:.4f}" for name, value in fields.items() if name not in {"step", "seconds"})
+        note(f"  step {fields['step']:,} after {duration(fields['seconds'])}: validation {others}")
+    elif event == "sample":
+        note("\n".join(f"  | {line}" for line in str(fields["text"]).splitlines()))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
