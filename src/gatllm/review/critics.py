@@ -1,0 +1,125 @@
+"""What can be said about a text without a model: does it compile, and what does ruff find (E9 and F: real mistakes, not style).
+
+Which rules: static critics beyond syntax and undefined names flag good code about as often as bad (`dev/LOG.md`).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatllm.errors import GatllmError
+
+RULES = "E9,F"
+_WARNINGS = threading.Lock()  # `warnings.catch_warnings` changes the whole process
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A mistake at a place: ``line`` and ``column`` from 1, the critic's own code and words."""
+
+    line: int
+    column: int
+    code: str
+    message: str
+    critic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the critics say of one text: the compiler's error or None, and the linter's findings."""
+
+    error: Finding | None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the compiler takes it."""
+        return self.error is None
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was found at all."""
+        return self.error is None and not self.findings
+
+
+def syntax_error(text: str) -> Finding | None:
+    """Return the parser's first complaint, or None where the text parses (quicker than `compile_error`)."""
+    return _complaint(ast.parse, text)
+
+
+def compile_error(text: str) -> Finding | None:
+    """Return the compiler's first complaint: the parser's, or a later one such as ``'return' outside function``."""
+    return _complaint(lambda source: compile(source, "<text>", "exec", dont_inherit=True), text)
+
+
+def _complaint(check: Callable[[str], object], text: str) -> Finding | None:
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            check(text)
+        except SyntaxError as error:
+            line, column = error.lineno or 1, error.offset or 1
+            return Finding(max(line, 1), max(column, 1), type(error).__name__, error.msg or "invalid syntax", "compiler")
+        except (ValueError, OverflowError) as error:  # a null byte, a lone surrogate, a number of too many digits
+            return Finding(1, 1, type(error).__name__, str(error), "compiler")
+        except (RecursionError, MemoryError):
+            return Finding(1, 1, "RecursionError", "nested too deeply for the compiler", "compiler")
+    return None
+
+
+def lint(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
+    """Return ruff's findings (rules E9 and F) for each text; one process for the whole batch.
+
+    Raises:
+        GatllmError: ruff does not run.
+    """
+    if not texts:
+        return []
+    with tempfile.TemporaryDirectory(prefix="gatllm-") as folder:
+        for number, text in enumerate(texts):
+            (Path(folder) / f"{number}.py").write_bytes(text.encode("utf-8", "surrogatepass"))
+        found: list[list[Finding]] = [[] for _ in texts]
+        for entry in _ruff(folder):
+            if entry["code"] is None or entry["code"] == "invalid-syntax":
+                continue  # that is the compiler's part
+            place = entry["location"]
+            number = int(Path(entry["filename"]).stem)
+            found[number].append(Finding(place["row"], place["column"], entry["code"], entry["message"], "ruff"))
+    return [tuple(findings) for findings in found]
+
+
+def _ruff(folder: str) -> list[dict]:  # type: ignore[type-arg]  # ruff's own JSON
+    from ruff import find_ruff_bin
+
+    command = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--exit-zero", "--quiet"]
+    command += ["--select", RULES, "--output-format", "json", folder]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=300)
+        out: list[dict] = json.loads(done.stdout or b"[]")  # type: ignore[type-arg]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise GatllmError(f"ruff does not run: {error}", "install ruff") from None
+    return out
+
+
+def judge(texts: Sequence[str]) -> list[Verdict]:
+    """Return what compiler and linter say of each text."""
+    errors = [compile_error(text) for text in texts]
+    return [Verdict(error, findings) for error, findings in zip(errors, lint(texts), strict=True)]
+
+
+def same_tree(first: str, second: str) -> bool:
+    """Tell whether two texts have the same syntax tree (places and white space aside); false where one has none."""
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.dump(ast.parse(first)) == ast.dump(ast.parse(second))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False

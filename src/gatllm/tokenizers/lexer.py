@@ -1,0 +1,83 @@
+"""Cuts any text into Python-like lexemes, also text that Python's own tokeniser refuses.
+
+Nothing is inferred from quotes that may be missing: the words inside a string are lexemes like those of code. What only
+costs length is folded: a comment is one lexeme, blank lines belong to the line break, and a run of plain prose (three
+pairs of neighbouring words that code never puts side by side) is one lexeme.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+KEYWORDS = frozenset(keyword.kwlist) | {"print", "exec", "match", "case", "type"}
+
+_PATTERN = re.compile(
+    r"""
+    (?P<line>[ \t\f]*(?:\r?\n[ \t\f]*)+)
+  | (?P<space>[ \t\f]+)
+  | (?P<joined>\\\r?\n[ \t\f]*)
+  | (?P<comment>\#[^\n]*)
+  | (?P<prose>[A-Za-z]\w*(?:['-][a-z]+)?(?:[,.;:]?[ ][A-Za-z]\w*(?:['-][a-z]+)?){3,})
+  | (?P<name>[^\W\d]\w*)
+  | (?P<number>0[xX][0-9a-fA-F_]+|0[bBoO][0-7_]+|(?:\d[\d_]*)?\.?\d[\d_]*\.?(?:[eE][+-]?\d+)?[jJ]?)
+  | (?P<quote>\"\"\"|'''|["'])
+  | (?P<escape>\\.)
+  | (?P<operator>\*\*=|//=|>>=|<<=|\.\.\.|\*\*|//|>>|<<|->|:=|[-+*/%@&|^!=<>]=|[-+*/%@&|^~<>=.,:;()\[\]{}])
+  | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class Piece(NamedTuple):
+    """One lexeme: ``kind`` (a group of the pattern), its text, and its character offsets in the source."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def pieces(text: str) -> Iterator[Piece]:
+    """Yield the lexemes of ``text`` in order; their texts concatenate to ``text``, whatever it is."""
+    at, size, quote = 0, len(text), ""
+    match = _PATTERN.match
+    while at < size:
+        found = match(text, at)
+        if found is None or found.lastgroup is None:  # pragma: no cover - the last alternative takes any character
+            raise AssertionError(at)
+        kind, end = found.lastgroup, found.end()
+        if kind == "quote":
+            quote = _after_quote(quote, text[at:end])
+        elif kind == "line" and len(quote) == 1:
+            quote = ""
+        elif kind == "comment" and quote:
+            kind, end = "other", at + 1
+        elif kind == "prose":
+            if not _is_prose(text[at:end]):
+                kind, end = "name", _NAME.match(text, at).end()  # type: ignore[union-attr]  # it begins with a letter
+        yield Piece(kind, text[at:end], at, end)
+        at = end
+
+
+def _after_quote(opened: str, quote: str) -> str:
+    """Tell which quote is open after ``quote`` when ``opened`` was open before it."""
+    if not opened:
+        return quote
+    return "" if quote == opened else opened
+
+
+_WORD = re.compile(r"[A-Za-z]\w*(?:['-][a-z]+)?[,.;:]?")
+_NAME = re.compile(r"[A-Za-z]\w*")
+
+
+def _is_prose(run: str) -> bool:
+    words = _WORD.findall(run)
+    if words[0] in KEYWORDS:  # a statement may begin like a sentence: "return the value of …"
+        return False
+    plain = [word.rstrip(",.;:") not in KEYWORDS for word in words]
+    joined = [word[-1] not in ",.;:" for word in words]
+    return sum(joined[i] and plain[i] and plain[i + 1] for i in range(len(words) - 1)) >= 3
