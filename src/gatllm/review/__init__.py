@@ -1,1 +1,20 @@
 """The discriminator at work: check, localise, repair; static critics."""
+
+from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint, same_tree
+from gatllm.review.reviewer import Candidate, Repair, Review, Reviewer, Suspect
+from gatllm.review.search import search
+
+__all__ = [
+    "Candidate",
+    "Finding",
+    "Repair",
+    "Review",
+    "Reviewer",
+    "Suspect",
+    "Verdict",
+    "compile_error",
+    "judge",
+    "lint",
+    "same_tree",
+    "search",
+]

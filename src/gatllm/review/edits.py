@@ -56,9 +56,10 @@ def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str
     token = tokens[number]
     match tag.action:
         case "insert" | "insert name":
-            if is_line(token) and _odd(token):
-                return [Change(token.end - 1, token.end, ""), _insert(text, token.end, tag.text or word)]
-            return [_insert(text, token.end, tag.text or word)] if tag.text or word else []
+            if not (tag.text or word):
+                return []
+            lost = [Change(token.end - 1, token.end, "")] if is_line(token) and _odd(token) else []
+            return [*lost, _insert(text, token.end, tag.text or word)]
         case "replace" | "rename" | "respell" | "cut":
             return _replace(text, token, word or tag.text)
         case "delete":

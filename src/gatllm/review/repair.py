@@ -1,0 +1,145 @@
+"""Repair under guidance: the model proposes tags, the parser judges, and what does not parse yet is looked at again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gatllm.review.critics import Finding, compile_error, syntax_error
+from gatllm.review.edits import Edit, apply
+from gatllm.review.names import Names
+from gatllm.review.region import Region, offset, region
+from gatllm.review.tagger import Tagger, Window, tokens_of
+from gatllm.review.tags import TAGS
+from gatllm.tokenizers.lexicon import Lexeme
+
+_BEAM = 4  # states kept from round to round
+_SINGLES = 16  # single edits tried for each state
+_ROUNDS = 7
+_SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A repaired text: ``score`` is the sum of the log-odds of its edits, ``edits`` how many there were."""
+
+    text: str
+    score: float
+    edits: int
+
+
+@dataclass(frozen=True)
+class _State:
+    text: str
+    score: float = 0.0
+    edits: int = 0
+    rank: float = field(default=0.0, compare=False)
+
+
+def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) -> list[Solution]:
+    """Return texts that compile, best first (at most ``most``); none where the model's proposals do not get there.
+
+    Each error that the compiler names is mended inside its own part of the text, until nothing is left to name.
+    """
+    until = time.monotonic() + seconds
+    current = [_State(text)]
+    for _ in range(12):  # parts with errors, at most
+        done = [Solution(state.text, state.score, state.edits) for state in current if compile_error(state.text) is None]
+        if done:
+            return sorted(done, key=lambda solution: -solution.score)[:most]
+        better: list[_State] = []
+        for state in current:
+            better += _mend_part(tagger, state, most, until)
+        if not better:
+            return []
+        current = sorted(better, key=lambda state: -state.score)[: max(most, 2)]
+    return []
+
+
+def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_State]:
+    """Mend the part of the text around the first error."""
+    text = state.text
+    error = compile_error(text)
+    if error is None:
+        return [state]
+    part = region(text, error)
+    inside = text[part.start : part.end]
+    before = syntax_error(inside) or compile_error(inside)
+    if before is None:
+        part, inside, before = Region(0, len(text)), text, error
+    out = []
+    for found in _beam(tagger, inside, before, most + 2, until):
+        whole = text[: part.start] + found.text + text[part.end :]
+        after = compile_error(whole)
+        # What is left must lie below this part, else nothing was gained.
+        if after is None or offset(whole, after.line, 1) >= part.start + len(found.text):
+            out.append(_State(whole, state.score + found.score, state.edits + found.edits))
+    return out
+
+
+def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) -> list[_State]:
+    """Rounds of proposals; the first round in which something parses decides."""
+    states, seen = [_State(text)], {text}
+    errors = {text: error}
+    for _ in range(_ROUNDS):
+        if time.monotonic() > until:
+            return []
+        tokens = [tokens_of(tagger.lexicon, state.text) for state in states]
+        windows = [window(t, s.text, errors[s.text], tagger.context) for t, s in zip(tokens, states, strict=True)]
+        solved: list[_State] = []
+        open_: list[_State] = []
+        for state, cut, scores in zip(states, tokens, tagger.score(windows), strict=True):
+            for gain, edits in _proposals(scores.edits, cut):
+                tried = apply(state.text, cut, edits)
+                if tried in seen:
+                    continue
+                seen.add(tried)
+                problem = compile_error(tried)
+                follower = _State(tried, state.score + gain, state.edits + len(edits))
+                if problem is None:
+                    solved.append(follower)
+                    if len(solved) >= most + 2:
+                        break
+                else:
+                    errors[tried] = problem
+                    moved = (problem.line, problem.column) > (errors[state.text].line, errors[state.text].column)
+                    open_.append(_State(tried, follower.score, follower.edits, follower.score + (1.0 if moved else -1.0)))
+        if solved:
+            return sorted(solved, key=lambda state: -state.score)[:most]
+        states = sorted(open_, key=lambda state: -state.rank)[:_BEAM]
+        if not states:
+            return []
+    return []
+
+
+def _proposals(scored: list[tuple[float, Edit]], tokens: list[Lexeme]) -> Iterator[tuple[float, list[Edit]]]:
+    """Yield (log-odds, edits): all likely edits together, then one after the other."""
+    names = Names(tokens)
+    sure: dict[int, tuple[float, Edit]] = {}
+    for value, edit in scored:
+        if value > _SURE and edit.token not in sure:
+            sure[edit.token] = (value, edit)
+    if len(sure) > 1:
+        filled = [(value, fill[0]) for value, edit in sure.values() if (fill := _filled(edit, names, 1))]
+        yield sum(value for value, _ in filled), [edit for _, edit in filled]
+    for value, edit in scored[:_SINGLES]:
+        for rank, filled_edit in enumerate(_filled(edit, names, 3)):
+            yield value - 0.7 * rank, [filled_edit]
+
+
+def _filled(edit: Edit, names: Names, most: int) -> list[Edit]:
+    """The edit with each word that its tag may mean."""
+    return [Edit(edit.token, edit.tag, word) for word in names.candidates(TAGS[edit.tag], edit.token, most)]
+
+
+def window(tokens: list[Lexeme], text: str, error: Finding | None, context: int) -> Window:
+    """The ``context`` tokens around the place of ``error``, more of them before it than after."""
+    if len(tokens) <= context:
+        return Window(tokens, 0)
+    at = offset(text, error.line, error.column) if error else 0
+    here = next((number for number, token in enumerate(tokens) if token.start >= at), len(tokens))
+    start = max(min(here - context * 5 // 8, len(tokens) - context), 0)
+    while start > 0 and "\n" not in tokens[start].text:
+        start -= 1
+    return Window(tokens[start : start + context], start)

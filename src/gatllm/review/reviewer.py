@@ -1,0 +1,178 @@
+"""The discriminator at work: checks a text, points at what is wrong, and mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from gatllm.errors import GatllmError
+from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint
+from gatllm.review.explain import explain
+from gatllm.review.region import place
+from gatllm.review.repair import repair
+from gatllm.review.search import search
+from gatllm.review.tagger import Scores, Tagger, Window, tokens_of
+from gatllm.review.tags import TAGS
+
+if TYPE_CHECKING:
+    from gatllm.models import Discriminator
+    from gatllm.tokenizers.lexicon import Lexicon
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A place that looks wrong: line and column from 1, what to do there in plain words, how likely it is wrong."""
+
+    line: int
+    column: int
+    words: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What was found out about a text. ``probability`` is that of being fake (real 0, fake 1); None without a model."""
+
+    verdict: Literal["real", "fake"]
+    probability: float | None
+    suspects: tuple[Suspect, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to mend a text; ``score`` is the model's log-odds for it (None: found by the search alone)."""
+
+    text: str
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The best text found. ``by`` says who found it; ``why`` says why nothing was changed where ``changed`` is false."""
+
+    text: str
+    changed: bool
+    compiles: bool
+    candidates: tuple[Candidate, ...]
+    by: Literal["", "model", "search"]
+    why: str = ""
+
+
+class Reviewer:
+    """Checks and mends texts with a discriminator, or with the parser-guided search alone. Safe to share among threads."""
+
+    def __init__(
+        self,
+        model: Discriminator | None = None,
+        lexicon: Lexicon | None = None,
+        *,
+        threshold: float = THRESHOLD,
+        fallback: bool = True,
+        name: str = "",
+    ) -> None:
+        self._tagger = Tagger(model, lexicon) if model is not None and lexicon is not None else None
+        self._threshold = threshold
+        self._fallback = fallback
+        self.name = name
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a discriminator is at work, not the search alone."""
+        return self._tagger is not None
+
+    @classmethod
+    def load(cls, run: Path | str) -> Reviewer:
+        """Load the discriminator of a run folder.
+
+        Raises:
+            GatllmError: the folder holds no discriminator, or is damaged.
+        """
+        from gatllm.models import Discriminator, load_run
+        from gatllm.tokenizers.lexicon import Lexicon
+
+        loaded = load_run(run)
+        if not isinstance(loaded.model, Discriminator) or not isinstance(loaded.tokenizer, Lexicon):
+            raise GatllmError(f"{run} holds no discriminator", "name a run of recipes/discriminator.toml")
+        return cls(loaded.model, loaded.tokenizer, name=str(run))
+
+    def check(self, text: str) -> Review:
+        """Judge a text: the compiler's and linter's findings, and the model's view where there is one."""
+        return self.check_all([text])[0]
+
+    def check_all(self, texts: list[str]) -> list[Review]:
+        """Judge many texts; the linter runs once for all of them."""
+        return [self._review(text, verdict) for text, verdict in zip(texts, judge(texts), strict=True)]
+
+    def _review(self, text: str, verdict: Verdict) -> Review:
+        found = (*((verdict.error,) if verdict.error else ()), *verdict.findings)
+        if self._tagger is None:
+            return Review("fake" if found else "real", None, (), found)
+        tokens = tokens_of(self._tagger.lexicon, text)
+        windows = _windows(tokens, self._tagger.context)
+        scores = self._tagger.score(windows)
+        probability = max(score.fake for score in scores)
+        if verdict.error is not None:
+            probability = 1.0
+        fake = probability >= self._threshold
+        suspects = _suspects(text, tokens, windows, scores) if fake else ()
+        return Review("fake" if fake or verdict.findings else "real", probability, suspects, found)
+
+    def fix(self, text: str, *, candidates: int = 1, seconds: float = 5.0) -> Repair:
+        """Mend a text that does not compile; one that does is returned as it is.
+
+        The result compiles and ruff finds no more in it than before, else the text is left alone.
+
+        Args:
+            text: any text.
+            candidates: different repairs to look for.
+            seconds: give up after about this long.
+        """
+        if compile_error(text) is None:
+            return Repair(text, False, True, (), "", "it compiles already")
+        found: list[Candidate] = []
+        if self._tagger is not None:
+            found = [
+                Candidate(solution.text, solution.score)
+                for solution in repair(self._tagger, text, most=candidates, seconds=seconds)
+            ]
+        by: Literal["model", "search"] = "model"
+        if not found and self._fallback:
+            mended = search(text, seconds=seconds)
+            found, by = ([Candidate(mended, None)] if mended is not None else []), "search"
+        if not found:
+            return Repair(text, False, False, (), "", "no small edit makes it compile")
+        return Repair(found[0].text, True, True, tuple(found), by)
+
+
+def _windows(tokens: list, context: int) -> list[Window]:  # type: ignore[type-arg]
+    """Cut a text's tokens into windows that overlap by a quarter, each from the beginning of a line."""
+    out, start = [], 0
+    while True:
+        out.append(Window(tokens[start : start + context], start))
+        if start + context >= len(tokens):
+            return out
+        begin = start
+        start += context * 3 // 4
+        while start > begin + context // 4 and "\n" not in tokens[start].text:
+            start -= 1
+
+
+def _suspects(text: str, tokens: list, windows: list[Window], scores: list[Scores]) -> tuple[Suspect, ...]:  # type: ignore[type-arg]
+    best: dict[int, Suspect] = {}
+    for window, score in zip(windows, scores, strict=True):
+        proposals = {}
+        for _, edit in score.edits:
+            proposals.setdefault(edit.token, edit)
+        for number, probability in enumerate(score.errors.tolist()):
+            at = window.first + number
+            if probability < 0.5 or (at in best and best[at].probability >= probability):
+                continue
+            token = tokens[at]
+            line, column = place(text, token.end if "\n" in token.text else token.start)
+            words = explain(TAGS[proposals[at].tag], token.text) if at in proposals else f"`{token.text.strip()}` looks wrong"
+            best[at] = Suspect(line, column, words, probability)
+    return tuple(sorted(best.values(), key=lambda suspect: -suspect.probability)[:10])

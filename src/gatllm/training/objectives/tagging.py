@@ -1,0 +1,245 @@
+"""The discriminator's objective: real or fake, which tokens are wrong, and which edit mends each.
+
+Binary cross-entropy for the whole text and for each token (replaced-token detection, Clark et al. 2020), cross-entropy
+over edit tags (Omelianchuk et al. 2020). Code is broken afresh for every batch, in a process of its own: an error seen
+twice teaches little.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gatllm.data import Dataset
+from gatllm.data.functions import functions
+from gatllm.data.split import split_of
+from gatllm.errors import GatllmError
+from gatllm.progress import Progress, Report, silent
+from gatllm.review.critics import compile_error, same_tree
+from gatllm.review.measures import auroc
+from gatllm.review.reviewer import Reviewer
+from gatllm.review.tags import KEEP, TAGS
+from gatllm.tokenizers.lexicon import Lexicon
+from gatllm.training.objectives.protocol import Batch
+from gatllm.training.objectives.tagging_samples import SYNTACTIC, Mix, Pair, Row, Sampler, stretches
+
+if TYPE_CHECKING:
+    from gatllm.training.objectives.protocol import SavedTokenizer
+    from gatllm.training.recipe import Recipe
+
+_AHEAD = 3  # groups of batches prepared in advance
+_VALIDATION = 256
+
+
+class Tagging:
+    """The prepared objective; see `protocol.Objective`."""
+
+    def __init__(self, recipe: Recipe, lexicon: Lexicon, data_root: str, train: _Texts, validation: _Texts) -> None:
+        self.tokenizer = lexicon
+        self.data_root = data_root
+        table, context = recipe.data, int(recipe.model.get("context", 384))
+        self.model_config: Mapping[str, Any] = {
+            **recipe.model,
+            "kind": "discriminator",
+            "context": context,
+            "vocabulary": lexicon.size,
+            "tags": len(TAGS),
+        }
+        self._keep_weight = table.keep_weight
+        mix = Mix(table.real, table.semantic, table.several, table.stored)
+        kind = {"context": context, "batch": recipe.train.batch, "mix": mix, "seed": recipe.seed}
+        self._sampler = Sampler(train.texts, train.pairs, lexicon, **kind)
+        self._groups: dict[int, list[list[Row]]] = {}
+        self._waiting: dict[int, Future[list[list[Row]]]] = {}
+        self._pool: ProcessPoolExecutor | None = None
+        self._workers = table.workers
+        checker = Sampler(validation.texts, validation.pairs, lexicon, **{**kind, "seed": recipe.seed + 1})
+        rng = Random(f"validation:{recipe.seed}")
+        self._validation = [checker.row(rng) for _ in range(table.validation_rows)]
+        self._cases = _cases(validation.texts, table.validation_repairs, rng)
+
+    # -- training
+
+    def batch(self, index: int, progress: float) -> Batch:  # noqa: ARG002  # the same mix from beginning to end
+        """Return the ``index``-th batch; it depends on the recipe and ``index`` alone."""
+        group, at = divmod(index, 8)
+        if group not in self._groups:
+            self._groups = {group: self._take(group)}
+        return _batch(self._groups[group][at], self.tokenizer.pad_id)
+
+    def _take(self, group: int) -> list[list[Row]]:
+        if not self._workers:
+            return self._sampler.group(group)
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, context, initializer=_start_worker, initargs=(self._sampler,))
+        for number in range(group, group + _AHEAD):
+            if number not in self._waiting:
+                self._waiting[number] = self._pool.submit(_work, number)
+        self._waiting = {number: rows for number, rows in self._waiting.items() if number >= group}
+        return self._waiting.pop(group).result()
+
+    def close(self) -> None:
+        """End the worker process."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+            self._waiting = {}
+
+    def __del__(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return the sum of the three losses, and each."""
+        ids, tags, fake = batch.tensors["ids"], batch.tensors["tags"], batch.tensors["fake"]
+        padding = tags < 0
+        out = model(ids, padding)
+        solid = ~padding
+        weights = torch.where(tags == KEEP, self._keep_weight, 1.0)[solid]
+        edit = F.cross_entropy(out.edit_logits[solid].float(), tags[solid], reduction="none")
+        edit = (edit * weights).sum() / weights.sum()
+        wrong = F.binary_cross_entropy_with_logits(out.error_logits[solid].float(), (tags[solid] != KEEP).float())
+        whole = F.binary_cross_entropy_with_logits(out.fake_logit.float(), fake)
+        return {"loss": edit + 0.5 * wrong + 0.2 * whole, "edit": edit, "error": wrong, "fake": whole}
+
+    # -- validation
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return losses, AUROC of real against fake, top-1 localisation, and the share of functions mended."""
+        sums: dict[str, float] = {}
+        found = total = 0
+        scores: list[float] = []
+        for start in range(0, len(self._validation), 32):
+            rows = self._validation[start : start + 32]
+            batch = _batch(rows, self.tokenizer.pad_id)
+            for name, value in self.loss(model, batch).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
+            out = model(batch.tensors["ids"], batch.tensors["tags"] < 0)
+            scores += out.fake_logit.float().tolist()
+            where = out.error_logits.float().masked_fill(batch.tensors["tags"] < 0, -torch.inf).argmax(1).tolist()
+            for row, place in zip(rows, where, strict=True):
+                total += row.fake
+                found += bool(row.fake and row.tags[place] != KEEP)
+        metrics = {name: value / len(self._validation) for name, value in sums.items()}
+        metrics["auroc"] = auroc(scores, [row.fake for row in self._validation])
+        metrics["localised"] = found / max(total, 1)
+        if self._cases:
+            reviewer = Reviewer(model, self.tokenizer, fallback=False)  # type: ignore[arg-type]
+            repaired = [reviewer.fix(broken).text for broken, _ in self._cases]
+            pairs = list(zip(repaired, self._cases, strict=True))
+            metrics["parses"] = sum(compile_error(text) is None for text, _ in pairs) / len(pairs)
+            metrics["mended"] = sum(same_tree(text, good) for text, (_, good) in pairs) / len(pairs)
+        return metrics
+
+    def sample(self, model: nn.Module, step: int) -> str:
+        """Return a broken line of a held-out function and what the model makes of it."""
+        if not self._cases:
+            return ""
+        broken, _ = self._cases[step % len(self._cases)]
+        error = compile_error(broken)
+        reviewer = Reviewer(model, self.tokenizer, fallback=False)  # type: ignore[arg-type]
+        fixed = reviewer.fix(broken).text
+        number = (error.line if error else 1) - 1
+        pick = lambda text: (text.split("\n") + [""] * number)[number].strip()  # noqa: E731
+        return f"{pick(broken)}  →  {pick(fixed)}"
+
+    def artifacts(self, model: nn.Module) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing besides weights and lexicon."""
+        return {}
+
+
+class _Texts:
+    """Texts to break, and pairs that are broken already."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.pairs: list[Pair] = []
+
+
+def prepare(recipe: Recipe, tokenizer: SavedTokenizer | None = None, report: Report = silent) -> Tagging:
+    """Read a positive or negative dataset; see `registry.prepare`.
+
+    Raises:
+        GatllmError: the dataset is missing, of another kind, or too small to be split.
+    """
+    dataset = Dataset.open(recipe.data.source)
+    sides = {"train": _Texts(), "validation": _Texts()}
+    seen: set[str] = set()
+    for number, record in enumerate(dataset.records()):
+        if number % 256 == 0:
+            report(Progress("read", number, len(dataset), "records"))
+        side = sides[split_of(str(record.get("origin", record["id"])))]
+        text = str(record["text"])
+        if "broken" in record:
+            edits = tuple((int(start), int(end), str(new)) for start, end, new in record["edits"])
+            if len(text) < 20_000:
+                side.pairs.append(Pair(str(record["broken"]), text, edits))
+        if text not in seen:
+            seen.add(text)
+            pieces = [function.text for function in functions(text)] if "#" not in str(record.get("origin")) else [text]
+            side.texts += [piece for piece in (*pieces, *stretches(text)) if piece.count("\n") > 2]
+    train, validation = sides["train"], sides["validation"]
+    if not train.texts or not validation.texts:
+        raise GatllmError(
+            f"{recipe.data.source} gives {len(train.texts)} texts to train on and {len(validation.texts)} to validate on",
+            "name a larger dataset, of several modules",
+        )
+    if tokenizer is None:
+        report(Progress("lexicon", 0, 1))
+        lexicon = Lexicon.train(Random(recipe.seed).sample(train.texts, min(len(train.texts), 8000)), recipe.tokenizer.size)
+    else:
+        lexicon = Lexicon.from_json(tokenizer.to_json())
+    return Tagging(recipe, lexicon, dataset.manifest.merkle_root, train, validation)
+
+
+def _cases(texts: list[str], count: int, rng: Random) -> list[tuple[str, str]]:
+    """Held-out texts with one syntactic error, and their originals."""
+    from gatllm.data.corruption import corrupt
+
+    cases: list[tuple[str, str]] = []
+    for _ in range(count * 20):
+        if len(cases) == count:
+            break
+        text = rng.choice(texts)
+        made = corrupt(text, rng, 1, SYNTACTIC)
+        if made is not None and made.syntactic:
+            cases.append((made.broken, text))
+    return cases
+
+
+def _batch(rows: list[Row], pad: int) -> Batch:
+    longest = max(len(row.ids) for row in rows)
+    ids = np.full((len(rows), longest), pad)
+    tags = np.full((len(rows), longest), -1)
+    for number, row in enumerate(rows):
+        ids[number, : len(row.ids)] = row.ids
+        tags[number, : len(row.ids)] = row.tags
+    tensors = {
+        "ids": torch.from_numpy(ids),
+        "tags": torch.from_numpy(tags),
+        "fake": torch.tensor([float(row.fake) for row in rows]),
+    }
+    tokens = sum(len(row.ids) for row in rows)
+    return Batch(tensors, float(tokens), tokens)
+
+
+_SAMPLER: list[Sampler] = []
+
+
+def _start_worker(sampler: Sampler) -> None:
+    torch.set_num_threads(1)
+    _SAMPLER.append(sampler)
+
+
+def _work(group: int) -> list[list[Row]]:
+    return _SAMPLER[0].group(group)
