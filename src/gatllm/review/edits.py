@@ -60,8 +60,10 @@ def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str
                 return []
             lost = [Change(token.end - 1, token.end, "")] if is_line(token) and _odd(token) else []
             return [*lost, _insert(text, token.end, tag.text or word)]
-        case "replace" | "rename" | "respell" | "cut":
-            return _replace(text, token, word or tag.text)
+        case "replace" | "rename" | "respell":
+            return _replace(text, token, tag.text or word)
+        case "cut":
+            return _replace(text, token, word)
         case "delete":
             return [_delete(text, token)]
         case "more" | "less" if token.text.isdigit():

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gatllm.review.critics import Finding, compile_error, syntax_error
+from gatllm.review.critics import Finding, compile_error, lint, syntax_error
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
-from gatllm.review.tagger import Tagger, Window, tokens_of
+from gatllm.review.tagger import Tagger, Window, tokens_of, windows_of
 from gatllm.review.tags import TAGS
 from gatllm.tokenizers.lexicon import Lexeme
 
@@ -143,3 +143,32 @@ def window(tokens: list[Lexeme], text: str, error: Finding | None, context: int)
     while start > 0 and "\n" not in tokens[start].text:
         start -= 1
     return Window(tokens[start : start + context], start)
+
+
+def improve(tagger: Tagger, text: str, *, sure: float = 1.0, most: int = 5) -> Solution | None:
+    """Change a text that compiles where the model is sure; None where it is sure of nothing that keeps it sound.
+
+    An edit counts when the result compiles, ruff finds no more in it, and the model finds it less fake than before.
+    """
+    (findings,) = lint([text])
+    best = Solution(text, 0.0, 0)
+    fake = _fakeness(tagger, text)
+    for _ in range(most):
+        tokens = tokens_of(tagger.lexicon, best.text)
+        scored = [pair for score in tagger.score(windows_of(tokens, tagger.context)) for pair in score.edits if pair[0] > sure]
+        tried = [
+            Solution(apply(best.text, tokens, edits), best.score + gain, best.edits + 1)
+            for gain, edits in _proposals(sorted(scored, key=lambda pair: -pair[0])[:8], tokens)
+            if len(edits) == 1
+        ]
+        sound = [solution for solution in tried if solution.text != best.text and compile_error(solution.text) is None]
+        kept = [s for s, found in zip(sound, lint([s.text for s in sound]), strict=True) if len(found) <= len(findings)]
+        better = [(value, s) for s in kept if (value := _fakeness(tagger, s.text)) < fake]
+        if not better:
+            break
+        fake, best = min(better, key=lambda pair: pair[0])
+    return best if best.edits else None
+
+
+def _fakeness(tagger: Tagger, text: str) -> float:
+    return max(score.fake for score in tagger.score(windows_of(tokens_of(tagger.lexicon, text), tagger.context)))

@@ -10,16 +10,18 @@ from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint
 from gatllm.review.explain import explain
 from gatllm.review.region import place
-from gatllm.review.repair import repair
+from gatllm.review.repair import Solution, improve, repair
 from gatllm.review.search import search
-from gatllm.review.tagger import Scores, Tagger, Window, tokens_of
+from gatllm.review.tagger import Scores, Tagger, Window, tokens_of, windows_of
 from gatllm.review.tags import TAGS
 
 if TYPE_CHECKING:
     from gatllm.models import Discriminator
-    from gatllm.tokenizers.lexicon import Lexicon
+    from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 THRESHOLD = 0.5
+_CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
+_FINDING = 1.5  # log-odds that one finding of ruff is worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Reviewer:
         if self._tagger is None:
             return Review("fake" if found else "real", None, (), found)
         tokens = tokens_of(self._tagger.lexicon, text)
-        windows = _windows(tokens, self._tagger.context)
+        windows = windows_of(tokens, self._tagger.context)
         scores = self._tagger.score(windows)
         probability = max(score.fake for score in scores)
         if verdict.error is not None:
@@ -121,24 +123,24 @@ class Reviewer:
         suspects = _suspects(text, tokens, windows, scores) if fake else ()
         return Review("fake" if fake or verdict.findings else "real", probability, suspects, found)
 
-    def fix(self, text: str, *, candidates: int = 1, seconds: float = 5.0) -> Repair:
-        """Mend a text that does not compile; one that does is returned as it is.
+    def fix(self, text: str, *, candidates: int = 1, semantic: bool = False, seconds: float = 5.0) -> Repair:
+        """Mend a text that does not compile; one that does is returned as it is, unless ``semantic``.
 
-        The result compiles and ruff finds no more in it than before, else the text is left alone.
+        The result compiles, else the text is left alone. What compiled before is changed only where the model is
+        sure, ruff finds no more in it than before, and it looks less fake.
 
         Args:
             text: any text.
             candidates: different repairs to look for.
+            semantic: look for errors of meaning in a text that compiles.
             seconds: give up after about this long.
         """
         if compile_error(text) is None:
-            return Repair(text, False, True, (), "", "it compiles already")
+            return self._fix_meaning(text) if semantic else Repair(text, False, True, (), "", "it compiles already")
         found: list[Candidate] = []
         if self._tagger is not None:
-            found = [
-                Candidate(solution.text, solution.score)
-                for solution in repair(self._tagger, text, most=candidates, seconds=seconds)
-            ]
+            solutions = repair(self._tagger, text, most=max(candidates, 3), seconds=seconds)
+            found = [Candidate(solution.text, solution.score) for solution in _ranked(solutions)][:candidates]
         by: Literal["model", "search"] = "model"
         if not found and self._fallback:
             mended = search(text, seconds=seconds)
@@ -147,21 +149,26 @@ class Reviewer:
             return Repair(text, False, False, (), "", "no small edit makes it compile")
         return Repair(found[0].text, True, True, tuple(found), by)
 
-
-def _windows(tokens: list, context: int) -> list[Window]:  # type: ignore[type-arg]
-    """Cut a text's tokens into windows that overlap by a quarter, each from the beginning of a line."""
-    out, start = [], 0
-    while True:
-        out.append(Window(tokens[start : start + context], start))
-        if start + context >= len(tokens):
-            return out
-        begin = start
-        start += context * 3 // 4
-        while start > begin + context // 4 and "\n" not in tokens[start].text:
-            start -= 1
+    def _fix_meaning(self, text: str) -> Repair:
+        if self._tagger is None:
+            return Repair(text, False, True, (), "", "errors of meaning need a discriminator")
+        solution = improve(self._tagger, text)
+        if solution is None:
+            return Repair(text, False, True, (), "", "the discriminator is not sure of any change")
+        return Repair(solution.text, True, True, (Candidate(solution.text, solution.score),), "model")
 
 
-def _suspects(text: str, tokens: list, windows: list[Window], scores: list[Scores]) -> tuple[Suspect, ...]:  # type: ignore[type-arg]
+def _ranked(solutions: list[Solution]) -> list[Solution]:
+    """Best first: the model's log-odds, less one for each finding of ruff more than the best has."""
+    near = [solution for solution in solutions if solution.score > solutions[0].score - _CLOSE]
+    if len(near) < 2:
+        return solutions
+    counts = [len(findings) for findings in lint([solution.text for solution in near])]
+    order = sorted(range(len(near)), key=lambda number: counts[number] * _FINDING - near[number].score)
+    return [near[number] for number in order] + solutions[len(near) :]
+
+
+def _suspects(text: str, tokens: list[Lexeme], windows: list[Window], scores: list[Scores]) -> tuple[Suspect, ...]:
     best: dict[int, Suspect] = {}
     for window, score in zip(windows, scores, strict=True):
         proposals = {}

@@ -47,6 +47,19 @@ def tokens_of(lexicon: Lexicon, text: str) -> list[Lexeme]:
     return [Lexeme(lexicon.begin_id, "", 0, 0), *lexicon.lex(text)]
 
 
+def windows_of(tokens: list[Lexeme], context: int) -> list[Window]:
+    """Cut a text's tokens into windows that overlap by a quarter, each from the beginning of a line where there is one."""
+    out, start = [], 0
+    while True:
+        out.append(Window(tokens[start : start + context], start))
+        if start + context >= len(tokens):
+            return out
+        begin = start
+        start += context * 3 // 4
+        while start > begin + context // 4 and "\n" not in tokens[start].text:
+            start -= 1
+
+
 class Tagger:
     """A discriminator with its lexicon; safe to use from several threads."""
 

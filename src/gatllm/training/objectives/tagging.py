@@ -135,7 +135,7 @@ class Tagging:
         metrics["localised"] = found / max(total, 1)
         if self._cases:
             reviewer = Reviewer(model, self.tokenizer, fallback=False)  # type: ignore[arg-type]
-            repaired = [reviewer.fix(broken).text for broken, _ in self._cases]
+            repaired = [reviewer.fix(broken, seconds=0.3).text for broken, _ in self._cases]
             pairs = list(zip(repaired, self._cases, strict=True))
             metrics["parses"] = sum(compile_error(text) is None for text, _ in pairs) / len(pairs)
             metrics["mended"] = sum(same_tree(text, good) for text, (_, good) in pairs) / len(pairs)
@@ -148,7 +148,7 @@ class Tagging:
         broken, _ = self._cases[step % len(self._cases)]
         error = compile_error(broken)
         reviewer = Reviewer(model, self.tokenizer, fallback=False)  # type: ignore[arg-type]
-        fixed = reviewer.fix(broken).text
+        fixed = reviewer.fix(broken, seconds=0.3).text
         number = (error.line if error else 1) - 1
         pick = lambda text: (text.split("\n") + [""] * number)[number].strip()  # noqa: E731
         return f"{pick(broken)}  →  {pick(fixed)}"
