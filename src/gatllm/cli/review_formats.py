@@ -30,7 +30,11 @@ def _text(pairs: Pairs) -> None:
         bad += review.verdict == "fake"
         for line, column, rule, _, words in _places(review):
             out.print(f"{name}:{line}:{column}: {rule}: {words}", markup=False)
-    err.print(f"{len(pairs)} files, {bad} with something wrong" if len(pairs) != 1 else ("something is wrong" if bad else "looks real"))
+    err.print(
+        f"{len(pairs)} files, {bad} with something wrong"
+        if len(pairs) != 1
+        else ("something is wrong" if bad else "looks real")
+    )
 
 
 def _json(pairs: Pairs) -> None:

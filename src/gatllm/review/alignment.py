@@ -24,7 +24,7 @@ def tag_edits(broken: Sequence[Span], fixed: Sequence[Span], edits: Iterable[Seq
     Args:
         broken: tokens of the broken text, ascending.
         fixed: tokens of the corrected text.
-        edits: ``[start, end, replacement]``, ascending character offsets into the broken text; applied they give the corrected one.
+        edits: ``[start, end, replacement]``, ascending character offsets into the broken text; they give the fixed one.
     """
     left = [i for i, token in enumerate(broken) if not is_space(token)]
     right = [token for token in fixed if not is_space(token)]
@@ -32,7 +32,9 @@ def tag_edits(broken: Sequence[Span], fixed: Sequence[Span], edits: Iterable[Seq
     complete, a, c = True, 0, 0
     for b, d in [*_anchors(broken, left, right, list(edits)), (len(left), len(right))]:
         if b > a or d > c:
-            complete &= _align([(i, broken[i]) for i in left[a:b]], right[c:d], left[a - 1] if a else -1, broken, left[a:], tags)
+            complete &= _align(
+                [(i, broken[i]) for i in left[a:b]], right[c:d], left[a - 1] if a else -1, broken, left[a:], tags
+            )
         a, c = b + 1, d + 1
     return Tagging(tags, complete)
 
@@ -75,8 +77,8 @@ def _align(
     inserted: list[tuple[int, Span]] = []
     for old, new in _script([token for _, token in source], target):
         if old is None:
-            assert new is not None
-            inserted.append((gap, new))
+            if new is not None:
+                inserted.append((gap, new))
             continue
         gap, token = source[old]
         found = TAG_IDS[Tag("delete")] if new is None else _replacement(token, new, broken, gap)

@@ -1,4 +1,4 @@
-"""What can be said about a text without a model: does it compile, and what does ruff find (E9 and F: real mistakes, not style).
+"""What can be said of a text without a model: does it compile, and what does ruff find (E9 and F, no style rules).
 
 Which rules: static critics beyond syntax and undefined names flag good code about as often as bad (`dev/LOG.md`).
 """
@@ -67,7 +67,9 @@ def _complaint(check: Callable[[str], object], text: str) -> Finding | None:
             check(text)
         except SyntaxError as error:
             line, column = error.lineno or 1, error.offset or 1
-            return Finding(max(line, 1), max(column, 1), type(error).__name__, error.msg or "invalid syntax", "compiler")
+            return Finding(
+                max(line, 1), max(column, 1), type(error).__name__, error.msg or "invalid syntax", "compiler"
+            )
         except (ValueError, OverflowError) as error:  # a null byte, a lone surrogate, a number of too many digits
             return Finding(1, 1, type(error).__name__, str(error), "compiler")
         except (RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""Which discriminator is used when none is named: the one that ships, else the newest trained one, else the search alone."""
+"""Which discriminator is used when none is named: the shipped one, else the newest trained one, else none at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def _is_discriminator(recipe: Path) -> bool:
         model = tomllib.loads(recipe.read_text(encoding="utf-8")).get("model", {})
     except (OSError, ValueError):
         return False
-    return isinstance(model, dict) and model.get("kind") == "discriminator" and (recipe.parent / "model.safetensors").is_file()
+    return (
+        isinstance(model, dict)
+        and model.get("kind") == "discriminator"
+        and (recipe.parent / "model.safetensors").is_file()
+    )
 
 
 def load_reviewer(run: Path | str | None = None) -> Reviewer:

@@ -52,7 +52,7 @@ def changes(text: str, tokens: Sequence[Span], edits: Iterable[Edit]) -> list[Ch
     return out
 
 
-def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str) -> list[Change]:
+def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str) -> list[Change]:  # noqa: PLR0911
     token = tokens[number]
     match tag.action:
         case "insert" | "insert name":
@@ -87,11 +87,19 @@ def _odd(line: Span) -> bool:
 
 def _insert(text: str, at: int, new: str) -> Change:
     before, after = text[at - 1 : at], text[at : at + 1]
-    spaced = new.isidentifier() and keyword.iskeyword(new) or new not in _TIGHT and not new[0].isalnum()
+    spaced = (new.isidentifier() and keyword.iskeyword(new)) or (new not in _TIGHT and not new[0].isalnum())
     if new == "=" and _inside_brackets(text, at):
         spaced = False
-    left = " " if (spaced and before and not before.isspace() and before not in "([{") or _would_merge(before, new[0]) else ""
-    right = " " if (spaced and after and not after.isspace() and after not in ")]}:,.") or _would_merge(new[-1], after) else ""
+    left = (
+        " "
+        if (spaced and before and not before.isspace() and before not in "([{") or _would_merge(before, new[0])
+        else ""
+    )
+    right = (
+        " "
+        if (spaced and after and not after.isspace() and after not in ")]}:,.") or _would_merge(new[-1], after)
+        else ""
+    )
     if new == "," and after and not after.isspace() and after not in ")]}":
         right = " "
     if left and after == " " and not right and not spaced:

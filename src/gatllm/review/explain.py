@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatllm.review.tags import Tag
 
 
-def explain(tag: Tag, token: str) -> str:
+def explain(tag: Tag, token: str) -> str:  # noqa: PLR0911
     """Return what ``tag`` proposes at ``token``, as a short sentence for a person."""
     here = f"`{token.strip()}`" if token.strip() else "here"
     after = f"after {here}" if token.strip() else "here"
@@ -40,5 +40,7 @@ def explain(tag: Tag, token: str) -> str:
 def _indentation(tag: Tag) -> str:
     if tag.action == "shift":
         count = abs(tag.columns)
-        return f"this line looks indented {count} column{'s' * (count > 1)} too {'little' if tag.columns > 0 else 'far'}"
+        return (
+            f"this line looks indented {count} column{'s' * (count > 1)} too {'little' if tag.columns > 0 else 'far'}"
+        )
     return "this line's indentation mixes tabs and spaces, or is on the wrong level"

@@ -1,4 +1,4 @@
-"""Which words a tag that only says "another name" may mean: names of the text, builtins and keywords, likely ones first."""
+"""Which words a tag that says "a name" may mean: names of the text, builtins and keywords, likely ones first."""
 
 from __future__ import annotations
 
@@ -77,7 +77,11 @@ class Names:
         def rank(name: str) -> float:
             places = self._places[name]
             at = bisect_left(places, number)
-            gap = min((abs(place - number) for place in places[max(at - 1, 0) : at + 2] if place != number), default=10**6)
+            gap = min(
+                (abs(place - number) for place in places[max(at - 1, 0) : at + 2] if place != number), default=10**6
+            )
             return gap / (1 + self._counts[name])
 
-        return sorted((name for name in self._places if self._places[name] != [number]), key=lambda name: (rank(name), name))
+        return sorted(
+            (name for name in self._places if self._places[name] != [number]), key=lambda name: (rank(name), name)
+        )

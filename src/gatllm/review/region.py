@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from gatllm.review.critics import Finding
 
-_TOP = re.compile(r"^(?:def|class|async[ ]def|@|if|for|while|with|try|import|from|[A-Za-z_]\w*[ ]*[.=(\[])", re.MULTILINE)
+_TOP = re.compile(
+    r"^(?:def|class|async[ ]def|@|if|for|while|with|try|import|from|[A-Za-z_]\w*[ ]*[.=(\[])", re.MULTILINE
+)
 _GOES_ON = re.compile(r"(?:else|elif|except|finally|case)\b")
 
 

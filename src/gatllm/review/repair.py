@@ -45,7 +45,9 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
     until = time.monotonic() + seconds
     current = [_State(text)]
     for _ in range(12):  # parts with errors, at most
-        done = [Solution(state.text, state.score, state.edits) for state in current if compile_error(state.text) is None]
+        done = [
+            Solution(state.text, state.score, state.edits) for state in current if compile_error(state.text) is None
+        ]
         if done:
             return sorted(done, key=lambda solution: -solution.score)[:most]
         better: list[_State] = []
@@ -104,7 +106,9 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
                 else:
                     errors[tried] = problem
                     moved = (problem.line, problem.column) > (errors[state.text].line, errors[state.text].column)
-                    open_.append(_State(tried, follower.score, follower.edits, follower.score + (1.0 if moved else -1.0)))
+                    open_.append(
+                        _State(tried, follower.score, follower.edits, follower.score + (1.0 if moved else -1.0))
+                    )
         if solved:
             return sorted(solved, key=lambda state: -state.score)[:most]
         states = sorted(open_, key=lambda state: -state.rank)[:_BEAM]
@@ -155,7 +159,9 @@ def improve(tagger: Tagger, text: str, *, sure: float = 1.0, most: int = 5) -> S
     fake = _fakeness(tagger, text)
     for _ in range(most):
         tokens = tokens_of(tagger.lexicon, best.text)
-        scored = [pair for score in tagger.score(windows_of(tokens, tagger.context)) for pair in score.edits if pair[0] > sure]
+        scored = [
+            pair for score in tagger.score(windows_of(tokens, tagger.context)) for pair in score.edits if pair[0] > sure
+        ]
         tried = [
             Solution(apply(best.text, tokens, edits), best.score + gain, best.edits + 1)
             for gain, edits in _proposals(sorted(scored, key=lambda pair: -pair[0])[:8], tokens)

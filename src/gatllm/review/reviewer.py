@@ -54,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The best text found. ``by`` says who found it; ``why`` says why nothing was changed where ``changed`` is false."""
+    """The best text found. ``by`` says who found it; ``why`` why nothing was changed where ``changed`` is false."""
 
     text: str
     changed: bool
@@ -65,7 +65,7 @@ class Repair:
 
 
 class Reviewer:
-    """Checks and mends texts with a discriminator, or with the parser-guided search alone. Safe to share among threads."""
+    """Checks and mends texts with a discriminator, or with the parser-guided search alone. Thread-safe."""
 
     def __init__(
         self,
@@ -180,6 +180,10 @@ def _suspects(text: str, tokens: list[Lexeme], windows: list[Window], scores: li
                 continue
             token = tokens[at]
             line, column = place(text, token.end if "\n" in token.text else token.start)
-            words = explain(TAGS[proposals[at].tag], token.text) if at in proposals else f"`{token.text.strip()}` looks wrong"
+            words = (
+                explain(TAGS[proposals[at].tag], token.text)
+                if at in proposals
+                else f"`{token.text.strip()}` looks wrong"
+            )
             best[at] = Suspect(line, column, words, probability)
     return tuple(sorted(best.values(), key=lambda suspect: -suspect.probability)[:10])

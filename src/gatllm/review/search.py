@@ -1,4 +1,4 @@
-"""Repair without a model: one small edit near the place the parser names, again and again while the first error moves down.
+"""Repair without a model: one small edit near the place the parser names, while the first error moves down.
 
 It is the peer that the discriminator must beat, and what `gatllm fix` falls back on.
 """
@@ -16,8 +16,51 @@ from gatllm.review.region import Region, offset, region
 from gatllm.tokenizers.lexer import KEYWORDS, Piece, pieces
 
 _CLOSE = {"(": ")", "[": "]", "{": "}"}
-_INSERTS = (":", ")", "(", ",", "]", "[", "}", "{", '"', "'", "=", ".", " in ", "]]", "))", " = ", '"""', "'''", " as ", " import ", "*")
-_REPLACEMENTS = (")", "(", "]", "[", "}", "{", ":", ",", ".", "=", "==", '"', "'", "in", "as", "and", "not", "is", "if", "for")
+_INSERTS = (
+    ":",
+    ")",
+    "(",
+    ",",
+    "]",
+    "[",
+    "}",
+    "{",
+    '"',
+    "'",
+    "=",
+    ".",
+    " in ",
+    "]]",
+    "))",
+    " = ",
+    '"""',
+    "'''",
+    " as ",
+    " import ",
+    "*",
+)
+_REPLACEMENTS = (
+    ")",
+    "(",
+    "]",
+    "[",
+    "}",
+    "{",
+    ":",
+    ",",
+    ".",
+    "=",
+    "==",
+    '"',
+    "'",
+    "in",
+    "as",
+    "and",
+    "not",
+    "is",
+    "if",
+    "for",
+)
 _TRIES = 600
 _ROUNDS = 8
 
@@ -79,10 +122,14 @@ def candidates(text: str, error: Finding) -> Iterator[Change]:
             yield change
 
 
-def _suggested(text: str, error: Finding, tokens: list[Piece], here: int) -> Iterator[Change]:
+def _suggested(  # noqa: PLR0912
+    text: str, error: Finding, tokens: list[Piece], here: int
+) -> Iterator[Change]:
     message = error.message
     line_end = offset(text, error.line, 10**6)
-    code_end = max((token.end for token in tokens if token.end <= line_end and token.kind not in ("comment", "line")), default=0)
+    code_end = max(
+        (token.end for token in tokens if token.end <= line_end and token.kind not in ("comment", "line")), default=0
+    )
     if "expected ':'" in message:
         yield Change(code_end, code_end, ":")
     if "never closed" in message:
@@ -117,10 +164,18 @@ def _suggested(text: str, error: Finding, tokens: list[Piece], here: int) -> Ite
 
 def _indents(text: str, error: Finding) -> Iterator[Change]:
     """Re-indent the line of the error, or the one before it, to each indentation found around."""
-    if error.code not in ("IndentationError", "TabError") and "outside" not in error.message and "invalid syntax" != error.message:
+    if (
+        error.code not in ("IndentationError", "TabError")
+        and "outside" not in error.message
+        and error.message != "invalid syntax"
+    ):
         return
     lines = text.split("\n")
-    widths = {line[: len(line) - len(line.lstrip())] for line in lines[max(error.line - 6, 0) : error.line + 4] if line.strip()}
+    widths = {
+        line[: len(line) - len(line.lstrip())]
+        for line in lines[max(error.line - 6, 0) : error.line + 4]
+        if line.strip()
+    }
     widths |= {width + "    " for width in widths}
     for number in (error.line, error.line - 1):
         if 1 <= number <= len(lines) and lines[number - 1].strip():

@@ -1,4 +1,4 @@
-"""The discriminator at one text: which edit at which token, how likely each token is wrong, how likely the text is fake."""
+"""The discriminator at one text: which edit where, how likely a token is wrong, how likely the text is fake."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def tokens_of(lexicon: Lexicon, text: str) -> list[Lexeme]:
 
 
 def windows_of(tokens: list[Lexeme], context: int) -> list[Window]:
-    """Cut a text's tokens into windows that overlap by a quarter, each from the beginning of a line where there is one."""
+    """Cut a text's tokens into windows that overlap by a quarter, each from the beginning of a line if possible."""
     out, start = [], 0
     while True:
         out.append(Window(tokens[start : start + context], start))

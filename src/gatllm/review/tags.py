@@ -1,7 +1,7 @@
 """Edits as one tag per token: from an edit script to tags, and from tags back to a text.
 
-Edit tagging after GECToR (Omelianchuk et al., 2020), over lexemes of code. A tag names what to do at its token; what a tag can't
-name (a rare identifier, the place of a second insertion in one gap) is left to the next round: repair is iterated.
+Edit tagging after GECToR (Omelianchuk et al. 2020), over lexemes of code. A tag names what to do at its token; what a
+tag can't name (a rare identifier, a second insertion in one gap) is left to the next round: repair is iterated.
 """
 
 from __future__ import annotations
@@ -11,11 +11,71 @@ from typing import NamedTuple, Protocol
 
 BRACKETS = ("(", ")", "[", "]", "{", "}")
 QUOTES = ('"', "'", '"""', "'''")
-OPERATORS = tuple(
-    ", : . = + - * / % ** // @ & | ^ ~ << >> < > <= >= == != += -= *= /= //= %= **= |= &= ^= >>= <<= -> := ; ... ! \\".split()
+OPERATORS = (
+    ",",
+    ":",
+    ".",
+    "=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "**",
+    "//",
+    "@",
+    "&",
+    "|",
+    "^",
+    "~",
+    "<<",
+    ">>",
+    "<",
+    ">",
+    "<=",
+    ">=",
+    "==",
+    "!=",
+    "+=",
+    "-=",
+    "*=",
+    "/=",
+    "//=",
+    "%=",
+    "**=",
+    "|=",
+    "&=",
+    "^=",
+    ">>=",
+    "<<=",
+    "->",
+    ":=",
+    ";",
+    "...",
+    "!",
+    "\\",
 )
 WORDS = (*keyword.kwlist, "match", "case")
-NAMES = ("self", "cls", "print", "super", "len", "range", "str", "int", "list", "dict", "isinstance", "_", "0", "1", "f", "r", "b", "s")
+NAMES = (
+    "self",
+    "cls",
+    "print",
+    "super",
+    "len",
+    "range",
+    "str",
+    "int",
+    "list",
+    "dict",
+    "isinstance",
+    "_",
+    "0",
+    "1",
+    "f",
+    "r",
+    "b",
+    "s",
+)
 TEXTS = (*BRACKETS, *QUOTES, *OPERATORS, *WORDS, *NAMES)
 CUTS = (" ", *BRACKETS, '"', "'", ".", ",", ":", "=", "+", "-", "*", "/", "%", "**", "==")
 SHIFTS = tuple(width for width in range(-12, 13) if width)

@@ -56,9 +56,8 @@ def pieces(text: str) -> Iterator[Piece]:
             quote = ""
         elif kind == "comment" and quote:
             kind, end = "other", at + 1
-        elif kind == "prose":
-            if not _is_prose(text[at:end]):
-                kind, end = "name", _NAME.match(text, at).end()  # type: ignore[union-attr]  # it begins with a letter
+        elif kind == "prose" and not _is_prose(text[at:end]):
+            kind, end = "name", _NAME.match(text, at).end()  # type: ignore[union-attr]  # it begins with a letter
         yield Piece(kind, text[at:end], at, end)
         at = end
 

@@ -29,10 +29,11 @@ class Lexeme(NamedTuple):
 
 @dataclass(frozen=True)
 class Lexicon(TokenizerBase):
-    """The most frequent lexemes, each with and without a space before it; other names fall into hashed buckets by shape.
+    """The most frequent lexemes, with and without a space before; other names fall into hashed buckets by shape.
 
-    A single space is part of the lexeme that follows it (``" ="``), as a flag of the id; the lexeme's own offsets leave it out.
-    Longer runs of white space are lexemes. A line break and the indentation after it are one lexeme, and blank lines belong to it.
+    A single space is part of the lexeme that follows it (``" ="``), as a flag of the id; the lexeme's own offsets leave
+    it out. Longer runs of white space are lexemes. A line break and the indentation after it are one lexeme, and blank
+    lines belong to it.
     """
 
     words: tuple[str, ...]
@@ -75,7 +76,9 @@ class Lexicon(TokenizerBase):
             raise GatllmError(f"a lexicon of {size} has no room for words", f"choose at least {size - room + 1}")
         counts: Counter[str] = Counter()
         for text in texts:
-            counts.update(word for word, _ in _words(text) if word not in _SPECIALS and word.isprintable() or word[0] == "\n")
+            counts.update(
+                word for word, _ in _words(text) if (word not in _SPECIALS and word.isprintable()) or word[0] == "\n"
+            )
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return cls(tuple(word for word, _ in ranked[:room]))
 
@@ -138,11 +141,11 @@ def _words(text: str) -> Iterable[tuple[str, tuple[str, str, int, int]]]:
     """Yield what the lexicon looks up for each lexeme, and the lexeme; a single space is folded into the next word."""
     spaced = False
     for piece in pieces(text):
-        kind, exact, start, end = piece
+        kind, exact, _start, end = piece
         if kind == "space" and exact == " " and not spaced and end < len(text) and text[end] not in "\r\n#\\":
             spaced = True
             continue
-        if kind == "name" or kind == "operator" or kind == "quote" or kind == "escape":
+        if kind in {"name", "operator", "quote", "escape"}:
             word = " " + exact if spaced else exact
         elif kind == "line":
             word = "\n" + _indent(exact)

@@ -80,7 +80,9 @@ class Tagging:
             return self._sampler.group(group)
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, context, initializer=_start_worker, initargs=(self._sampler,))
+            self._pool = ProcessPoolExecutor(
+                self._workers, context, initializer=_start_worker, initargs=(self._sampler,)
+            )
         for number in range(group, group + _AHEAD):
             if number not in self._waiting:
                 self._waiting[number] = self._pool.submit(_work, number)
@@ -191,12 +193,14 @@ def prepare(recipe: Recipe, tokenizer: SavedTokenizer | None = None, report: Rep
     train, validation = sides["train"], sides["validation"]
     if not train.texts or not validation.texts:
         raise GatllmError(
-            f"{recipe.data.source} gives {len(train.texts)} texts to train on and {len(validation.texts)} to validate on",
+            f"{recipe.data.source} gives {len(train.texts)} texts to train on, {len(validation.texts)} to validate on",
             "name a larger dataset, of several modules",
         )
     if tokenizer is None:
         report(Progress("lexicon", 0, 1))
-        lexicon = Lexicon.train(Random(recipe.seed).sample(train.texts, min(len(train.texts), 8000)), recipe.tokenizer.size)
+        lexicon = Lexicon.train(
+            Random(recipe.seed).sample(train.texts, min(len(train.texts), 8000)), recipe.tokenizer.size
+        )
     else:
         lexicon = Lexicon.from_json(tokenizer.to_json())
     return Tagging(recipe, lexicon, dataset.manifest.merkle_root, train, validation)

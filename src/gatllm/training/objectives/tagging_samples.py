@@ -55,7 +55,15 @@ class Sampler:
     """Draws rows; equal arguments give equal rows, in every process."""
 
     def __init__(
-        self, texts: Sequence[str], pairs: Sequence[Pair], lexicon: Lexicon, *, context: int, batch: int, mix: Mix, seed: int
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[Pair],
+        lexicon: Lexicon,
+        *,
+        context: int,
+        batch: int,
+        mix: Mix,
+        seed: int,
     ) -> None:
         self.texts, self.pairs, self.lexicon = texts, pairs, lexicon
         self.context, self.batch, self.mix, self.seed = context, batch, mix, seed
