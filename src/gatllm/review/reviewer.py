@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint
+from gatllm.review.edits import Edit
 from gatllm.review.explain import explain
 from gatllm.review.region import place
 from gatllm.review.repair import Solution, improve, repair
@@ -171,7 +172,7 @@ def _ranked(solutions: list[Solution]) -> list[Solution]:
 def _suspects(text: str, tokens: list[Lexeme], windows: list[Window], scores: list[Scores]) -> tuple[Suspect, ...]:
     best: dict[int, Suspect] = {}
     for window, score in zip(windows, scores, strict=True):
-        proposals = {}
+        proposals: dict[int, Edit] = {}
         for _, edit in score.edits:
             proposals.setdefault(edit.token, edit)
         for number, probability in enumerate(score.errors.tolist()):

@@ -10,8 +10,9 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -28,11 +29,13 @@ from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexicon
+from gatllm.training.objectives.data_tables import TaggingTable
 from gatllm.training.objectives.protocol import Batch
 from gatllm.training.objectives.tagging_samples import SYNTACTIC, Mix, Pair, Row, Sampler, stretches
 
 if TYPE_CHECKING:
-    from gatllm.training.objectives.protocol import SavedTokenizer
+    from gatllm.models import Discriminator
+    from gatllm.tokenizers import Tokenizer
     from gatllm.training.recipe import Recipe
 
 _AHEAD = 3  # groups of batches prepared in advance
@@ -45,7 +48,7 @@ class Tagging:
     def __init__(self, recipe: Recipe, lexicon: Lexicon, data_root: str, train: _Texts, validation: _Texts) -> None:
         self.tokenizer = lexicon
         self.data_root = data_root
-        table, context = recipe.data, int(recipe.model.get("context", 384))
+        table, context = _table(recipe), int(recipe.model.get("context", 384))
         self.model_config: Mapping[str, Any] = {
             **recipe.model,
             "kind": "discriminator",
@@ -55,13 +58,13 @@ class Tagging:
         }
         self._keep_weight = table.keep_weight
         mix = Mix(table.real, table.semantic, table.several, table.stored)
-        kind = {"context": context, "batch": recipe.train.batch, "mix": mix, "seed": recipe.seed}
-        self._sampler = Sampler(train.texts, train.pairs, lexicon, **kind)
+        sampler = partial(Sampler, lexicon=lexicon, context=context, batch=recipe.train.batch, mix=mix)
+        self._sampler = sampler(train.texts, train.pairs, seed=recipe.seed)
         self._groups: dict[int, list[list[Row]]] = {}
         self._waiting: dict[int, Future[list[list[Row]]]] = {}
         self._pool: ProcessPoolExecutor | None = None
         self._workers = table.workers
-        checker = Sampler(validation.texts, validation.pairs, lexicon, **{**kind, "seed": recipe.seed + 1})
+        checker = sampler(validation.texts, validation.pairs, seed=recipe.seed + 1)
         rng = Random(f"validation:{recipe.seed}")
         self._validation = [checker.row(rng) for _ in range(table.validation_rows)]
         self._cases = _cases(validation.texts, table.validation_repairs, rng)
@@ -136,7 +139,7 @@ class Tagging:
         metrics["auroc"] = auroc(scores, [row.fake for row in self._validation])
         metrics["localised"] = found / max(total, 1)
         if self._cases:
-            reviewer = Reviewer(model, self.tokenizer, fallback=False)  # type: ignore[arg-type]
+            reviewer = Reviewer(cast("Discriminator", model), self.tokenizer, fallback=False)
             repaired = [reviewer.fix(broken, seconds=0.3).text for broken, _ in self._cases]
             pairs = list(zip(repaired, self._cases, strict=True))
             metrics["parses"] = sum(compile_error(text) is None for text, _ in pairs) / len(pairs)
@@ -149,15 +152,22 @@ class Tagging:
             return ""
         broken, _ = self._cases[step % len(self._cases)]
         error = compile_error(broken)
-        reviewer = Reviewer(model, self.tokenizer, fallback=False)  # type: ignore[arg-type]
+        reviewer = Reviewer(cast("Discriminator", model), self.tokenizer, fallback=False)
         fixed = reviewer.fix(broken, seconds=0.3).text
         number = (error.line if error else 1) - 1
-        pick = lambda text: (text.split("\n") + [""] * number)[number].strip()  # noqa: E731
-        return f"{pick(broken)}  →  {pick(fixed)}"
+        return f"{_line(broken, number)}  →  {_line(fixed, number)}"
 
     def artifacts(self, model: nn.Module) -> Mapping[str, str]:  # noqa: ARG002
         """Nothing besides weights and lexicon."""
         return {}
+
+
+def _line(text: str, number: int) -> str:
+    return (text.split("\n") + [""] * number)[number].strip()
+
+
+def _table(recipe: Recipe) -> TaggingTable:
+    return cast("TaggingTable", recipe.data)
 
 
 class _Texts:
@@ -168,13 +178,13 @@ class _Texts:
         self.pairs: list[Pair] = []
 
 
-def prepare(recipe: Recipe, tokenizer: SavedTokenizer | None = None, report: Report = silent) -> Tagging:
+def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report = silent) -> Tagging:
     """Read a positive or negative dataset; see `registry.prepare`.
 
     Raises:
         GatllmError: the dataset is missing, of another kind, or too small to be split.
     """
-    dataset = Dataset.open(recipe.data.source)
+    dataset = Dataset.open(_table(recipe).source)
     sides = {"train": _Texts(), "validation": _Texts()}
     seen: set[str] = set()
     for number, record in enumerate(dataset.records()):
@@ -193,7 +203,7 @@ def prepare(recipe: Recipe, tokenizer: SavedTokenizer | None = None, report: Rep
     train, validation = sides["train"], sides["validation"]
     if not train.texts or not validation.texts:
         raise GatllmError(
-            f"{recipe.data.source} gives {len(train.texts)} texts to train on, {len(validation.texts)} to validate on",
+            f"{_table(recipe).source}: {len(train.texts)} texts to train on, {len(validation.texts)} to validate on",
             "name a larger dataset, of several modules",
         )
     if tokenizer is None:
