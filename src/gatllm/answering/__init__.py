@@ -1,1 +1,44 @@
-"""Prompt to agreed answer: confidence, proposals, review, sources."""
+"""Answering: prompt → confidence → proposals → review → an answer with its sources."""
+
+from gatllm.answering.answer import (
+    Answer,
+    Assessment,
+    CodeReview,
+    Draft,
+    Edit,
+    Event,
+    Evidence,
+    Note,
+    Source,
+    Text,
+)
+from gatllm.answering.assistant import Assistant
+from gatllm.answering.calibration import Calibration, Quality
+from gatllm.answering.confidence import Confidence, ConfidenceModel
+from gatllm.answering.generators import FakeGenerator, load_generator
+from gatllm.answering.library import Library
+from gatllm.answering.transcript import Transcript
+from gatllm.answering.wishes import Wishes
+
+__all__ = [
+    "Answer",
+    "Assessment",
+    "Assistant",
+    "Calibration",
+    "CodeReview",
+    "Confidence",
+    "ConfidenceModel",
+    "Draft",
+    "Edit",
+    "Event",
+    "Evidence",
+    "FakeGenerator",
+    "Library",
+    "Note",
+    "Quality",
+    "Source",
+    "Text",
+    "Transcript",
+    "Wishes",
+    "load_generator",
+]

@@ -21,7 +21,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("gatllm.cli.review:check", "Find what is wrong in Python files."),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
     "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),
-    "proof": ("gatllm.cli.proof:app", "Prove a run, and check anyone's proof."),
 }
 
 app = App(

@@ -10,8 +10,7 @@ from gatllm.errors import VerificationError
 from gatllm.proof.commitments import Hashes
 
 Depth = Literal["hashes", "replay", "full"]
-# "within tolerance": a replay elsewhere came close, which is weaker than "ok", where every bit is the same.
-Verdict = Literal["ok", "within tolerance", "failed", "skipped"]
+Verdict = Literal["ok", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)

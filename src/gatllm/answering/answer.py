@@ -1,0 +1,151 @@
+"""What an answer consists of, and the events it comes as."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["real", "fake", "unchecked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reviewer found: line (from 1), rule, and what in words. ``error``: the code can't be right."""
+
+    line: int
+    rule: str
+    message: str
+    by: str
+    error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A correction: characters ``start`` to ``end`` of the proposed code became ``text``, and why."""
+
+    start: int
+    end: int
+    found: str
+    text: str
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeReview:
+    """One code block under review. ``probability`` is the discriminator's of being fake; None where none is loaded."""
+
+    language: str
+    proposed: str
+    code: str
+    verdict: Verdict
+    probability: float | None = None
+    notes: tuple[Note, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    from_prompt: bool = False
+    rounds: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the reviewers changed the code."""
+        return self.code != self.proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Characters ``start`` to ``end`` of the answer, and how often the datasets hold them, verbatim or in structure."""
+
+    kind: Literal["verbatim", "structure"]
+    start: int
+    end: int
+    text: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A record that an answer resembles, with the proof that it is part of a registered dataset.
+
+    ``score`` ranks sources within one answer; overlap is evidence, not causation. ``proof`` is the RFC 6962 path from
+    leaf ``leaf`` of ``leaves`` to ``merkle_root``.
+    """
+
+    dataset: str
+    record_id: str
+    origin: str
+    name: str
+    licence: str
+    contributor: str
+    wallet: str
+    score: float
+    cosine: float
+    evidence: tuple[Evidence, ...]
+    leaf: int
+    leaves: int
+    merkle_root: str
+    proof: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is known before a word is generated: may the model be trusted with this prompt?"""
+
+    confidence: float | None
+    threshold: float | None
+    certified: bool
+    features: dict[str, float]
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Raw text from the generator, not yet reviewed: a sign of life, not to be shown as an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text of the answer, reviewed where it is code. The texts joined are the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reviewed answer with everything that is known about it.
+
+    ``confidence`` and ``threshold`` are None when no dataset is at hand to compare with. ``verdict`` is that of the
+    worst code block; ``unchecked`` when there is none. ``declined``: the user asked not to go on below the threshold.
+    """
+
+    id: str
+    prompt: str
+    text: str
+    confidence: float | None
+    threshold: float | None
+    warning: str
+    verdict: Verdict
+    reviews: tuple[CodeReview, ...]
+    sources: tuple[Source, ...]
+    generator: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    mean_logprob: float
+    min_logprob: float
+    assessment: Assessment
+    transcript: tuple[dict[str, Any], ...] = field(repr=False)
+    declined: bool = False
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All corrections, block after block."""
+        return tuple(edit for review in self.reviews for edit in review.edits)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self) | {"edits": [asdict(edit) for edit in self.edits]}
+
+
+Event = Assessment | Draft | Text | CodeReview | Answer

@@ -1,0 +1,300 @@
+"""A question on its way: prompt → confidence → proposal → review → answer with its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import uuid4
+
+from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, Source, Text, Verdict
+from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, find_code
+from gatllm.answering.checking import CodeReviewer, as_round, better, review_code, unchecked
+from gatllm.answering.confidence import PRECISION, ConfidenceModel
+from gatllm.answering.library import Library
+from gatllm.answering.sources import find_sources
+from gatllm.answering.transcript import Transcript
+from gatllm.answering.wishes import Wishes
+from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
+from gatllm.records import sha256
+
+SYSTEM = (
+    "You are a careful Python programmer. Answer in few words and put code into one ```python block. "
+    "Use only modules and functions that exist. If you do not know, say so."
+)
+WARNING = (
+    "confidence {confidence:.0%} is below the threshold of {threshold:.0%}: the model can't answer this accurately, "
+    "because the data hardly covers it; you may go on at your own decision"
+)
+
+
+class Assistant:
+    """Answers prompts with a generator whose code passes a discriminator, and tells what to think of the answer.
+
+    Args:
+        generator: who proposes.
+        reviewer: who checks and mends code (`gatllm.review.Reviewer`).
+        library: the datasets to compare with and to trace answers to; None: no confidence, no sources.
+        confidence: calibrated on ``library``; without one it is calibrated here.
+        wishes: where prompts below the threshold are kept; None: nowhere.
+        options: how to generate, where a call says nothing else.
+        rounds: how often the generator is asked again about a code block that the reviewers still refuse.
+        precision: what share of the prompts above the threshold the data must cover.
+    """
+
+    def __init__(
+        self,
+        generator: ChatGenerator,
+        reviewer: CodeReviewer,
+        library: Library | None = None,
+        *,
+        confidence: ConfidenceModel | None = None,
+        wishes: Wishes | None = None,
+        options: ChatOptions | None = None,
+        rounds: int = 1,
+        precision: float = PRECISION,
+    ) -> None:
+        self.generator = generator
+        self.reviewer = reviewer
+        self.library = library
+        self.wishes = wishes
+        self.options = options or ChatOptions(max_new_tokens=400)
+        self.rounds = rounds
+        self.confidence = confidence or (ConfidenceModel.calibrate(library) if library else None)
+        self._threshold = self.confidence.calibration.threshold(precision) if self.confidence else None
+
+    def assess(self, prompt: str) -> Assessment:
+        """Tell how far the prompt may be trusted to the model, before anything is generated."""
+        if self.confidence is None or self._threshold is None:
+            return Assessment(None, None, False, {}, "")
+        threshold, certified = self._threshold
+        found = self.confidence.score(prompt)
+        low = found.value < threshold
+        warning = WARNING.format(confidence=found.value, threshold=threshold) if low else ""
+        return Assessment(found.value, threshold, certified, found.features, warning)
+
+    def ask(
+        self,
+        prompt: str,
+        history: Sequence[Message] = (),
+        options: ChatOptions | None = None,
+        *,
+        proceed: bool = True,
+    ) -> Answer:
+        """Answer a prompt; see `stream`."""
+        answer = None
+        for event in self.stream(prompt, history, options, proceed=proceed):
+            answer = event if isinstance(event, Answer) else answer
+        assert answer is not None  # noqa: S101  # a stream ends with its answer
+        return answer
+
+    def stream(
+        self,
+        prompt: str,
+        history: Sequence[Message] = (),
+        options: ChatOptions | None = None,
+        *,
+        proceed: bool = True,
+    ) -> Generator[Event, None, None]:
+        """Yield the assessment, then drafts, reviewed text and reviews as they come, and last the answer.
+
+        Prose is handed on as it is written, a code block when it is complete and reviewed. Closing the iterator stops
+        the work.
+
+        Args:
+            prompt: the user's words.
+            history: the turns before, a system message included if there is to be another than `SYSTEM`.
+            options: overrides the assistant's own.
+            proceed: go on below the threshold; if not, the answer is empty and ``declined``.
+
+        Raises:
+            ContextOverflowError: prompt and history are too long for the generator.
+        """
+        work = _Work(self, prompt, list(history), options or self.options)
+        yield work.assessment
+        if work.assessment.warning and not proceed:
+            yield work.answer(declined=True)
+            return
+        with closing(work.run()) as events:
+            yield from events
+        yield work.answer()
+
+
+@dataclass
+class _Work:
+    """One question being answered."""
+
+    owner: Assistant
+    prompt: str
+    history: list[Message]
+    options: ChatOptions
+    transcript: Transcript = field(default_factory=Transcript)
+    text: str = ""
+    reviews: list[CodeReview] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.assessment = self.owner.assess(self.prompt)
+        found = self.assessment
+        self.transcript.add(
+            "prompt", text=self.prompt, sha256=sha256(self.prompt.encode("utf-8", "surrogatepass")),
+            history=len(self.history), generator=self.owner.generator.name,
+        )  # fmt: skip
+        self.transcript.add(
+            "confidence", value=found.confidence, threshold=found.threshold, certified=found.certified,
+            features=found.features, warning=found.warning,
+        )  # fmt: skip
+        if found.warning and self.owner.wishes and found.confidence is not None and found.threshold is not None:
+            self.owner.wishes.add(self.prompt, found.confidence, found.threshold)
+
+    def run(self) -> Generator[Event, None, None]:
+        """Propose and review, piece by piece."""
+        mended = self._mend_prompt()
+        if mended is not None:
+            yield mended
+            yield self._show(f"{_mended_words(mended)}\n\n{CodeBlock('python', '').with_code(mended.code)}\n")
+        messages = self._messages(mended)
+        splitter = BlockSplitter()
+        with closing(self._propose(messages)) as pieces:
+            for piece in pieces:
+                yield Draft(piece)
+                for part in splitter.feed(piece):
+                    yield from self._part(part, messages)
+        for part in splitter.finish():
+            yield from self._part(part, messages)
+
+    def _mend_prompt(self) -> CodeReview | None:
+        """Code in the prompt that does not compile goes to the discriminator first."""
+        found = find_code(self.prompt)
+        if found is None:
+            return None
+        review = review_code(found.code, self.owner.reviewer, from_prompt=True)
+        self._record(review, "prompt")
+        if not review.changed:
+            return None
+        self.reviews.append(review)
+        return review
+
+    def _messages(self, mended: CodeReview | None) -> list[Message]:
+        messages = list(self.history)
+        if not any(message["role"] == "system" for message in messages):
+            messages.insert(0, {"role": "system", "content": SYSTEM})
+        content = self.prompt
+        if mended is not None:
+            why = "; ".join(dict.fromkeys(edit.why for edit in mended.edits if edit.why)) or "it did not compile"
+            content += (
+                f"\n\nThe code had this error: {why}. This is the corrected code:\n\n```python\n{mended.code}```\n"
+                "Explain in one or two sentences what was wrong. Do not repeat the code."
+            )
+        return [*messages, {"role": "user", "content": content}]
+
+    def _propose(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+        """Yield the pieces of a proposal and keep its completion."""
+        for piece in self.owner.generator.stream(messages, self.options):
+            if isinstance(piece, Completion):
+                self.completions.append(piece)
+                self.transcript.add(
+                    "proposal", text=piece.text, finish_reason=piece.finish_reason,
+                    completion_tokens=piece.completion_tokens,
+                    mean_logprob=round(piece.mean_logprob, 6), min_logprob=round(piece.min_logprob, 6),
+                )  # fmt: skip
+            else:
+                yield piece
+
+    def _part(self, part: Piece, messages: list[Message]) -> Generator[Event, None, None]:
+        if not isinstance(part, CodeBlock):
+            yield self._show(part.text)
+            return
+        if not part.is_python or not part.code.strip():
+            review = unchecked(part.language, part.code)
+        else:
+            review = review_code(part.code, self.owner.reviewer, language=part.language)
+            self._record(review, "block")
+            if part.closed:
+                review = self._again(review, messages)
+        self.reviews.append(review)
+        yield review
+        yield self._show(part.with_code(review.code))
+
+    def _again(self, review: CodeReview, messages: list[Message]) -> CodeReview:
+        """Ask the generator to mend what the reviewers still refuse; keep the best."""
+        best = review
+        for number in range(1, self.owner.rounds + 1):
+            errors = [f"line {note.line}: {note.message}" for note in best.notes if note.error]
+            if not errors:
+                break
+            complaint = "This code has errors:\n" + "\n".join(errors[:5]) + "\nGive the corrected code only."
+            asked: list[Message] = [
+                *messages,
+                {"role": "assistant", "content": f"```python\n{best.code}```"},
+                {"role": "user", "content": complaint},
+            ]
+            completion = self.owner.generator.generate([asked], self.options)[0]
+            self.completions.append(completion)
+            self.transcript.add("re-prompt", round=number, complaint=complaint, text=completion.text)
+            found = find_code(completion.text)
+            if found is None:
+                continue
+            again = review_code(found.code, self.owner.reviewer, language=review.language)
+            self._record(again, f"round {number}")
+            if better(best, again):
+                best = as_round(again, review.proposed, number)
+        return best
+
+    def _record(self, review: CodeReview, what: str) -> None:
+        self.transcript.add(
+            "review", of=what, proposed=review.proposed, code=review.code, verdict=review.verdict,
+            probability=review.probability,
+            notes=[f"{note.by} line {note.line} {note.rule}: {note.message}" for note in review.notes],
+            edits=[[edit.start, edit.end, edit.text, edit.by] for edit in review.edits],
+        )  # fmt: skip
+
+    def _show(self, text: str) -> Text:
+        self.text += text
+        return Text(text)
+
+    def _verdict(self) -> Verdict:
+        verdicts = {review.verdict for review in self.reviews}
+        return "fake" if "fake" in verdicts else "real" if "real" in verdicts else "unchecked"
+
+    def _sources(self) -> list[Source]:
+        if self.owner.library is None or not self.text.strip():
+            return []
+        return find_sources(self.owner.library, self.prompt, self.text)
+
+    def answer(self, *, declined: bool = False) -> Answer:
+        """Put the answer together; the transcript ends with it."""
+        sources = self._sources()
+        first = self.completions[0] if self.completions else Completion("", "stop", 0, 0)
+        reason: Literal["stop", "length"] = first.finish_reason
+        self.transcript.add(
+            "answer", text=self.text, verdict=self._verdict(), declined=declined,
+            sources=[{"record": source.record_id, "root": source.merkle_root} for source in sources],
+        )  # fmt: skip
+        return Answer(
+            id=uuid4().hex[:16],
+            prompt=self.prompt,
+            text=self.text,
+            confidence=self.assessment.confidence,
+            threshold=self.assessment.threshold,
+            warning=self.assessment.warning,
+            verdict=self._verdict(),
+            reviews=tuple(self.reviews),
+            sources=tuple(sources),
+            generator=self.owner.generator.name,
+            finish_reason=reason,
+            prompt_tokens=first.prompt_tokens,
+            completion_tokens=sum(completion.completion_tokens for completion in self.completions),
+            mean_logprob=first.mean_logprob,
+            min_logprob=first.min_logprob,
+            assessment=self.assessment,
+            transcript=tuple(self.transcript.entries),
+            declined=declined,
+        )
+
+
+def _mended_words(review: CodeReview) -> str:
+    count = len(review.edits)
+    who = review.edits[0].by if review.edits else "the reviewers"
+    return f"The code did not pass; {who} made {count} correction{'s' if count != 1 else ''}:"

@@ -1,0 +1,54 @@
+"""Who proposes: pretrained models, runs of our own, and a fake one for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gatllm.models import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message, PretrainedLM
+from gatllm.models.chat import FinishReason
+from gatllm.progress import Report, silent
+
+
+class FakeGenerator:
+    """Says what it was told to say, word by word, and remembers what it was asked.
+
+    Args:
+        replies: answered in turn; the last one is repeated.
+        logprob: the log-probability that it claims for each word.
+    """
+
+    def __init__(self, *replies: str, logprob: float = -0.1, context: int = 4096) -> None:
+        self.name = "fake"
+        self.context = context
+        self.asked: list[list[Message]] = []
+        self._replies = replies or ("I say nothing.",)
+        self._logprob = logprob
+
+    def stream(self, messages: Sequence[Message], options: ChatOptions) -> Iterator[str | Completion]:
+        """Yield the next reply word by word, then the completion."""
+        prompt = sum(len(message["content"].split()) for message in messages)
+        if prompt >= self.context:
+            raise ContextOverflowError(prompt, self.context)
+        reply = self._replies[min(len(self.asked), len(self._replies) - 1)]
+        self.asked.append([*messages])
+        words = reply.split(" ")
+        pieces = [word + " " for word in words[:-1]] + words[-1:]
+        said = pieces[: options.max_new_tokens]
+        yield from said
+        reason: FinishReason = "stop" if len(said) == len(pieces) else "length"
+        yield Completion("".join(said), reason, prompt, len(said), (self._logprob,) * len(said))
+
+    def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
+        """Answer one after the other."""
+        last = [list(self.stream(messages, options))[-1] for messages in conversations]
+        return [completion for completion in last if isinstance(completion, Completion)]
+
+
+def load_generator(model: str | Path | None = None, *, small: bool = False, report: Report = silent) -> ChatGenerator:
+    """Return the generator named by a 🤗 folder, GGUF file or hub id; None: the default one (``small``: the small one).
+
+    Raises:
+        GatllmError: it can't be had.
+    """
+    return PretrainedLM.load(model, small=small, report=report)

@@ -1,0 +1,186 @@
+"""From prompt to answer: confidence, review, correction, sources, transcript."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gatllm.answering import Answer, Assessment, Assistant, ConfidenceModel, Draft, FakeGenerator, Library, Text, Wishes
+from gatllm.answering.checking import apply_edits
+from gatllm.data import Dataset
+from gatllm.models import ChatOptions, ContextOverflowError
+from gatllm.records import GENESIS, canonical_bytes, read_log, verify_inclusion
+from gatllm.review import Reviewer
+
+GOOD = "Like this:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\nThat is all.\n"
+BROKEN = "```python\ndef double(x)\n    return 2 * x\n```\n"
+INVENTED = "```python\nimport math\n\n\ndef area(r):\n    return math.pi * math.square(r)\n```\n"
+MENDED = "```python\nimport math\n\n\ndef area(r):\n    return math.pi * r**2\n```\n"
+
+
+def assistant(*replies: str, rounds: int = 1, **options: object) -> tuple[Assistant, FakeGenerator]:
+    generator = FakeGenerator(*replies)
+    return Assistant(generator, Reviewer(), rounds=rounds, **options), generator  # type: ignore[arg-type]
+
+
+def test_a_good_answer_passes_unchanged() -> None:
+    answer = assistant(GOOD)[0].ask("double a number")
+    assert answer.text == GOOD
+    assert answer.verdict == "real"
+    assert answer.edits == ()
+    assert answer.confidence is answer.threshold is None
+    assert answer.warning == ""
+
+
+def test_broken_code_is_corrected_before_it_is_shown() -> None:
+    ours, generator = assistant(BROKEN)
+    shown = "".join(event.text for event in ours.stream("double a number") if isinstance(event, Text))
+    answer = ours.ask("double a number")
+    assert shown == answer.text == BROKEN.replace("(x)\n", "(x):\n")
+    assert answer.verdict == "real"
+    assert [(edit.text, edit.why) for edit in answer.edits] == [(":", "line 1: expected ':'")]
+    assert len(generator.asked) == 2  # two questions, no re-prompt
+
+
+def test_invented_names_are_asked_about_again() -> None:
+    ours, generator = assistant(INVENTED, MENDED)
+    answer = ours.ask("area of a circle")
+    assert answer.text == MENDED
+    assert answer.verdict == "real"
+    assert answer.reviews[0].rounds == 1
+    assert "module math has no square" in generator.asked[1][-1]["content"]
+    assert apply_edits(answer.reviews[0].proposed, answer.edits) == answer.reviews[0].code
+
+
+def test_what_stays_wrong_is_called_fake() -> None:
+    answer = assistant(INVENTED, INVENTED, rounds=2)[0].ask("area of a circle")
+    assert answer.verdict == "fake"
+    assert any("math has no square" in note.message for note in answer.reviews[0].notes)
+
+
+def test_a_near_name_is_put_right_without_asking() -> None:
+    ours, generator = assistant("```python\nimport math\nprint(math.sqroot(2))\n```\n")
+    answer = ours.ask("root of two")
+    assert "math.sqrt(2)" in answer.text
+    assert [(edit.found, edit.text, edit.by) for edit in answer.edits] == [("sqroot", "sqrt", "knowledge")]
+    assert len(generator.asked) == 1
+
+
+def test_a_broken_snippet_goes_to_the_discriminator_first() -> None:
+    ours, generator = assistant("The colon was missing.")
+    answer = ours.ask("Why does this fail?\n\ndef add(a, b)\n    return a + b\n")
+    assert answer.reviews[0].from_prompt
+    assert "def add(a, b):\n    return a + b\n" in answer.text
+    assert answer.text.endswith("The colon was missing.")
+    assert "expected ':'" in generator.asked[0][-1]["content"]
+
+
+def test_other_languages_are_shown_unchecked() -> None:
+    answer = assistant("```sql\nSELECT FROM WHERE\n```\n")[0].ask("a query")
+    assert answer.text == "```sql\nSELECT FROM WHERE\n```\n"
+    assert answer.verdict == answer.reviews[0].verdict == "unchecked"
+
+
+def test_an_answer_that_was_cut_off_says_so() -> None:
+    answer = assistant(GOOD)[0].ask("double", options=ChatOptions(max_new_tokens=3))
+    assert answer.finish_reason == "length"
+
+
+def test_events_come_in_order_and_drafts_join_to_the_proposal() -> None:
+    events = list(assistant(GOOD)[0].stream("double a number"))
+    assert isinstance(events[0], Assessment)
+    assert isinstance(events[-1], Answer)
+    assert "".join(event.text for event in events if isinstance(event, Draft)) == GOOD
+    kinds = [type(event).__name__ for event in events]
+    assert kinds.index("CodeReview") < max(at for at, kind in enumerate(kinds) if kind == "Text")
+
+
+def test_closing_the_stream_stops_the_generator() -> None:
+    class Counting(FakeGenerator):
+        closed = False
+
+        def stream(self, messages: Sequence, options: ChatOptions):  # type: ignore[no-untyped-def,type-arg]
+            try:
+                yield from super().stream(messages, options)
+            finally:
+                self.closed = True
+
+    generator = Counting(GOOD)
+    events = Assistant(generator, Reviewer()).stream("double")
+    next(events)
+    next(events)
+    events.close()
+    assert generator.closed
+
+
+def test_a_too_long_conversation_is_refused() -> None:
+    ours = Assistant(FakeGenerator(GOOD, context=10), Reviewer())
+    with pytest.raises(ContextOverflowError):
+        ours.ask("word " * 20)
+
+
+@pytest.fixture
+def informed(library: Library, confidence: ConfidenceModel, tmp_path: Path) -> Assistant:
+    wishes = Wishes(tmp_path / "deep" / "wishes.jsonl")
+    return Assistant(FakeGenerator(GOOD), Reviewer(), library, confidence=confidence, wishes=wishes)
+
+
+def test_a_prompt_near_the_data_is_answered_without_a_warning(informed: Assistant) -> None:
+    answer = informed.ask("Return a random element from a non-empty sequence")
+    assert answer.confidence is not None
+    assert answer.threshold is not None
+    assert answer.confidence >= answer.threshold
+    assert answer.warning == ""
+    assert informed.wishes is not None
+    assert informed.wishes.all() == []
+
+
+def test_a_prompt_far_from_the_data_is_warned_about_and_kept_as_a_wish(informed: Assistant) -> None:
+    answer = informed.ask("Which wine goes with roast duck?")
+    assert "can't answer this accurately" in answer.warning
+    assert "go on at your own decision" in answer.warning
+    assert answer.text == GOOD
+    assert informed.wishes is not None
+    assert [wish["prompt"] for wish in informed.wishes.all()] == ["Which wine goes with roast duck?"]
+
+
+def test_the_user_may_decline_to_go_on(informed: Assistant) -> None:
+    answer = informed.ask("Which wine goes with roast duck?", proceed=False)
+    assert answer.declined
+    assert answer.text == ""
+    assert informed.generator.asked == []  # type: ignore[attr-defined]
+
+
+def test_the_transcript_is_a_log_whose_chain_holds(informed: Assistant, tmp_path: Path) -> None:
+    from gatllm.answering import Transcript
+
+    answer = informed.ask("choose a random element")
+    kept = Transcript()
+    kept.entries = list(answer.transcript)
+    kept.save(tmp_path / "transcript.jsonl")
+    entries = read_log(tmp_path / "transcript.jsonl")
+    assert [entry["event"] for entry in entries] == ["prompt", "confidence", "review", "proposal", "answer"]
+    assert entries[0]["prev"] == GENESIS
+    assert entries[-1]["text"] == answer.text
+
+
+def test_sources_are_found_and_proven(library: Library, confidence: ConfidenceModel, dataset: Path) -> None:
+    import inspect
+    import textwrap
+
+    copied = inspect.getsource(textwrap.indent)
+    renamed = copied.replace("text", "words").replace("prefix", "start").replace("line", "row")
+    generator = FakeGenerator(f"```python\n{copied}```\n", f"```python\n{renamed}```\n")
+    ours = Assistant(generator, Reviewer(), library, confidence=confidence, rounds=0)
+    leaves = [canonical_bytes(record) for record in Dataset.open(dataset).records()]
+    for kind in ("verbatim", "structure"):
+        answer = ours.ask("indent some lines")
+        first = answer.sources[0]
+        assert first.origin.endswith("textwrap.py")
+        assert any(piece.kind == kind for piece in first.evidence)
+        for piece in first.evidence:
+            assert answer.text[piece.start : piece.end] == piece.text
+        assert first.contributor == "Ada"
+        assert first.merkle_root == Dataset.open(dataset).manifest.merkle_root
+        assert verify_inclusion(leaves[first.leaf], first.leaf, first.leaves, first.proof, first.merkle_root)
+        assert not verify_inclusion(leaves[first.leaf] + b" ", first.leaf, first.leaves, first.proof, first.merkle_root)

@@ -1,0 +1,138 @@
+"""Similarity, calibration and thresholds: near prompts score high, others low, and promises are kept."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatllm.answering import Calibration, ConfidenceModel, Library
+from gatllm.answering.confidence import held_out_prompts, other_prompts
+from gatllm.answering.similarity import SimilarityIndex
+from gatllm.answering.words import words
+from gatllm.data import build
+from gatllm.errors import GatllmError
+
+
+def test_words_are_taken_apart_and_stemmed() -> None:
+    assert words("readAllLines read_all_lines") == words("read all lines") * 2
+    assert words("reversing") == words("reversed") == words("reverses")
+    assert words("Write a function that is in Python") == []
+
+
+WORDS = st.text(alphabet="bdf ", min_size=1, max_size=12)
+
+
+@settings(max_examples=50)
+@given(texts=st.lists(WORDS, min_size=1, max_size=6), query=WORDS)
+def test_cosines_equal_a_reference(texts: list[str], query: str) -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    index = SimilarityIndex.build(texts, range(len(texts)))
+    ours = index.cosines([*texts, query])
+    assert ours.shape == (len(texts) + 1, len(texts))
+    assert (ours <= 1 + 1e-5).all()
+    if index.vocabulary:
+        vectorizer = TfidfVectorizer(analyzer=words, sublinear_tf=True).fit(texts)
+        theirs = (vectorizer.transform(texts) @ vectorizer.transform(texts).T).toarray()
+        assert np.allclose(ours[:-1], theirs, atol=1e-5)
+
+
+def test_unknown_words_make_a_prompt_less_alike() -> None:
+    index = SimilarityIndex.build(["parse json text", "open a socket", "parse xml text"], [0, 1, 2])
+    near = index.cosines(["parse json text", "parse json text tiramisu zabaglione"])[:, 0]
+    assert near[0] == pytest.approx(1, abs=1e-5)
+    assert near[1] < 0.8
+    assert index.coverage("parse text") == 1
+    assert index.coverage("socket") == 0  # one record only: a record held out would make it unknown
+    assert index.coverage("tiramisu") == index.coverage("") == 0
+    assert index.nearest("tiramisu") == []
+
+
+def test_the_data_is_told_from_other_subjects(confidence: ConfidenceModel) -> None:
+    quality = confidence.calibration.quality
+    assert quality.auroc > 0.9
+    assert quality.brier < 0.15
+    near = confidence.score("Write rows of values to a CSV file")
+    far = confidence.score("Which wine goes with roast duck in Burgundy?")
+    threshold, certified = confidence.calibration.threshold(0.8)
+    assert certified
+    assert near.value > threshold > far.value
+
+
+def test_a_prompt_without_words_has_no_confidence(confidence: ConfidenceModel) -> None:
+    assert confidence.score("???").value == 0
+
+
+def test_calibration_is_kept_for_this_very_library_only(
+    library: Library, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calibration.json"
+    first = ConfidenceModel.cached(library, path)
+    calls: list[int] = []
+    monkeypatch.setattr(ConfidenceModel, "calibrate", classmethod(lambda *_, **__: calls.append(1) or first))
+    assert ConfidenceModel.cached(library, path).calibration == first.calibration
+    assert calls == []
+    path.write_text(path.read_text().replace(library.volumes[0].merkle_root, "0" * 64))
+    ConfidenceModel.cached(library, path)
+    assert calls == [1]
+    path.write_text("{")
+    ConfidenceModel.cached(library, path)
+    assert calls == [1, 1]
+
+
+def test_held_out_prompts_know_their_record(library: Library) -> None:
+    for prompt, document in held_out_prompts(library, random.Random(1), 30):
+        assert prompt.split()[0] in library.documents[document].text
+    assert len(set(other_prompts())) == len(other_prompts()) > 100
+
+
+def test_too_little_data_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a.py").write_text("def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n")
+    build(str(tmp_path / "code"), tmp_path / "dataset")
+    with pytest.raises(GatllmError, match="too few documented functions"):
+        ConfidenceModel.calibrate(Library.build([tmp_path / "dataset"]))
+
+
+def examples(rng: random.Random, count: int) -> list[tuple[float, bool]]:
+    """Calibrated scores: a score of p is a yes with probability p."""
+    scores = [rng.random() for _ in range(count)]
+    return [(score, rng.random() < score) for score in scores]
+
+
+def with_held_out(held_out: list[tuple[float, bool]]) -> Calibration:
+    from gatllm.answering import Quality
+
+    return Calibration(("x",), (0.0,), (1.0,), (1.0,), 0.0, Quality(1, 0, 0, 0.5, len(held_out)), tuple(held_out))
+
+
+def test_a_certified_threshold_keeps_its_promise() -> None:
+    """Of 60 simulated calibrations at most a few break the promise (10 % are allowed to)."""
+    rng = random.Random(7)
+    broken = certified = 0
+    for _ in range(60):
+        threshold, sure = with_held_out(examples(rng, 600)).threshold(0.8)
+        certified += sure
+        # Above t, calibrated uniform scores are a yes with probability (1 + t) / 2.
+        broken += sure and (1 + threshold) / 2 < 0.8
+    assert certified >= 40
+    assert broken <= 0.2 * certified
+
+
+def test_what_cannot_be_certified_is_not() -> None:
+    assert with_held_out([(0.9, True)] * 3).threshold(0.9) == (0.9, False)
+    assert with_held_out([(0.9, False)] * 100).threshold(0.9) == (0.9, False)
+    assert with_held_out([(0.95, True)] * 100).threshold(0.9)[1]
+
+
+def test_calibration_survives_json() -> None:
+    rng = random.Random(0)
+    rows = [[rng.gauss(label, 0.5)] for label in (0, 1) for _ in range(40)]
+    fitted = Calibration.fit(("x",), rows, [False] * 40 + [True] * 40)
+    assert Calibration.from_json(fitted.to_json()) == fitted
+    assert fitted.probability([2.0]) > 0.9 > 0.1 > fitted.probability([-1.0])
+    with pytest.raises(GatllmError, match="too few"):
+        Calibration.fit(("x",), rows[:12], [True] * 11 + [False])
