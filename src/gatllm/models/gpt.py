@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gatllm.models.cache import Cache
 from gatllm.models.config import GPTConfig
 from gatllm.models.stack import Stack
 
@@ -26,6 +29,17 @@ class GPT(nn.Module):
     def hidden(self, tokens: Tensor) -> Tensor:
         """Return the final states (batch, tokens, width) of ``tokens`` (batch, tokens)."""
         return self.decoder(self.embedding(tokens))  # type: ignore[no-any-return]
+
+    def new_cache(self, batch: int, capacity: int) -> Cache:
+        """Return an empty cache for ``batch`` rows of at most ``capacity`` tokens."""
+        return Cache(self.decoder.new_cache(batch, capacity), batch, capacity)
+
+    def extend(self, tokens: Tensor, cache: Cache, counts: Sequence[int] | None = None) -> Tensor:
+        """Return the final states (batch, tokens, width) of new tokens (batch, tokens), which join ``cache``.
+
+        Rows are padded on the right: ``counts`` says how many tokens of each are real (default: all).
+        """
+        return self.decoder.extend(self.embedding(tokens), cache, counts)
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits (…, vocabulary) of final states (…, width)."""

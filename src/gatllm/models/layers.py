@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gatllm.models.attention import Pattern, attend
+from gatllm.models.cache import CrossCache, LayerCache, Step
 from gatllm.models.config import TransformerConfig
 from gatllm.models.fused import (
     dropout,
@@ -17,6 +20,8 @@ from gatllm.models.fused import (
     squared_relu,
 )
 from gatllm.models.positions import Turns, rotate
+
+Inner = TypeVar("Inner", bound=nn.Module)
 
 
 class Norm(nn.Module):
@@ -96,6 +101,11 @@ class SelfAttention(nn.Module):
             mixed = attend(query, key, value, self.pattern, padding).flatten(2)
         return self.output(mixed)  # type: ignore[no-any-return]
 
+    def extend(self, x: Tensor, turns: Turns | None, cache: LayerCache, step: Step) -> Tensor:
+        """Return the attended new tokens ``x`` (batch, tokens, width), which join ``cache``."""
+        mixed = cache.extend(*self.split(self.qkv(x), turns), step)
+        return self.output(mixed.flatten(2))  # type: ignore[no-any-return]
+
     def split(self, qkv: Tensor, turns: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each (batch, tokens, heads, head), turned and normed."""
         split = qkv.view(*qkv.shape[:2], 3, self.heads, self.head)
@@ -128,6 +138,11 @@ class CrossAttention(nn.Module):
         mixed = attend(self.project(x), key, value, self.pattern, padding)
         return self.output(mixed.flatten(2))  # type: ignore[no-any-return]
 
+    def read(self, x: Tensor, cache: CrossCache, padding: Tensor | None, step: Step) -> Tensor:
+        """Return what the new targets ``x`` (batch, tokens, width) read in the source that ``cache`` holds."""
+        mixed = cache.read(self.project(x), padding, step)
+        return self.output(mixed.flatten(2))  # type: ignore[no-any-return]
+
     def project(self, x: Tensor) -> Tensor:
         """Return queries (batch, tokens, heads, head)."""
         query: Tensor = self.query(x).unflatten(-1, (self.heads, self.head))
@@ -139,12 +154,12 @@ class CrossAttention(nn.Module):
         return rms_norm(key, self.epsilon) if self.qk_norm else key, value
 
 
-class Branch(nn.Module):
+class Branch(nn.Module, Generic[Inner]):
     """One residual branch: the norms around ``inner`` and the dropout, placed as the config says."""
 
-    def __init__(self, config: TransformerConfig, inner: nn.Module, *, normed: bool = False) -> None:
+    def __init__(self, config: TransformerConfig, inner: Inner, *, normed: bool = False) -> None:
         super().__init__()
-        self.inner = inner
+        self.inner: Inner = inner
         self.place = config.norm_place
         has_before = config.norm_place != "post" and not normed
         self.before = Norm(config) if has_before else None
@@ -189,10 +204,26 @@ class Block(nn.Module):
         ``padding`` (batch, tokens) and ``source_padding`` (batch, source tokens) are true at padding; ``source``
         (batch, source tokens, width) is what cross-attention reads.
         """
-        branch = self.attention
-        x = branch.join(x, branch.inner(branch.enter(x), turns, padding))
+        mix = self.attention
+        x = mix.join(x, mix.inner(mix.enter(x), turns, padding))
         if self.cross is not None:
-            branch = self.cross
-            x = branch.join(x, branch.inner(branch.enter(x), source, source_padding))
-        branch = self.feed_forward
-        return branch.join(x, branch.inner(branch.enter(x)))
+            x = self.cross.join(x, self.cross.inner(self.cross.enter(x), source, source_padding))
+        think = self.feed_forward
+        return think.join(x, think.inner(think.enter(x)))
+
+    def extend(
+        self,
+        x: Tensor,
+        turns: Turns | None,
+        cache: LayerCache,
+        step: Step,
+        cross: CrossCache | None = None,
+        source_padding: Tensor | None = None,
+    ) -> Tensor:
+        """Return the residual stream of new tokens ``x`` (batch, tokens, width), which join ``cache``."""
+        mix = self.attention
+        x = mix.join(x, mix.inner.extend(mix.enter(x), turns, cache, step))
+        if self.cross is not None and cross is not None:
+            x = self.cross.join(x, self.cross.inner.read(self.cross.enter(x), cross, source_padding, step))
+        think = self.feed_forward
+        return think.join(x, think.inner(think.enter(x)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gatllm.models.attention import Pattern
+from gatllm.models.cache import Cache, CrossCache
 from gatllm.models.config import Seq2SeqConfig
 from gatllm.models.stack import Stack
 
@@ -41,6 +44,24 @@ class Seq2Seq(nn.Module):
     def encode(self, source: Tensor, source_padding: Tensor | None = None) -> Tensor:
         """Return the states (batch, source tokens, width) that cross-attention reads."""
         return self.encoder(self.embedding(source), source_padding)  # type: ignore[no-any-return]
+
+    def new_cache(self, source: Tensor, source_padding: Tensor | None, capacity: int) -> Cache:
+        """Return a cache for targets of at most ``capacity`` tokens, with ``source`` (batch, source tokens) encoded."""
+        encoded = self.encode(source, source_padding)
+        cross = []
+        for block in self.decoder.layers:
+            if block.cross is not None:
+                attention = block.cross.inner
+                cross.append(CrossCache(attention.pattern, *attention.project_source(encoded)))
+        batch = source.shape[0]
+        return Cache(self.decoder.new_cache(batch, capacity), batch, capacity, cross, source_padding)
+
+    def extend(self, target: Tensor, cache: Cache, counts: Sequence[int] | None = None) -> Tensor:
+        """Return the final states (batch, tokens, width) of new target tokens (batch, tokens), which join ``cache``.
+
+        Rows are padded on the right: ``counts`` says how many tokens of each are real (default: all).
+        """
+        return self.decoder.extend(self.embedding(target), cache, counts)
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits (…, vocabulary) of final states (…, width)."""

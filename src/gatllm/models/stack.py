@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
 from gatllm.models.attention import Pattern
+from gatllm.models.cache import Cache, CrossCache, LayerCache, RingCache
 from gatllm.models.config import TransformerConfig
 from gatllm.models.fused import dropout
 from gatllm.models.layers import Block, Norm
@@ -42,6 +46,11 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layer, causal=causal, cross=cross) for layer in range(depth))
         self.final_norm = Norm(config) if config.norm_place != "post" else None
 
+    @property
+    def layers(self) -> Sequence[Block]:
+        """The blocks, first to last."""
+        return cast(Sequence[Block], self.blocks)
+
     def embed(self, embedded: Tensor, positions: Tensor | None = None) -> Tensor:
         """Return the residual stream that enters the blocks, from token embeddings (batch, tokens, width)."""
         x = embedded if self.positions is None else self.positions(embedded, positions)
@@ -75,9 +84,40 @@ class Stack(nn.Module):
             x = block(x, turns, padding, source, source_padding)
         return x if self.final_norm is None else self.final_norm(x)
 
-    def check_length(self, tokens: int) -> None:
-        """Refuse more tokens than the context holds."""
-        if tokens > self.context:
-            raise GatllmError(
-                f"{tokens} tokens, but the context of this model holds {self.context}", "shorten the text"
-            )
+    def new_cache(self, batch: int, capacity: int) -> list[LayerCache]:
+        """Return an empty cache for each block, with room for ``capacity`` tokens a row."""
+        like = next(self.parameters())
+        made: list[LayerCache] = []
+        for block in self.layers:
+            attention = block.attention.inner
+            kind = LayerCache if attention.pattern.is_full(capacity) else RingCache
+            made.append(kind(attention.pattern, (batch, attention.heads, capacity, attention.head), like))
+        return made
+
+    def extend(self, embedded: Tensor, cache: Cache, counts: Sequence[int] | None = None) -> Tensor:
+        """Return the states of new tokens, which join ``cache``.
+
+        Args:
+            embedded: token embeddings (batch, tokens, width), each row padded on the right.
+            cache: what came before.
+            counts: number of real tokens of each row; default: all.
+
+        Raises:
+            GatllmError: a row grows beyond what the cache has room for.
+        """
+        step = cache.step(embedded.shape[1], counts, embedded.device)
+        self.check_length(max(map(sum, zip(step.starts, step.counts, strict=True))), cache.capacity)
+        tables = self.turns()
+        turns = None if tables is None else step.turns(tables)
+        x = self.embed(embedded, step.positions)
+        crosses: Sequence[CrossCache | None] = cache.cross or [None] * len(cache.layers)
+        for block, layer, cross in zip(self.layers, cache.layers, crosses, strict=True):
+            x = block.extend(x, turns, layer, step, cross, cache.padding)
+        cache.grow(step)
+        return x if self.final_norm is None else self.final_norm(x)
+
+    def check_length(self, tokens: int, capacity: int | None = None) -> None:
+        """Refuse more tokens than the context (or the cache) holds."""
+        room = min(self.context, capacity or self.context)
+        if tokens > room:
+            raise GatllmError(f"{tokens} tokens, but the context of this model holds {room}", "shorten the text")
