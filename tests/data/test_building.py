@@ -78,7 +78,7 @@ def test_a_changed_manifest_is_found(project: Path, tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_build_that_fails(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "bad.py").write_text("(")
-    with pytest.raises(GatllmError, match="no file passed"):
+    with pytest.raises(GatllmError, match="nothing passed"):
         build(str(tmp_path / "bad"), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["bad"]
 

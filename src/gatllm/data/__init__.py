@@ -1,26 +1,33 @@
 """Code to datasets: sources, verdicts, corruption, dataset folders."""
 
-from gatllm.data.building import build, build_negative
+from gatllm.data.admission import Options
+from gatllm.data.breaking import build_negative
+from gatllm.data.building import build
 from gatllm.data.corruption import Corruption, corrupt
+from gatllm.data.curriculum import Curriculum
 from gatllm.data.dataset import Dataset, DatasetWriter
 from gatllm.data.families import FAMILIES, Family
 from gatllm.data.functions import Function, docstring_pairs, functions
 from gatllm.data.manifest import Contributor, Manifest
-from gatllm.data.sources import SourceFile, open_source
+from gatllm.data.sources import Columns, SourceFile, open_source
 from gatllm.data.split import module_of, split_of
-from gatllm.data.verdicts import Judge, Reason, Verdict, check_paths
+from gatllm.data.verdicts import Judge, Reason, Rules, Verdict, check_paths
 
 __all__ = [
     "FAMILIES",
+    "Columns",
     "Contributor",
     "Corruption",
+    "Curriculum",
     "Dataset",
     "DatasetWriter",
     "Family",
     "Function",
     "Judge",
     "Manifest",
+    "Options",
     "Reason",
+    "Rules",
     "SourceFile",
     "Verdict",
     "build",

@@ -1,158 +1,127 @@
-"""Builds datasets: sources → verdicts → a positive dataset; a positive dataset → corruption → a negative one."""
+"""Builds positive and conversation datasets: sources → verdicts → admission → a folder."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from gatllm.data.corruption import MAX_LEVEL, corrupt
+from gatllm.data.admission import Admission, Options
 from gatllm.data.dataset import Dataset, DatasetWriter
-from gatllm.data.functions import functions
-from gatllm.data.manifest import Contributor
+from gatllm.data.journal import Journal
+from gatllm.data.languages.base import suffixes_of
 from gatllm.data.sources import SourceFile, open_source
-from gatllm.data.verdicts import Judge, Reason
+from gatllm.data.sources.folders import commit_of
+from gatllm.data.verdicts import Judge, Rules
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress, Report, silent
-from gatllm.records import new_folder, sha256
-
-_SHORTEST = 40  # characters: below, a function has no room for an error that can be told from the original
+from gatllm.records import new_folder
 
 
 def build(
-    sources: str | Sequence[str],
+    sources: str | Path | Sequence[str | Path],
     out: Path | str,
     *,
     limit: int | None = None,
     seed: int = 0,
+    options: Options | None = None,
     replace: bool = False,
-    contributor: Contributor | None = None,
     report: Report = silent,
 ) -> Dataset:
-    """Write a positive dataset of the files of ``sources`` that pass; the rest go to ``rejected.jsonl`` with reasons.
+    """Write a dataset of what passes; the rest goes to ``rejected.jsonl`` with its reasons.
+
+    Code, texts and pairs give a positive dataset, conversations a conversation dataset. A build that was stopped goes
+    on from what it had judged when it is run again.
 
     Args:
         sources: see `open_source`.
         out: the dataset folder; it appears whole or not at all.
-        limit: stop after that many files are accepted.
-        seed: with a limit, files are taken in an order drawn from it; without, in order.
+        limit: stop after that many records; they are drawn from all items by ``seed``.
+        seed: see ``limit``.
+        options: languages, licences, privacy, duplicates, rules.
+        replace: put the new dataset in the place of one that is there.
+        report: told after each item.
 
     Raises:
-        UsageError: a source does not exist or no file passes.
-        GatllmError: ``out`` is already there or can't be written.
+        UsageError: a source does not exist, is empty, or conversations are mixed with other things.
+        GatllmError: nothing passed, or ``out`` is already there or can't be written.
     """
-    sources = [sources] if isinstance(sources, str) else list(sources)
-    out = Path(out)
-    files = [file for source in sources for file in open_source(source)]
-    if not files:
-        raise UsageError(f"no Python file in {', '.join(sources)}", "name a folder that holds .py files")
-    if limit is not None:
+    names = [str(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    out, options = Path(out), options or Options()
+    if out.exists() and not replace:
+        raise GatllmError(f"{out} is already there", "name another folder or remove it")
+    files: Iterator[SourceFile] | list[SourceFile] = _items(names, options)
+    total = None
+    if limit is not None or all(_lies_on_disk(name) for name in names):
+        files = list(files)
+        total = len(files)
+    if limit is not None and isinstance(files, list):
         Random(seed).shuffle(files)
-    with new_folder(out, replace=replace) as folder, DatasetWriter(folder, "positive", out.name) as writer:
-        seen: dict[str, str] = {}
-        for done, (file, text, found) in enumerate(_judged(files), 1):
-            report(Progress("check", done, len(files), "files"))
-            hashed = sha256(text.encode("utf-8", "surrogatepass"))
-            reasons = found or ([Reason("duplicate", f"same as {seen[hashed]}")] if hashed in seen else [])
-            if reasons:
-                writer.reject(file.origin, [reason.as_dict() for reason in reasons])
-                continue
-            seen[hashed] = file.origin
-            writer.add(
-                {"id": hashed[:16], "text": text, "sha256": hashed, "licence": file.licence, "origin": file.origin}
+    journal = Journal(out, [options.as_dict(), platform.python_version(), version("ruff")])
+    finished = False
+    try:
+        with (
+            new_folder(out, replace=replace) as folder,
+            DatasetWriter(folder, "positive", out.name) as writer,
+            Judge(rules=Rules(options.rules), target=options.target, journal=journal) as judge,
+        ):
+            admission = Admission(options)
+            done = 0
+            for done, verdict in enumerate(judge.judge(files), 1):
+                report(Progress("check", done, total, "files", f"{len(writer):,} kept"))
+                record, reasons = admission.admit(verdict)
+                if record is None:
+                    writer.reject(verdict.file.origin, [reason.as_dict() for reason in reasons])
+                else:
+                    _set_kind(writer, "messages" in record)
+                    writer.add(record)
+                if limit is not None and len(writer) >= limit:
+                    break
+            if not done:
+                raise UsageError(f"nothing to read in {', '.join(names)}", "name a folder that holds source files")
+            finished = True  # whatever comes now, judging again would find the same
+            if not len(writer):
+                raise GatllmError("nothing passed", f"see why with `gatllm data check {names[0]}`")
+            writer.finish(
+                sources=[_described(name) for name in names],
+                contributor=options.contributor,
+                made_with=made_with(seed=seed, limit=limit, redacted=admission.redacted, **options.as_dict()),
             )
-            if limit is not None and len(writer) >= limit:
-                break
-        if not len(writer):
-            raise GatllmError("no file passed", f"see why with `gatllm data check {sources[0]}`")
-        writer.finish(sources=sources, contributor=contributor, made_with=_made_with(seed=seed, limit=limit))
+    finally:
+        journal.close(finished=finished)
     return Dataset.open(out)
 
 
-def _judged(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, str, list[Reason]]]:
-    with Judge() as judge:
-        for verdict in judge.judge(files):
-            yield verdict.file, verdict.text, verdict.reasons
+def _items(names: Sequence[str], options: Options) -> Iterator[SourceFile]:
+    suffixes = suffixes_of(options.language)
+    for name in names:
+        yield from open_source(name, columns=options.columns, suffixes=suffixes, licence=options.licence)
 
 
-def _made_with(**parameters: Any) -> dict[str, Any]:
-    return {
-        "gatllm": version("gatllm"),
-        "python": platform.python_version(),
-        "ruff": version("ruff"),
-        **{name: value for name, value in parameters.items() if value is not None},
-    }
+def _lies_on_disk(name: str) -> bool:
+    return name == "stdlib" or name.startswith("dist:") or Path(name).is_dir()
 
 
-def build_negative(
-    positive: Dataset | Path | str,
-    out: Path | str,
-    *,
-    seed: int = 0,
-    level: int | Sequence[int] = (1, 2, 3, 4, 5),
-    limit: int | None = None,
-    replace: bool = False,
-    report: Report = silent,
-) -> Dataset:
-    """Write a negative dataset: each function of a positive one, broken, with the edits that mend it.
-
-    Args:
-        positive: the dataset, or its folder.
-        out: the dataset folder; it appears whole or not at all.
-        seed: the same seed and dataset give the same bytes.
-        level: difficulty 1 to 5 (see `corrupt`), or several to take in turn.
-        limit: number of pairs at most, spread over the whole dataset.
-
-    Raises:
-        UsageError: there is no such level.
-        GatllmError: ``positive`` is no dataset, nothing could be broken, or ``out`` can't be written.
-    """
-    source = positive if isinstance(positive, Dataset) else Dataset.open(positive)
-    levels = [level] if isinstance(level, int) else list(level)
-    if not levels or not all(1 <= one <= MAX_LEVEL for one in levels):
-        raise UsageError(f"no corruption level {level}", f"take 1 to {MAX_LEVEL}")
-    out = Path(out)
-    share = None if limit is None else max(1, -(-limit // max(1, len(source))))
-    with new_folder(out, replace=replace) as folder, DatasetWriter(folder, "negative", out.name) as writer:
-        for done, record in enumerate(source.records(), 1):
-            report(Progress("corrupt", done, len(source), "files"))
-            for pair in _pairs(record, Random(f"{seed}:{record['id']}"), levels, share):
-                writer.add(pair)
-            if limit is not None and len(writer) >= limit:
-                break
-        if not len(writer):
-            raise GatllmError(f"nothing in {source.path} could be broken", "build it from code with functions")
-        writer.finish(
-            sources=list(source.manifest.sources),
-            contributor=source.manifest.contributor,
-            parent=source.manifest.merkle_root,
-            made_with=_made_with(seed=seed, level=levels, limit=limit),
-        )
-    return Dataset.open(out)
+def _described(name: str) -> str:
+    """Return a source's name without the place it lay at; a checkout's with its commit."""
+    path = Path(name)
+    if name == "stdlib" or not path.exists():
+        return name if name != "stdlib" else f"stdlib of Python {platform.python_version()}"
+    commit = commit_of(path) if path.is_dir() else ""
+    return f"{path.resolve().name}@{commit}" if commit else path.resolve().name
 
 
-def _pairs(record: dict[str, Any], rng: Random, levels: list[int], share: int | None) -> Iterator[dict[str, Any]]:
-    candidates = [one for one in functions(record["text"]) if len(one.text) >= _SHORTEST]
-    if share is not None and len(candidates) > share:
-        candidates = rng.sample(candidates, share)
-    for function in candidates:
-        level = rng.choice(levels)
-        made = corrupt(function.text, rng, level)
-        if made is None:
-            continue
-        origin = f"{record['origin']}#{function.name}"
-        yield {
-            "id": sha256(f"{origin}\0{made.broken}".encode("utf-8", "surrogatepass"))[:16],
-            "source": record["id"],
-            "broken": made.broken,
-            "text": function.text,
-            "edits": [list(edit) for edit in made.edits],
-            "families": list(made.families),
-            "syntactic": made.syntactic,
-            "level": level,
-            "licence": record["licence"],
-            "origin": origin,
-        }
+def _set_kind(writer: DatasetWriter, conversation: bool) -> None:
+    kind = "conversation" if conversation else "positive"
+    if len(writer) and writer.kind != kind:
+        raise UsageError("conversations and other records don't mix", "build two datasets")
+    writer.kind = "conversation" if conversation else "positive"
+
+
+def made_with(**parameters: Any) -> dict[str, Any]:
+    """Return the parameters and tool versions that a manifest names."""
+    versions = {"gatllm": version("gatllm"), "python": platform.python_version(), "ruff": version("ruff")}
+    return versions | {name: value for name, value in parameters.items() if value not in (None, "", [], {})}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import bisect
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from gatllm.data.functions import parse
-from gatllm.data.lexer import Token, lex
+from gatllm.data.languages import language
+from gatllm.data.lexer import Token
 
 T = TypeVar("T")
 
@@ -45,9 +44,10 @@ def invert(text: str, edits: list[Edit]) -> list[Edit]:
 class Code:
     """Good code with what the corruption families look up; all offsets are characters."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "python") -> None:
         self.text = text
-        self.tokens = lex(text)
+        self.language = language(name)
+        self.tokens = self.language.lex(text)
 
     @cached_property
     def solid(self) -> list[Token]:
@@ -91,9 +91,9 @@ class Code:
         return lines
 
     @cached_property
-    def tree(self) -> ast.Module | None:
+    def tree(self) -> object | None:
         """The syntax tree; None when the text does not parse."""
-        return parse(self.text)
+        return self.language.parse(self.text)[0]
 
     def line_of(self, offset: int) -> int:
         """Return the 1-based line of a character offset."""
@@ -107,9 +107,9 @@ class Code:
 
 
 @lru_cache(maxsize=64)
-def analyse(text: str) -> Code:
-    """Return ``text`` made ready; the same text again costs nothing."""
-    return Code(text)
+def analyse(text: str, name: str = "python") -> Code:
+    """Return ``text`` in the language ``name`` made ready; the same text again costs nothing."""
+    return Code(text, name)
 
 
 def choose(rng: Random, items: list[T]) -> T | None:
@@ -118,21 +118,3 @@ def choose(rng: Random, items: list[T]) -> T | None:
 
 
 Operator = Callable[[Code, Random], list[Edit] | None]
-
-
-def same_tree(first: ast.AST, second: ast.AST) -> bool:
-    """Tell whether two syntax trees are equal but for positions; stops at the first difference."""
-    stack: list[tuple[object, object]] = [(first, second)]
-    while stack:
-        one, other = stack.pop()
-        if type(one) is not type(other):
-            return False
-        if isinstance(one, ast.AST):
-            stack += [(getattr(one, name, None), getattr(other, name, None)) for name in one._fields]
-        elif isinstance(one, list) and isinstance(other, list):
-            if len(one) != len(other):
-                return False
-            stack += zip(one, other, strict=True)
-        elif (one != other or isinstance(one, float)) and repr(one) != repr(other):  # nan is nan, 0.0 is not -0.0
-            return False
-    return True

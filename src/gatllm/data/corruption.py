@@ -7,15 +7,13 @@ kind of label it is.
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from random import Random
 
-from gatllm.data.code import Code, Edit, analyse, apply, invert, same_tree
+from gatllm.data.code import Code, Edit, analyse, apply, invert
 from gatllm.data.families import FAMILIES
 from gatllm.errors import UsageError
 
@@ -86,7 +84,8 @@ def _draw(code: Code, rng: Random, level: _Level, families: tuple[str, ...] | No
     for _ in range(_TRIES + 8 * wanted):
         if len(errors) == wanted:
             break
-        names, weights = _pool(families, rng.random() >= level.semantic)
+        grammar = rng.random() >= level.semantic or not code.language.semantic
+        names, weights = _pool(families, grammar)
         name = rng.choices(names, cum_weights=weights)[0]
         edits = FAMILIES[name].operator(code, rng)
         if not edits or any(code.text[edit.start : edit.end] == edit.text for edit in edits):
@@ -103,19 +102,9 @@ def _is_near(code: Code, edits: list[Edit], taken: list[Edit]) -> bool:
     return min(abs(code.line_of(edit.start) - line) for edit in taken) <= _NEAR
 
 
-def _parse(text: str) -> tuple[object, str, int]:
-    """Return the syntax tree, or None with the parser's message and line."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(text), "", 0
-        except SyntaxError as error:
-            return None, str(error.msg), error.lineno or 0
-        except (ValueError, RecursionError, MemoryError) as error:
-            return None, str(error), 0
-
-
-def corrupt(text: str, rng: Random, level: int = 1, families: Sequence[str] | None = None) -> Corruption | None:
+def corrupt(
+    text: str, rng: Random, level: int = 1, families: Sequence[str] | None = None, *, language: str = "python"
+) -> Corruption | None:
     """Return ``text`` with errors, or None when it does not parse or offers no place for them.
 
     Args:
@@ -123,6 +112,7 @@ def corrupt(text: str, rng: Random, level: int = 1, families: Sequence[str] | No
         rng: where chance comes from; the same state gives the same result.
         level: 1 (one error against the grammar) to 5 (four to six, half against the meaning, close together).
         families: only these (see `families.FAMILIES`); None: all that suit the level.
+        language: what ``text`` is written in; other languages than Python know errors against the grammar only.
 
     Raises:
         UsageError: there is no such level or family.
@@ -130,7 +120,7 @@ def corrupt(text: str, rng: Random, level: int = 1, families: Sequence[str] | No
     if level not in _LEVELS:
         raise UsageError(f"no corruption level {level}", f"take 1 to {MAX_LEVEL}")
     chosen = tuple(families) if families is not None else None
-    code = analyse(text)
+    code = analyse(text, language)
     if code.tree is None:
         return None
     for _ in range(_TRIES):
@@ -147,8 +137,8 @@ def _checked(code: Code, errors: list[tuple[list[Edit], str]], level: int) -> Co
     if any(first.end > second.start for first, second in pairwise(made)):
         return None
     broken = apply(code.text, made)
-    tree, message, line = _parse(broken)
-    if isinstance(tree, ast.AST) and code.tree is not None and same_tree(tree, code.tree):
+    tree, message, line = code.language.parse(broken)
+    if tree is not None and code.tree is not None and code.language.same(tree, code.tree):
         return None
     back = invert(code.text, made)
     spans = tuple((edit.start, edit.end) for edit in back)

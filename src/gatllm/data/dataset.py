@@ -101,7 +101,7 @@ class DatasetWriter:
 
     def __init__(self, folder: Path, kind: Kind, name: str, *, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder = folder
-        self._kind: Kind = kind
+        self.kind: Kind = kind
         self._name = name
         self._shard_bytes = shard_bytes
         self._merkle = MerkleBuilder()
@@ -169,7 +169,7 @@ class DatasetWriter:
         self._close_shard()
         self._rejected.close()
         manifest = Manifest(
-            kind=self._kind,
+            kind=self.kind,
             name=self._name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             records=self._merkle.size,

@@ -1,5 +1,7 @@
-"""Where code comes from: a folder, a file, the standard library, an installed distribution."""
+"""Where data comes from: code in folders, archives and packages; pairs, texts and conversations in tables."""
 
-from gatllm.data.sources.opening import SourceFile, open_source
+from gatllm.data.sources.item import SourceFile
+from gatllm.data.sources.opening import open_source
+from gatllm.data.sources.tables import Columns
 
-__all__ = ["SourceFile", "open_source"]
+__all__ = ["Columns", "SourceFile", "open_source"]

@@ -1,83 +1,75 @@
-"""A source string becomes a stream of files, each with its origin and licence."""
+"""A source string becomes a stream of items."""
 
 from __future__ import annotations
 
-import os
-import sysconfig
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from gatllm.data.sources import licences
-from gatllm.errors import UsageError
+from gatllm.data.languages import language_of
+from gatllm.data.sources import archives, folders, licences, tables
+from gatllm.data.sources.item import SourceFile
+from gatllm.data.sources.tables import Columns
+from gatllm.errors import GatllmError, UsageError
 
-_SKIPPED_FOLDERS = frozenset(
-    {"__pycache__", "site-packages", "node_modules", ".git", ".hg", ".venv", "venv", ".tox", ".eggs", "build", "dist"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One file of a source: a stable ``origin`` such as ``stdlib:json/decoder.py``, its licence, and where it lies."""
-
-    origin: str
-    licence: str
-    path: Path
+_TEXT = (".txt", ".md", ".rst")
 
 
-def open_source(source: str) -> Iterator[SourceFile]:
-    """Yield the Python files of ``source`` in a stable order.
+def open_source(
+    source: str, *, columns: Columns | None = None, suffixes: Sequence[str] = (".py",), licence: str = ""
+) -> Iterator[SourceFile]:
+    """Yield the items of ``source`` in a stable order.
 
-    A source is ``stdlib`` (the running interpreter's), ``dist:NAME`` (an installed package), a folder or a file.
+    A source is ``stdlib`` (the running interpreter's), ``dist:NAME`` (an installed package), ``hf:NAME[@SPLIT]`` (a
+    🤗 data set), a folder or git checkout, a wheel, sdist, zip or tar file, a ``.json``, ``.jsonl`` or ``.parquet``
+    file of questions and answers, a text file, or a source file.
+
+    Args:
+        source: one of these.
+        columns: of tables: which hold question and answer.
+        suffixes: of folders and archives: which files are wanted.
+        licence: SPDX identifier of what states none itself.
 
     Raises:
         UsageError: there is no such source.
+        GatllmError: it can't be read.
     """
-    if source == "stdlib":
-        yield from _standard_library()
-    elif source.startswith("dist:"):
-        yield from _distribution(source.removeprefix("dist:"))
-    else:
-        path = Path(source)
-        if path.is_dir():
-            yield from _folder(path)
-        elif path.is_file():
-            licence = licences.of_folder(path.parent)
-            yield SourceFile(f"{path.parent.resolve().name}:{path.name}", licence, path)
+    for item in _open(source, columns or Columns(), suffixes):
+        if licence and item.licence == licences.UNKNOWN:
+            yield replace(item, licence=licence)
         else:
-            raise UsageError(f"no source {source}", "name a folder, a file, `stdlib` or `dist:NAME`")
+            yield item
 
 
-def _standard_library() -> Iterator[SourceFile]:
-    root = Path(sysconfig.get_paths()["stdlib"])
-    for path in walk(root):
-        yield SourceFile(f"stdlib:{path.relative_to(root).as_posix()}", "PSF-2.0", path)
-
-
-def _distribution(name: str) -> Iterator[SourceFile]:
+def _open(source: str, columns: Columns, suffixes: Sequence[str]) -> Iterator[SourceFile]:
+    if source == "stdlib":
+        return folders.standard_library()
+    if source.startswith("dist:"):
+        return folders.installed(source.removeprefix("dist:"), suffixes)
+    if source.startswith("hf:"):
+        return tables.hugging_face(source.removeprefix("hf:"), columns)
+    path = Path(source)
     try:
-        found = distribution(name)
-    except (PackageNotFoundError, ValueError):
-        raise UsageError(f"no installed package {name}", f"pip install {name}, or name another") from None
-    licence = licences.of_distribution(found)
-    for file in sorted(found.files or [], key=str):
-        path = Path(str(file.locate()))
-        if file.suffix == ".py" and ".." not in file.parts and path.is_file():
-            yield SourceFile(f"dist:{name}:{file.as_posix()}", licence, path)
+        if path.is_dir():
+            return folders.folder(path, suffixes)
+        if path.is_file():
+            return _file(path, columns, suffixes)
+    except OSError as error:  # a name that is too long, a folder that can't be entered
+        raise GatllmError(f"can't read {source}: {error.strerror}", "check the name and its permissions") from None
+    raise UsageError(f"no source {source}", "name a folder, a file, `stdlib` or `dist:NAME`")
 
 
-def _folder(root: Path) -> Iterator[SourceFile]:
-    licence = licences.of_folder(root)
-    name = root.resolve().name
-    for path in walk(root):
-        yield SourceFile(f"{name}:{path.relative_to(root).as_posix()}", licence, path)
-
-
-def walk(root: Path, suffixes: tuple[str, ...] = (".py",)) -> Iterator[Path]:
-    """Yield the files below ``root`` in a stable order; links to folders are not followed, so loops end."""
-    for place, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
-        for name in sorted(files):
-            if name.endswith(suffixes):
-                yield Path(place, name)
+def _file(path: Path, columns: Columns, suffixes: Sequence[str]) -> Iterator[SourceFile]:
+    name = path.name.lower()
+    if name.endswith((*archives.ZIPS, *archives.TARS)):
+        return archives.archive(path, suffixes)
+    licence = licences.of_folder(path.parent)
+    if name.endswith(".json"):
+        return tables.json_file(path, licence, columns)
+    if name.endswith((".jsonl", ".ndjson")):
+        return tables.jsonl_file(path, licence, columns)
+    if name.endswith(".parquet"):
+        return tables.parquet_file(path, licence, columns)
+    if name.endswith(_TEXT):
+        return tables.text_file(path, licence)
+    return iter([SourceFile(f"{path.resolve().parent.name}:{path.name}", licence, path, language=language_of(name))])

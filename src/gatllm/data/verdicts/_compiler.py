@@ -1,10 +1,8 @@
-"""The child that compiles untrusted source: reads length-prefixed files, answers each with one line of JSON.
+"""The child that compiles untrusted source; see `workers.Workers` for how it is spoken to.
 
-Run as a script by `syntax.py`, so it imports nothing but the standard library. A file that crashes or hangs the
-compiler takes only this process with it.
+Run as a script, so it imports nothing but the standard library. A file that crashes or hangs the compiler takes only
+this process with it.
 """
-
-from __future__ import annotations
 
 import json
 import resource
@@ -28,13 +26,12 @@ def judge(data: bytes) -> dict[str, object]:
 def main() -> None:
     """Serve until the input ends."""
     warnings.simplefilter("ignore")
-    sys.setrecursionlimit(3000)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while len(header := requests.read(8)) == 8:
-        data = requests.read(int.from_bytes(header, "big"))
-        answers.write(json.dumps(judge(data)).encode() + b"\n")
+        answer = json.dumps(judge(requests.read(int.from_bytes(header, "big")))).encode()
+        answers.write(len(answer).to_bytes(8, "big") + answer)
         answers.flush()
 
 

@@ -1,107 +1,157 @@
-"""One verdict a file: its text when it is good, the reasons when it is bad."""
+"""Judges files batch by batch: one linter process and a few compiling ones for a whole batch."""
 
 from __future__ import annotations
 
-import io
 import sys
 import tempfile
-import tokenize
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gatllm.data.journal import Journal
+from gatllm.data.languages import language
+from gatllm.data.languages.base import suffixes_of
 from gatllm.data.sources import SourceFile, open_source
-from gatllm.data.verdicts.lint import Finding, lint
+from gatllm.data.verdicts.lint import Finding, format_distance, lint
+from gatllm.data.verdicts.rules import Rules
 from gatllm.data.verdicts.syntax import Compiler
+from gatllm.data.verdicts.verdict import Reason, Verdict, decode, look
 from gatllm.progress import Progress, Report, silent
+from gatllm.records import sha256
 
 MAX_BYTES = 1 << 20
-SELECT = "E9,F"
-_BATCH_FILES, _BATCH_BYTES = 1024, 32 << 20
+_BATCH_FILES, _BATCH_BYTES = 512, 16 << 20
 
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a file is bad: the rule, what was found, and its 1-based line (0: the whole file)."""
-
-    rule: str
-    message: str
-    line: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {"rule": self.rule, "message": self.message, "line": self.line}
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What was found about one file; ``text`` is '' when it could not be decoded."""
-
-    file: SourceFile
-    text: str = ""
-    reasons: list[Reason] = field(default_factory=list)
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing speaks against it."""
-        return not self.reasons
-
-
-def decode(data: bytes) -> str:
-    """Return source as text, by its byte-order mark or coding line (PEP 263), with its line breaks as they are.
-
-    Raises:
-        SyntaxError: the coding line names no encoding, or contradicts the byte-order mark.
-        UnicodeDecodeError: the bytes are not in that encoding.
-    """
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    return data.decode(encoding)
+Run = Callable[[str], str]
 
 
 class Judge:
-    """Judges files batch by batch; keeps the compiling processes while it is open.
+    """Judges files, and keeps the compiling processes while it is open.
 
     Args:
-        select: ruff rules whose findings make a file bad.
-        target: Python version as ruff writes it; None: the running one.
+        rules: what makes a file bad; None: the table's defaults.
+        target: Python version as ruff writes it (``py312``); None: the running one.
         max_bytes: larger files are bad unread.
+        thorough: compile every file with CPython. Otherwise ruff's parser decides and CPython is asked only where
+            ruff finds a syntax error or a wrong ``__future__``: much quicker, and the same verdict but for what ruff
+            does not know (`benchmarks/data.py` counts the differences).
+        formatter: measure the distance to what ``ruff format`` would write.
+        run: called with the text of each good file; returns what went wrong, or ''.
+        journal: verdicts that are known already, by content; new ones are noted there.
     """
 
-    def __init__(self, *, select: str = SELECT, target: str | None = None, max_bytes: int = MAX_BYTES) -> None:
-        self.select = select
-        self.target = target or f"py{sys.version_info.major}{sys.version_info.minor}"
+    def __init__(
+        self,
+        *,
+        rules: Rules | None = None,
+        target: str | None = None,
+        max_bytes: int = MAX_BYTES,
+        thorough: bool = True,
+        formatter: bool = False,
+        run: Run | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.rules = rules or Rules()
+        running = f"py{sys.version_info.major}{sys.version_info.minor}"
+        self.target = target or running
+        # CPython can only speak for its own version.
+        self.compiles = self.target == running
         self.max_bytes = max_bytes
+        self.thorough = thorough
+        self.formatter = formatter
+        self.run = run
+        self.journal = journal
         self._compiler = Compiler()
 
     def judge(self, files: Iterable[SourceFile]) -> Iterator[Verdict]:
-        """Yield a verdict for each file, in order."""
+        """Yield a verdict for each file, in order; memory does not grow with their number."""
         remaining = iter(files)
         while batch := list(islice(remaining, _BATCH_FILES)):
             yield from self._batch(batch)
 
-    def _batch(self, files: Sequence[SourceFile]) -> list[Verdict]:
+    def _batch(self, files: Sequence[SourceFile]) -> Iterator[Verdict]:
         verdicts = [Verdict(file) for file in files]
-        contents = [self._read(verdict) for verdict in verdicts]
-        readable = [index for index, data in enumerate(contents) if data is not None]
+        contents: dict[int, bytes] = {}
+        size = 0
+        first = 0
+        for index, verdict in enumerate(verdicts):
+            if (data := self._read(verdict)) is not None:
+                contents[index] = data
+                size += len(data)
+            if size > _BATCH_BYTES:
+                self._examine(verdicts, contents)
+                yield from verdicts[first : index + 1]
+                contents, size, first = {}, 0, index + 1
+        self._examine(verdicts, contents)
+        yield from verdicts[first:]
+
+    def _examine(self, verdicts: Sequence[Verdict], contents: dict[int, bytes]) -> None:
+        hashes = {} if self.journal is None else {index: sha256(data) for index, data in contents.items()}
+        for index, hashed in hashes.items():
+            if self.journal is not None and (known := self.journal.get(hashed)) is not None:
+                verdicts[index].reasons += [Reason(**reason) for reason in known]
+                del contents[index]
+        self._examine_new(verdicts, contents)
+        if self.journal is not None:
+            for index in contents:
+                self.journal.note(hashes[index], [reason.as_dict() for reason in verdicts[index].reasons])
+            self.journal.flush()
+
+    def _examine_new(self, verdicts: Sequence[Verdict], contents: Mapping[int, bytes]) -> None:
+        python = {i: data for i, data in contents.items() if verdicts[i].file.language == "python"}
+        if python:
+            self._examine_python(verdicts, python)
+        for index in contents:
+            verdict = verdicts[index]
+            if verdict.file.language not in {"python", ""}:
+                tree, message, line = language(verdict.file.language).parse(verdict.text)
+                if tree is None:
+                    self._note(verdict, Reason("syntax", message, line))
+            if verdict.file.content == "code":
+                for reason in look(verdict.text):
+                    self._note(verdict, reason)
+            if (
+                self.run is not None
+                and verdict.good
+                and verdict.file.language == "python"
+                and (wrong := self.run(verdict.text))
+            ):
+                self._note(verdict, Reason("run", wrong))
+
+    def _examine_python(self, verdicts: Sequence[Verdict], contents: Mapping[int, bytes]) -> None:
         with tempfile.TemporaryDirectory(prefix="gatllm-") as folder:
-            places = [_plain_path(verdicts[i].file.path, contents[i] or b"", Path(folder), i) for i in readable]
-            findings = lint(places, self.select, self.target)
-        errors = self._compiler.judge([contents[i] or b"" for i in readable])
-        for index, error, found in zip(readable, errors, findings, strict=True):
-            verdicts[index].reasons += _reasons(error, found)
-        return verdicts
+            places = [_plain_path(verdicts[i].file, data, Path(folder), i) for i, data in contents.items()]
+            findings = dict(zip(contents, lint(places, self.rules.selectors(), self.target), strict=True))
+            distances = format_distance(places, self.target) if self.formatter else [0.0] * len(places)
+        asked = [i for i in contents if self.compiles and (self.thorough or _doubtful(findings[i]))]
+        errors = dict(zip(asked, self._compiler.judge(contents[i] for i in asked), strict=True))
+        for (index, found), distance in zip(findings.items(), distances, strict=True):
+            for reason in _reasons(errors.get(index, {}), found):
+                self._note(verdicts[index], reason)
+            if distance:
+                self._note(verdicts[index], Reason("format", f"{distance:.0%} of its lines would change"))
+
+    def _note(self, verdict: Verdict, reason: Reason) -> None:
+        severity = self.rules.severity(reason.rule)
+        if severity == "bad":
+            verdict.reasons.append(reason)
+        elif severity == "score":
+            verdict.scores.append(reason)
 
     def _read(self, verdict: Verdict) -> bytes | None:
         """Read and decode; None, with the reason noted, when the file can't be judged further."""
+        file = verdict.file
+        if file.problem is not None:
+            verdict.reasons.append(Reason(*file.problem))
+            return None
         try:
-            size = verdict.file.path.stat().st_size
+            size = file.size()
             if size > self.max_bytes:
                 verdict.reasons.append(Reason("too-large", f"{size:,} bytes, the limit is {self.max_bytes:,}"))
                 return None
-            data = verdict.file.path.read_bytes()
+            data = file.read()
         except OSError as error:
             verdict.reasons.append(Reason("unreadable", error.strerror or str(error)))
             return None
@@ -109,7 +159,7 @@ class Judge:
             verdict.reasons.append(Reason("empty", "nothing in it"))
             return None
         try:
-            verdict.text = decode(data)
+            verdict.text = decode(data) if file.language == "python" else data.decode("utf-8-sig")
         except (SyntaxError, UnicodeDecodeError, LookupError) as error:
             verdict.reasons.append(Reason("encoding", str(error)))
             return None
@@ -124,17 +174,20 @@ class Judge:
         self._compiler.__exit__(kind, error, trace)
 
 
-def _plain_path(path: Path, data: bytes, folder: Path, index: int) -> Path:
+def _plain_path(file: SourceFile, data: bytes, folder: Path, index: int) -> Path:
     """Return a path that fits on one line: the file itself, or a copy."""
-    name = str(path.absolute())
-    if name.isprintable() and not name.startswith("@"):
-        return path
+    if file.path is not None and str(file.path.absolute()).isprintable():
+        return file.path
     copy = folder / f"{index}.py"
     copy.write_bytes(data)
     return copy
 
 
-def _reasons(error: dict[str, Any], findings: list[Finding]) -> list[Reason]:
+def _doubtful(findings: Sequence[Finding]) -> bool:
+    return any(finding.code in {"invalid-syntax", "F404", "F407"} or finding.code[:2] == "E9" for finding in findings)
+
+
+def _reasons(error: Mapping[str, Any], findings: Sequence[Finding]) -> list[Reason]:
     """Merge: the compiler's word first, then the linter's; ruff's syntax errors only where the compiler has none."""
     reasons = []
     if error:
@@ -148,14 +201,27 @@ def _reasons(error: dict[str, Any], findings: list[Finding]) -> list[Reason]:
     return reasons
 
 
-def check_paths(paths: Iterable[Path | str], *, report: Report = silent, select: str = SELECT) -> Iterator[Verdict]:
-    """Yield a verdict for each Python file of the given files and folders.
+def check_paths(
+    paths: Iterable[Path | str],
+    *,
+    judge: Judge | None = None,
+    language: str = "python",
+    report: Report = silent,
+) -> Iterator[Verdict]:
+    """Yield a verdict for each source file of the given sources (see `open_source`).
+
+    Args:
+        paths: files, folders, archives, ``stdlib``, ``dist:NAME``.
+        judge: with other rules than the default; without one, quick rather than thorough.
+        language: which files of folders and archives are wanted.
+        report: told after each file.
 
     Raises:
-        UsageError: a path does not exist.
+        UsageError: a path does not exist, or there is no such language.
     """
-    with Judge(select=select) as judge:
-        files = (file for path in paths for file in open_source(str(path)))
-        for done, verdict in enumerate(judge.judge(files), 1):
+    suffixes = suffixes_of(language)
+    with judge or Judge(thorough=False) as judging:
+        files = (file for path in paths for file in open_source(str(path), suffixes=suffixes))
+        for done, verdict in enumerate(judging.judge(files), 1):
             report(Progress("check", done, None, "files"))
             yield verdict

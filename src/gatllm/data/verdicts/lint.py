@@ -11,6 +11,8 @@ from pathlib import Path
 
 from gatllm.errors import GatllmError
 
+_QUIET = ("--isolated", "--no-cache", "--quiet")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -34,23 +36,51 @@ def lint(paths: Sequence[Path], select: str, target: str) -> list[list[Finding]]
     """
     if not paths:
         return []
+    places = [str(path.absolute()) for path in paths]
+    options = ["check", *_QUIET, "--exit-zero", "--output-format", "json-lines", "--select", select]
+    output = _ruff([*options, "--target-version", target], places)
+    found: dict[str, list[Finding]] = {place: [] for place in places}
+    for line in output.splitlines():
+        entry = json.loads(line)
+        row = entry["location"]["row"] if entry["location"] else 0
+        found.setdefault(entry["filename"], []).append(Finding(entry["code"], entry["message"], row))
+    return [found[place] for place in places]
+
+
+def format_distance(paths: Sequence[Path], target: str) -> list[float]:
+    """Return the share of each file's lines that ``ruff format`` would change (0 where it can't be formatted).
+
+    Raises:
+        GatllmError: ruff can't be run.
+    """
+    places = [str(path.absolute()) for path in paths]
+    if not places:
+        return []
+    changed: dict[str, int] = {}
+    place = ""
+    for line in _ruff(["format", *_QUIET, "--diff", "--target-version", target], places).split(b"\n"):
+        if line.startswith(b"--- "):
+            place = str(Path(line[4:].decode("utf-8", "surrogateescape")).absolute())
+        elif line.startswith(b"-"):
+            changed[place] = changed.get(place, 0) + 1
+    counts = [max(1, path.read_bytes().count(b"\n")) for path in paths]
+    return [min(1.0, changed.get(place, 0) / count) for place, count in zip(places, counts, strict=True)]
+
+
+def _ruff(command: Sequence[str], places: Sequence[str]) -> bytes:
     from ruff import find_ruff_bin
 
-    places = [str(path.absolute()) for path in paths]
-    options = ["--isolated", "--no-cache", "--quiet", "--exit-zero", "--output-format", "json-lines"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8", errors="surrogateescape") as arguments:
-        arguments.write("\n".join(["check", *options, "--select", select, "--target-version", target, *places]))
+        arguments.write("\n".join([*command, "--", *places]))
         arguments.flush()
         try:
             done = subprocess.run([find_ruff_bin(), f"@{arguments.name}"], capture_output=True, check=False)
         except OSError as error:
             raise GatllmError(f"can't run ruff: {error.strerror}", "pip install ruff") from None
-    if done.returncode:
+    # 1: `format --diff` found differences; a file that does not parse is an error there, and no news here.
+    if done.returncode not in {0, 1} and command[0] == "check":
         problem = done.stderr.decode(errors="replace").strip().splitlines()
-        raise GatllmError(f"ruff failed: {problem[-1] if problem else done.returncode}", "check --rules and --target")
-    found: dict[str, list[Finding]] = {place: [] for place in places}
-    for line in done.stdout.splitlines():
-        entry = json.loads(line)
-        row = entry["location"]["row"] if entry["location"] else 0
-        found.setdefault(entry["filename"], []).append(Finding(entry["code"], entry["message"], row))
-    return [found[place] for place in places]
+        raise GatllmError(
+            f"ruff failed: {problem[0] if problem else done.returncode}", "check the rules and the target"
+        )
+    return done.stdout
