@@ -1,34 +1,62 @@
-"""Dataset tokens, subscription, proof registry: the EVM clients and the local chain."""
+"""Dataset tokens, subscription, rewards, proof registry; content, unlocking; EVM clients and the local chain."""
 
 from gatllm.market.chain import Chain, Policy, Quote, Receipt
 from gatllm.market.cid import Cid
 from gatllm.market.deployment import Deployment, Terms, deploy, deploy_quote, load_deployment
 from gatllm.market.devnet import DEVNET_CHAIN_ID, Devnet, find_anvil, running_url
+from gatllm.market.metadata import TokenMetadata
+from gatllm.market.publication import About, Publication, publish, read_document, retrieve
 from gatllm.market.registry import ProofRegistry, RegisteredRun
+from gatllm.market.rewards import Rewards, Statement, shares
+from gatllm.market.sealing import new_content_key
+from gatllm.market.signin import SignedIn, SignIn
+from gatllm.market.stores import Gateway, KuboStore, LocalStore, Store, open_store, pin
 from gatllm.market.subscriptions import Subscriptions
 from gatllm.market.tokens import DatasetTokens, Kind, Minted, Origin, Token
+from gatllm.market.unlocking import KeyVault, Release, Unlocker
 
 __all__ = [
     "DEVNET_CHAIN_ID",
+    "About",
     "Chain",
     "Cid",
     "DatasetTokens",
     "Deployment",
     "Devnet",
+    "Gateway",
+    "KeyVault",
     "Kind",
+    "KuboStore",
+    "LocalStore",
     "Minted",
     "Origin",
     "Policy",
     "ProofRegistry",
+    "Publication",
     "Quote",
     "Receipt",
     "RegisteredRun",
+    "Release",
+    "Rewards",
+    "SignIn",
+    "SignedIn",
+    "Statement",
+    "Store",
     "Subscriptions",
     "Terms",
     "Token",
+    "TokenMetadata",
+    "Unlocker",
     "deploy",
     "deploy_quote",
     "find_anvil",
     "load_deployment",
+    "new_content_key",
+    "open_store",
+    "pin",
+    "publish",
+    "read_document",
+    "retrieve",
     "running_url",
+    "shares",
 ]

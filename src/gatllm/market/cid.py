@@ -15,13 +15,24 @@ from typing import Self
 
 from gatllm.errors import GatllmError, UsageError
 
-PROFILE = "unixfs-v1-2025"
 RAW = 0x55
 DAG_PB = 0x70
-CHUNK = 1 << 20
-LINKS = 1024
 # Beyond this many bytes of names and identifiers the profile shards folders (HAMT), which we don't write.
 FOLDER_LIMIT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How bytes are cut into blocks: bytes a leaf, links a node."""
+
+    name: str
+    leaf: int
+    links: int
+
+
+PROFILE = Profile("unixfs-v1-2025", 1 << 20, 1024)
+# What `ipfs add --cid-version=1` made before the profiles had names; for comparison with older tools only.
+OLD_PROFILE = Profile("unixfs-v1-2020", 256 << 10, 174)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +146,22 @@ def _parent(children: list[_Node], sink: Sink) -> _Node:
     return _pb_node(links, unixfs, size, sum(child.total for child in children), sink)
 
 
-def _file(path: Path, sink: Sink) -> _Node:
-    # One open list of siblings per height: memory stays at LINKS nodes a level however long the file is.
+def _file(path: Path, sink: Sink, profile: Profile) -> _Node:
+    # One open list of siblings per height: memory stays at a node's links a level however long the file is.
     levels: list[list[_Node]] = [[]]
 
     def push(height: int, node: _Node) -> None:
         if height == len(levels):
             levels.append([])
-        if len(levels[height]) == LINKS:
+        if len(levels[height]) == profile.links:
             full, levels[height] = levels[height], []
             push(height + 1, _parent(full, sink))
         levels[height].append(node)
 
     with path.open("rb") as file:
-        first = file.read(CHUNK)
+        first = file.read(profile.leaf)
         push(0, _leaf(first, sink))
-        while data := file.read(CHUNK):
+        while data := file.read(profile.leaf):
             push(0, _leaf(data, sink))
     height = 0
     while height < len(levels) - 1 or len(levels[height]) > 1:
@@ -160,12 +171,12 @@ def _file(path: Path, sink: Sink) -> _Node:
     return levels[height][0]
 
 
-def _folder(path: Path, sink: Sink) -> _Node:
+def _folder(path: Path, sink: Sink, profile: Profile) -> _Node:
     children: list[tuple[str, _Node]] = []
     for entry in sorted(path.iterdir(), key=lambda item: item.name.encode()):
         if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
             raise GatllmError(f"{entry} is a link or no plain file", "content is plain files and folders only")
-        children.append((entry.name, _add(entry, sink)))
+        children.append((entry.name, _add(entry, sink, profile)))
     if sum(len(name.encode()) + 36 for name, _ in children) > FOLDER_LIMIT:
         raise GatllmError(f"{path} has too many entries for one folder", "divide it into subfolders")
     links = b"".join(_link(node, name) for name, node in children)
@@ -173,17 +184,17 @@ def _folder(path: Path, sink: Sink) -> _Node:
     return _pb_node(links, b"\x08\x01", sum(node.size for _, node in children), below, sink)
 
 
-def _add(path: Path, sink: Sink) -> _Node:
-    return _folder(path, sink) if path.is_dir() else _file(path, sink)
+def _add(path: Path, sink: Sink, profile: Profile) -> _Node:
+    return _folder(path, sink, profile) if path.is_dir() else _file(path, sink, profile)
 
 
-def add(path: Path, sink: Sink = lambda _: None) -> Cid:
+def add(path: Path, sink: Sink = lambda _: None, profile: Profile = PROFILE) -> Cid:
     """Return the identifier of a file or folder; ``sink`` gets every block, children before parents.
 
     Raises:
         GatllmError: it can't be read, holds a link, or a folder has too many entries.
     """
     try:
-        return _add(path, sink).cid
+        return _add(path, sink, profile).cid
     except OSError as error:
         raise GatllmError(f"can't read {error.filename or path}: {error.strerror}", "check the path") from None

@@ -27,6 +27,7 @@ _ADVICE = {
     "EpochOver": ("the year to claim this epoch is over", "nothing can be claimed from it"),
     "AlreadyRegistered": ("this run is registered already", "look at it with: gatllm proof show"),
     "AlreadyCommitted": ("this run is committed to already", "train it, then register the proof"),
+    "NotEnough": ("the contract has less than that", "give it less, or wait for income"),
     "NothingDue": ("nothing is due to this payee", "wait for income"),
     "OwnableUnauthorizedAccount": ("only the contract's owner may do this", "use the owner's account"),
 }

@@ -1,0 +1,132 @@
+"""Content keys of sealed datasets: kept in a vault, given to whoever owns the token now, and to nobody else.
+
+What has to be trusted is written down in docs/market.md: this server can read, withhold or leak keys.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatllm.errors import GatllmError, VerificationError
+from gatllm.market.sealing import KEY_BYTES
+from gatllm.market.signin import SignIn
+from gatllm.market.tokens import DatasetTokens, token_id
+from gatllm.records import HashLog
+
+
+class KeyVault:
+    """Content keys by dataset, one file each, readable by its owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, root: str, key: bytes) -> None:
+        """Keep the key of a dataset; one that is there already must be the same.
+
+        Raises:
+            GatllmError: another key is kept for this dataset, or the folder can't be written.
+        """
+        path = self._path(root)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if self.get(root) != key:
+                raise GatllmError(f"another key is kept for dataset {root}", "it was sealed before") from None
+            return
+        except OSError as error:
+            raise GatllmError(f"can't write {path}: {error.strerror}", "check the folder") from None
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(json.dumps({"root": root, "key": key.hex()}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def find(self, root: str) -> bytes | None:
+        """Return the key of a dataset, or None when it was not sealed here."""
+        return self.get(root) if self._path(root).exists() else None
+
+    def get(self, root: str) -> bytes:
+        """Return the key of a dataset.
+
+        Raises:
+            GatllmError: it is not kept here, or the file is damaged.
+        """
+        path = self._path(root)
+        try:
+            key = bytes.fromhex(json.loads(path.read_text(encoding="ascii"))["key"])
+        except FileNotFoundError:
+            raise GatllmError(
+                f"the key of dataset {root} is not kept here", "it is open, or sealed elsewhere"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise GatllmError(f"{path} is damaged", "restore it from a copy") from None
+        if len(key) != KEY_BYTES:
+            raise GatllmError(f"{path} is damaged", "restore it from a copy")
+        return key
+
+    def _path(self, root: str) -> Path:
+        return self.folder / f"{token_id(root):064x}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A key that was given out."""
+
+    root: str
+    owner: str
+    key: bytes
+
+
+class Unlocker:
+    """Gives a dataset's key to its current owner; every release goes into a hash-chained log.
+
+    ``confirmations`` blocks must have passed since the owner became it, so that no reorganisation takes it back.
+    """
+
+    def __init__(
+        self, tokens: DatasetTokens, vault: KeyVault, signin: SignIn, log: Path, *, confirmations: int = 1
+    ) -> None:
+        self.tokens = tokens
+        self.vault = vault
+        self.signin = signin
+        self.log = log
+        self.behind = confirmations - 1
+
+    def challenge(self, root: str, address: str) -> str:
+        """Return the text that the owner signs.
+
+        Raises:
+            GatllmError: the dataset's key is not kept here.
+        """
+        self.vault.get(root)
+        return self.signin.challenge(address, _statement(root))
+
+    def release(self, root: str, message: str, signature: str) -> Release:
+        """Return the key to whoever signed the challenge and owns the token.
+
+        Raises:
+            VerificationError: the signature does not hold, is for another dataset, or the signer is not the owner.
+            GatllmError: the token isn't minted, its key is not kept here, or the chain does not answer.
+        """
+        who = self.signin.check(message, signature)
+        if who.statement != _statement(root):
+            raise VerificationError("this was signed for another purpose", "sign the challenge of this dataset")
+        owner = self.tokens.find_owner(root, behind=self.behind)
+        # Both now and some blocks ago: a sale that is mined ends the seller's right at once.
+        current = self.tokens.find_owner(root)
+        if owner is None or current is None or not owner.lower() == current.lower() == who.address.lower():
+            raise VerificationError(
+                f"{who.address} does not own dataset {root[:16]}…", "buy it, or wait until the sale is final"
+            )
+        key = self.vault.get(root)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with HashLog(self.log) as log:
+            log.append("key released", root=root, owner=owner, durable=True)
+        return Release(root, owner, key)
+
+
+def _statement(root: str) -> str:
+    return f"Unlock gatllm dataset {token_id(root):064x}"
