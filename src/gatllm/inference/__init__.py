@@ -1,1 +1,18 @@
 """Batched generation with a KV cache, sampling, embeddings."""
+
+from gatllm.inference.batch import GrowingTexts, Prefix
+from gatllm.inference.embeddings import get_embeddings, pooled_embeddings
+from gatllm.inference.generation import Generated, Piece, generate, stream
+from gatllm.inference.sampling import Sampling
+
+__all__ = [
+    "Generated",
+    "GrowingTexts",
+    "Piece",
+    "Prefix",
+    "Sampling",
+    "generate",
+    "get_embeddings",
+    "pooled_embeddings",
+    "stream",
+]
