@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("gatllm.cli.train:train_app", "Train a model by a recipe."),
     "report": ("gatllm.cli.train:report_app", "Write the report of a run: one page with its curves."),
     "check": ("gatllm.cli.review:check", "Find what is wrong in Python files."),
+    "sample": ("gatllm.cli.sample:sample", "Let a trained model write."),
+    "embed": ("gatllm.cli.sample:embed", "Turn sentences into vectors."),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
     "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),
 }

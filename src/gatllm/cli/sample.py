@@ -1,0 +1,222 @@
+"""``gatllm sample`` and ``gatllm embed``: text and vectors from a trained model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from gatllm.cli.console import note, print_json, table
+from gatllm.errors import GatllmError, UsageError
+
+if TYPE_CHECKING:
+    from gatllm.inference import Sampling
+    from gatllm.models import LoadedRun
+
+Overflow = Literal["error", "stop", "slide"]
+
+
+def sample(
+    run: Path,
+    prompts: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
+    *,
+    tokens: int = 256,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    n: int = 1,
+    seed: int = 0,
+    stop: Annotated[list[str] | None, Parameter(negative="")] = None,
+    overflow: Overflow | None = None,
+    logprobs: int = 0,
+    device: str = "cpu",
+    quiet: bool = False,
+    json: bool = False,
+) -> None:
+    """Let a trained model write: a GPT goes on with each prompt, an encoder-decoder answers it.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    prompts
+        What to begin with; "-" reads standard input. Without any, a GPT begins a new text.
+    tokens
+        The most tokens of an answer.
+    temperature
+        0 always takes the likeliest token; 1 draws as the model learnt.
+    top_k
+        Draw among the k likeliest tokens only; 0: all.
+    top_p
+        Draw among the likeliest tokens that together have this probability.
+    min_p
+        Draw among tokens with at least this share of the likeliest one's probability.
+    repetition_penalty
+        Above 1: tokens that were there before become less likely.
+    n
+        Answers to each prompt.
+    seed
+        The same seed gives the same answers.
+    stop
+        A string that ends the answer; may be repeated.
+    overflow
+        When prompt and answer don't fit the context: error, stop, or slide (forget the oldest; default of a GPT).
+    logprobs
+        With --json: how many alternatives to show for each token.
+    device
+        cpu, cuda or mps.
+    quiet
+        Print the answers only: no prompt, no speed.
+    json
+        Print JSON: text, tokens, log-probabilities, why it ended.
+    """
+    from gatllm.inference import Sampling
+    from gatllm.models import Seq2Seq, load_run
+
+    loaded = load_run(run, device=device)
+    default: Overflow = "stop" if isinstance(loaded.model, Seq2Seq) else "slide"
+    sampling = Sampling(
+        max_new_tokens=tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        n=n,
+        seed=seed,
+        stop=tuple(stop or ()),
+        top_logprobs=logprobs,
+        overflow=overflow or default,
+    )
+    texts = _read(prompts)
+    if not texts and isinstance(loaded.model, Seq2Seq):
+        raise UsageError("an encoder-decoder answers a prompt", "give one")
+    texts = texts or [""]
+    if json:
+        _print_answers(loaded, texts, sampling)
+    else:
+        _print_text(loaded, texts, sampling, quiet=quiet)
+
+
+def _read(prompts: list[str] | None) -> list[str]:
+    return [sys.stdin.read() if prompt == "-" else prompt for prompt in prompts or []]
+
+
+def _print_answers(loaded: LoadedRun, texts: list[str], sampling: Sampling) -> None:
+    from gatllm.inference import generate
+
+    def describe(token: int, logprob: float) -> dict[str, Any]:
+        return {"id": token, "text": loaded.tokenizer.decode([token]), "logprob": round(logprob, 6)}
+
+    answers = generate(loaded.model, loaded.tokenizer, texts, sampling)
+    print_json(
+        [
+            {
+                "prompt": texts[answer.prompt],
+                "sample": answer.sample,
+                "text": answer.text,
+                "finish": answer.finish,
+                "prompt_tokens": answer.prompt_tokens,
+                "tokens": list(answer.tokens),
+                "logprobs": [round(value, 6) for value in answer.logprobs],
+                **({"top_logprobs": [[describe(*one) for one in top] for top in answer.top_logprobs]}
+                   if sampling.top_logprobs else {}),
+            }
+            for group in answers
+            for answer in group
+        ]
+    )  # fmt: skip
+
+
+def _print_text(loaded: LoadedRun, texts: list[str], sampling: Sampling, *, quiet: bool) -> None:
+    """Stream a single answer; print several one after the other."""
+    import time
+
+    from gatllm.inference import stream
+
+    start, count = time.perf_counter(), 0
+    single = len(texts) * sampling.n == 1
+    wholes = []
+    # A GPT goes on with its prompt, so that both together are the text; an answer stands alone.
+    shown = [text if loaded.model.config.kind == "gpt" and not quiet else "" for text in texts]
+    if single:
+        _write(shown[0])
+    for piece in stream(loaded.model, loaded.tokenizer, texts, sampling):
+        if single:
+            _write(piece.text)
+        if piece.whole is not None:
+            wholes.append(piece.whole)
+            count += len(piece.whole.tokens)
+    if single:
+        _write("\n")
+    for answer in sorted(wholes, key=lambda one: (one.prompt, one.sample)) if not single else []:
+        if not quiet:
+            note(f"--- prompt {answer.prompt + 1}, answer {answer.sample + 1} ({answer.finish})")
+        _write(f"{shown[answer.prompt]}{answer.text}\n")
+    if not quiet:
+        seconds = time.perf_counter() - start
+        note(f"{count:,} tokens in {seconds:.2f} s, {count / max(seconds, 1e-9):,.0f} tokens/s, seed {sampling.seed}")
+
+
+def _write(text: str) -> None:
+    # Text can hold lone surrogates, which a strict stream refuses.
+    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8"))
+    sys.stdout.flush()
+
+
+def embed(
+    run: Path,
+    sentences: Annotated[list[str], Parameter(negative="", allow_leading_hyphen=True)],
+    *,
+    tokens: bool = False,
+    out: Path | None = None,
+    device: str = "cpu",
+    json: bool = False,
+) -> None:
+    """Turn sentences into vectors of a trained model, and show how close they are to each other.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    sentences
+        The texts; "-" reads standard input, one text a line.
+    tokens
+        One vector for each token instead of one for each text: shape (batch, most tokens, width).
+    out
+        A .safetensors file for the vectors ("embeddings") instead of printing.
+    device
+        cpu, cuda or mps.
+    json
+        Print the vectors as JSON.
+    """
+    from gatllm.inference import get_embeddings, pooled_embeddings
+    from gatllm.models import load_run, save_weights
+
+    loaded = load_run(run, device=device)
+    texts = [line for text in sentences for line in (sys.stdin.read().splitlines() if text == "-" else [text])]
+    if not texts:
+        raise GatllmError("no text on standard input", "write one text a line")
+    vectors = (get_embeddings if tokens else pooled_embeddings)(loaded.model, loaded.tokenizer, texts).cpu()
+    if out is not None:
+        save_weights(out, {"embeddings": vectors}, {"kind": "tokens" if tokens else "pooled"})
+        note(f"{out}: embeddings {tuple(vectors.shape)}")
+    elif json:
+        print_json({"shape": list(vectors.shape), "embeddings": vectors.tolist()})
+    elif tokens:
+        rows = [(text, *values) for text, values in zip(texts, vectors.norm(dim=-1).tolist(), strict=True)]
+        names = [str(place + 1) for place in range(vectors.shape[1])]
+        table(f"lengths of the vectors of {tuple(vectors.shape)}", ("text", *names), [_short(row) for row in rows])
+    else:
+        names = [str(place + 1) for place in range(len(texts))]
+        rows = [(text, *values) for text, values in zip(texts, (vectors @ vectors.T).tolist(), strict=True)]
+        table(f"cosine similarity, {tuple(vectors.shape)}", ("text", *names), [_short(row) for row in rows])
+
+
+def _short(row: tuple[Any, ...]) -> tuple[str, ...]:
+    text = " ".join(str(row[0]).split())
+    return (text if len(text) <= 40 else text[:39] + "…", *(f"{value:.3f}" for value in row[1:]))
