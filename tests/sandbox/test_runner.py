@@ -1,0 +1,209 @@
+"""Honest programs work, values keep their types, and the runner is shared by threads."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gatllm.errors import GatllmError
+from gatllm.sandbox import Case, Job, Limits, Runner, Value, same
+from gatllm.sandbox import runner as runner_module
+from gatllm.sandbox._server import decode, encode
+from gatllm.sandbox.protections import NAMES, Protections
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary(max_size=20)
+    | st.complex_numbers(allow_nan=False)
+)
+hashable = scalars | st.tuples(scalars, scalars)
+values = st.recursive(
+    scalars | st.sets(hashable, max_size=4) | st.frozensets(hashable, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(hashable, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(values)
+def test_values_come_back_as_they_were(value: Any) -> None:
+    again = decode(encode(value))
+    assert repr(encode(again)) == repr(encode(value))
+    assert same(again, value) or "nan" in repr(value)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values)
+def test_values_survive_the_sandbox(runner: Runner, value: Any) -> None:
+    (result,) = runner.call("def f(x): return x", "f", [(value,)]).results
+    assert isinstance(result, Value)
+    assert repr(encode(result.value)) == repr(encode(value))
+
+
+@pytest.mark.parametrize("value", [object(), range(3), {1: object()}, type("I", (int,), {})(1), [iter([])]])
+def test_what_is_no_plain_value_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="no plain value"):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1.5,
+        {},
+        {"a": 1},
+        {"int": 5},
+        {"int": "zz"},
+        {"tuple": 5},
+        {"set": [[1]]},
+        {"dict": [[1]]},
+        {"complex": []},
+        {"x": 1, "y": 2},
+    ],
+)
+def test_what_was_not_encoded_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(value)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "equal"),
+    [
+        (1, True, False),
+        (True, 1, False),
+        (1, 1.0, True),
+        (1.0, 1, True),
+        (1.0, True, False),
+        ((1,), [1], False),
+        ([1, [2]], [1, [2]], True),
+        ([1], [1, 1], False),
+        ({"a": 1.0}, {"a": 1}, True),
+        ({"a": 1}, {"b": 1}, False),
+        (math.nan, math.nan, True),
+        (math.nan, 1.0, False),
+        ({1, 2}, {2, 1}, True),
+        ({1}, frozenset({1}), False),
+        ("1", 1, False),
+        (None, None, True),
+        (0.1 + 0.2, 0.3, False),
+    ],
+)
+def test_equality_is_of_value_and_type(expected: Any, actual: Any, equal: bool) -> None:
+    assert same(expected, actual) is equal
+
+
+def test_a_tolerance_is_for_floats_at_any_depth() -> None:
+    assert same([{"a": 0.1 + 0.2}], [{"a": 0.3}], 1e-9)
+    assert not same([0.3], [0.4], 1e-9)
+
+
+HONEST = {
+    "temporary folder": "import tempfile\nwith tempfile.TemporaryDirectory() as t: open(t + '/f', 'w').write('x')",
+    "paths": "from pathlib import Path\nPath('a').resolve()",
+    "dataclass": "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\nassert A(1) == A(1)",
+    "event loop": "import asyncio\nasync def f(): return 1\nassert asyncio.run(f()) == 1",
+    "unittest": (
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(1, 1)\n"
+        "unittest.main(argv=['x'], exit=False)"
+    ),
+    "decimal": "from decimal import Decimal\nassert Decimal('0.1') + Decimal('0.2') == Decimal('0.3')",
+    "time": "import time, datetime\ntime.sleep(0.01); datetime.datetime.now()",
+    "random": "import random, secrets, uuid\nrandom.seed(); secrets.token_hex(); uuid.uuid4()",
+    "sqlite": "import sqlite3\nsqlite3.connect(':memory:').execute('select 1')",
+    "main guard": "if __name__ == '__main__':\n    pass\nelse:\n    raise SystemError",
+    "getsource": "import inspect\ndef f(): pass\nassert 'def f' in inspect.getsource(f)",
+}
+
+
+@pytest.mark.parametrize("name", list(HONEST))
+def test_honest_programs_work(runner: Runner, name: str) -> None:
+    execution = runner.run(HONEST[name])
+    assert (execution.status, str(execution.error)) == ("finished", "None")
+
+
+def test_input_and_output_are_carried(runner: Runner) -> None:
+    execution = runner.run(
+        "import sys\nprint(input()[::-1])\nprint(sys.stdin.read(), file=sys.stderr)", stdin="abc\nrést"
+    )
+    assert (execution.stdout, execution.stderr) == ("cba\n", "rést\n")
+
+
+def test_the_order_of_sets_is_the_same_in_every_run(runner: Runner) -> None:
+    code = "print(list({'a', 'b', 'c', 'd', 'e', 'f'}))"
+    first = runner.run(code).stdout
+    runner.close()
+    assert runner.run(code).stdout == first
+
+
+def test_each_call_has_its_own_result(runner: Runner) -> None:
+    code = "def f(x):\n    return 10 // x"
+    results = runner.call(code, "f", [(5,), (0,), (3,)]).results
+    assert [results[0], results[2]] == [Value(2), Value(3)]
+    assert getattr(results[1], "type", "") == "ZeroDivisionError"
+
+
+def test_a_verdict_says_which_case_failed(runner: Runner) -> None:
+    verdict = runner.check(Job("def f(x): return x * x", "f", (Case((2,), 4), Case((3,), 6))))
+    assert (verdict.passed, verdict.cases) == (False, (True, False))
+    assert verdict.why == "case 2: 9 instead of 6"
+
+
+def test_many_threads_share_a_runner() -> None:
+    jobs = [Job(f"def f(x): return x + {number}", "f", (Case((1,), 1 + number),)) for number in range(40)]
+    with Runner(workers=2) as shared:
+        assert all(verdict.passed for verdict in shared.check_all(jobs))
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(lambda job: shared.check(job).passed, jobs))
+
+
+def test_a_runner_can_be_used_after_closing() -> None:
+    made = Runner(workers=1)
+    made.close()
+    assert made.run("").status == "finished"
+    made.close()
+
+
+def test_code_beyond_all_measure_is_refused(runner: Runner) -> None:
+    assert runner.run("x" * (1 << 21)).status == "error"
+
+
+def test_limits_are_for_each_run(runner: Runner) -> None:
+    assert runner.run("x = bytearray(200 << 20)").status == "finished"
+    assert runner.run("x = bytearray(200 << 20)", limits=Limits(memory_mb=128)).status == "memory"
+
+
+def test_the_protections_were_seen_to_hold(runner: Runner) -> None:
+    assert runner.protections.enough
+    assert runner.protections.active >= frozenset(NAMES) - {"user"}
+
+
+def test_without_walls_it_refuses_and_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "walls", list)
+    with pytest.raises(GatllmError, match=r"no sufficient sandbox.*gatllm\[sandbox\]"):
+        Runner()
+
+
+def test_walls_with_a_hole_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaky = Protections("leaky", frozenset(NAMES) - {"network"})
+    monkeypatch.setattr(runner_module, "probe", lambda worker, name: leaky)
+    with pytest.raises(GatllmError, match="no protection of network"):
+        Runner()
+    assert not leaky.enough
+    assert leaky.missing == ["network"]
+
+
+def test_the_weak_way_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "walls", list)
+    with Runner(workers=1, weak=True) as weak:
+        assert "reading" in weak.protections.missing
+        assert "memory" in weak.protections.active
+        assert weak.check(Job("def f(x): return x", "f", (Case((1,), 1),))).passed
+        assert weak.run("while True: pass").status == "timeout"
