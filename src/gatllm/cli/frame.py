@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),
 }
 
+STDIN = "/dev/stdin"
+
 app = App(
     name="gatllm",
     help="A generator-adversarial transformer LLM for Python code, and the open market around it.",
@@ -47,8 +49,10 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 ok, 1 failed, 2 usage, 3 verification failed, 130 interrupted."""
+    # A lone "-" looks like an option to the parser; commands that read standard input know this name of it.
+    given = [STDIN if argument == "-" else argument for argument in (sys.argv[1:] if arguments is None else arguments)]
     try:
-        code = app(arguments, exit_on_error=False, print_error=False)
+        code = app(given, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         _fail(" ".join(str(error).split()).rstrip(".") + "; see --help", 2)

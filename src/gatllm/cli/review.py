@@ -43,7 +43,8 @@ def _read(name: str) -> _File:
 def _names(files: Sequence[str], every: bool) -> list[str]:
     """The files asked for; folders count with ``every``."""
     names: list[str] = []
-    for name in files or (["."] if every else []):
+    for given in files or (["."] if every else []):
+        name = "-" if given == "/dev/stdin" else given
         if name != "-" and Path(name).is_dir() and every:
             names += [str(path) for path in sorted(Path(name).rglob("*.py")) if not _hidden(path)]
         else:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from gatllm.inference import Sampling
     from gatllm.models import LoadedRun
 
+_STDIN = "/dev/stdin"  # what "-" arrives as
 Overflow = Literal["error", "stop", "slide"]
 
 
 def sample(
     run: Path,
-    prompts: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
+    prompts: Annotated[list[str] | None, Parameter(negative="")] = None,
     *,
     tokens: int = 256,
     temperature: float = 0.8,
@@ -103,7 +104,7 @@ def sample(
 
 
 def _read(prompts: list[str] | None) -> list[str]:
-    return [sys.stdin.read() if prompt == "-" else prompt for prompt in prompts or []]
+    return [sys.stdin.read() if prompt == _STDIN else prompt for prompt in prompts or []]
 
 
 def _print_answers(loaded: LoadedRun, texts: list[str], sampling: Sampling) -> None:
@@ -170,7 +171,7 @@ def _write(text: str) -> None:
 
 def embed(
     run: Path,
-    sentences: Annotated[list[str], Parameter(negative="", allow_leading_hyphen=True)],
+    sentences: Annotated[list[str], Parameter(negative="")],
     *,
     tokens: bool = False,
     out: Path | None = None,
@@ -198,7 +199,7 @@ def embed(
     from gatllm.models import load_run, save_weights
 
     loaded = load_run(run, device=device)
-    texts = [line for text in sentences for line in (sys.stdin.read().splitlines() if text == "-" else [text])]
+    texts = [line for text in sentences for line in (sys.stdin.read().splitlines() if text == _STDIN else [text])]
     if not texts:
         raise GatllmError("no text on standard input", "write one text a line")
     vectors = (get_embeddings if tokens else pooled_embeddings)(loaded.model, loaded.tokenizer, texts).cpu()
