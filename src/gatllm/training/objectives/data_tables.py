@@ -39,7 +39,7 @@ class PairTable(Table):
 
 
 class TaggingTable(Table):
-    """Code for the discriminator; ``source`` is a dataset folder, positive or negative.
+    """Code for the discriminator; ``source`` is a dataset folder (positive or negative) or ``stdlib``.
 
     Whole code is broken afresh for each row. Of the rows, ``real`` stay whole, ``semantic`` get an error of meaning,
     ``several`` get two to six errors against the grammar, the rest get one. With a negative dataset, ``stored`` of the
@@ -48,8 +48,8 @@ class TaggingTable(Table):
 
     source: str
     real: float = Field(default=0.12, ge=0, le=1)
-    semantic: float = Field(default=0.18, ge=0, le=1)
-    several: float = Field(default=0.3, ge=0, le=1)
+    semantic: float = Field(default=0.15, ge=0, le=1)
+    several: float = Field(default=0.4, ge=0, le=1)
     stored: float = Field(default=0.25, ge=0, le=1)
     keep_weight: float = Field(default=0.3, gt=0, description="weight of tokens that need no edit")
     workers: int = Field(default=1, ge=0, description="processes that break code ahead of training; 0: none")

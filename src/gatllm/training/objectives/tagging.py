@@ -19,8 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gatllm.data import Dataset
-from gatllm.data.functions import functions
 from gatllm.data.split import split_of
 from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
@@ -29,9 +27,10 @@ from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexicon
+from gatllm.training.objectives.corpora import open_dataset
 from gatllm.training.objectives.data_tables import TaggingTable
 from gatllm.training.objectives.protocol import Batch
-from gatllm.training.objectives.tagging_samples import SYNTACTIC, Mix, Pair, Row, Sampler, stretches
+from gatllm.training.objectives.tagging_samples import SYNTACTIC, Mix, Pair, Row, Sampler, Texts, texts_of
 
 if TYPE_CHECKING:
     from gatllm.models import Discriminator
@@ -39,13 +38,13 @@ if TYPE_CHECKING:
     from gatllm.training.recipe import Recipe
 
 _AHEAD = 3  # groups of batches prepared in advance
-_VALIDATION = 256
+_LEXICON_TEXTS = 8000
 
 
 class Tagging:
     """The prepared objective; see `protocol.Objective`."""
 
-    def __init__(self, recipe: Recipe, lexicon: Lexicon, data_root: str, train: _Texts, validation: _Texts) -> None:
+    def __init__(self, recipe: Recipe, lexicon: Lexicon, data_root: str, train: Texts, validation: Texts) -> None:
         self.tokenizer = lexicon
         self.data_root = data_root
         table, context = _table(recipe), int(recipe.model.get("context", 384))
@@ -59,15 +58,15 @@ class Tagging:
         self._keep_weight = table.keep_weight
         mix = Mix(table.real, table.semantic, table.several, table.stored)
         sampler = partial(Sampler, lexicon=lexicon, context=context, batch=recipe.train.batch, mix=mix)
-        self._sampler = sampler(train.texts, train.pairs, seed=recipe.seed)
+        self._sampler = sampler(train, seed=recipe.seed)
         self._groups: dict[int, list[list[Row]]] = {}
         self._waiting: dict[int, Future[list[list[Row]]]] = {}
         self._pool: ProcessPoolExecutor | None = None
         self._workers = table.workers
-        checker = sampler(validation.texts, validation.pairs, seed=recipe.seed + 1)
+        checker = sampler(validation, seed=recipe.seed + 1)
         rng = Random(f"validation:{recipe.seed}")
         self._validation = [checker.row(rng) for _ in range(table.validation_rows)]
-        self._cases = _cases(validation.texts, table.validation_repairs, rng)
+        self._cases = _cases(validation, table.validation_repairs, rng)
 
     # -- training
 
@@ -170,22 +169,14 @@ def _table(recipe: Recipe) -> TaggingTable:
     return cast("TaggingTable", recipe.data)
 
 
-class _Texts:
-    """Texts to break, and pairs that are broken already."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.pairs: list[Pair] = []
-
-
 def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report = silent) -> Tagging:
     """Read a positive or negative dataset; see `registry.prepare`.
 
     Raises:
         GatllmError: the dataset is missing, of another kind, or too small to be split.
     """
-    dataset = Dataset.open(_table(recipe).source)
-    sides = {"train": _Texts(), "validation": _Texts()}
+    dataset = open_dataset(_table(recipe).source, report)
+    sides = {"train": Texts(), "validation": Texts()}
     seen: set[str] = set()
     for number, record in enumerate(dataset.records()):
         if number % 256 == 0:
@@ -194,29 +185,28 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report =
         text = str(record["text"])
         if "broken" in record:
             edits = tuple((int(start), int(end), str(new)) for start, end, new in record["edits"])
-            if len(text) < 20_000:
-                side.pairs.append(Pair(str(record["broken"]), text, edits))
+            side.pairs.append(Pair(str(record["broken"]), text, edits))
         if text not in seen:
             seen.add(text)
-            pieces = [function.text for function in functions(text)] if "#" not in str(record.get("origin")) else [text]
-            side.texts += [piece for piece in (*pieces, *stretches(text)) if piece.count("\n") > 2]
+            functions, runs = texts_of(text)
+            side.functions += functions
+            side.runs += [run for run in runs if run not in functions]
     train, validation = sides["train"], sides["validation"]
-    if not train.texts or not validation.texts:
+    if not len(train) or not len(validation):
         raise GatllmError(
-            f"{_table(recipe).source}: {len(train.texts)} texts to train on, {len(validation.texts)} to validate on",
+            f"{_table(recipe).source}: {len(train)} texts to train on, {len(validation)} to validate on",
             "name a larger dataset, of several modules",
         )
     if tokenizer is None:
         report(Progress("lexicon", 0, 1))
-        lexicon = Lexicon.train(
-            Random(recipe.seed).sample(train.texts, min(len(train.texts), 8000)), recipe.tokenizer.size
-        )
+        rng = Random(recipe.seed)
+        lexicon = Lexicon.train((train.draw(rng) for _ in range(_LEXICON_TEXTS)), recipe.tokenizer.size)
     else:
         lexicon = Lexicon.from_json(tokenizer.to_json())
     return Tagging(recipe, lexicon, dataset.manifest.merkle_root, train, validation)
 
 
-def _cases(texts: list[str], count: int, rng: Random) -> list[tuple[str, str]]:
+def _cases(texts: Texts, count: int, rng: Random) -> list[tuple[str, str]]:
     """Held-out texts with one syntactic error, and their originals."""
     from gatllm.data.corruption import corrupt
 
@@ -224,7 +214,7 @@ def _cases(texts: list[str], count: int, rng: Random) -> list[tuple[str, str]]:
     for _ in range(count * 20):
         if len(cases) == count:
             break
-        text = rng.choice(texts)
+        text = texts.draw(rng)
         made = corrupt(text, rng, 1, SYNTACTIC)
         if made is not None and made.syntactic:
             cases.append((made.broken, text))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from random import Random
 
 import numpy as np
@@ -20,6 +20,7 @@ from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 SYNTACTIC = tuple(name for name, family in FAMILIES.items() if family.syntactic)
 SEMANTIC = tuple(name for name, family in FAMILIES.items() if not family.syntactic)
 _GROUP = 8  # batches drawn together, so that rows of like length share one
+_RUNS = 0.2  # share of texts that are runs of top-level statements
 _LINES = 120  # of a training text, about
 
 
@@ -30,6 +31,23 @@ class Pair:
     broken: str
     text: str
     edits: tuple[tuple[int, int, str], ...]
+
+
+@dataclass
+class Texts:
+    """What rows are drawn from: whole functions, runs of top-level statements, and pairs that are broken already."""
+
+    functions: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.functions) + len(self.runs)
+
+    def draw(self, rng: Random) -> str:
+        """Draw a text; runs are long, so they are drawn seldom."""
+        rare = self.runs and (not self.functions or rng.random() < _RUNS)
+        return rng.choice(self.runs if rare else self.functions)
 
 
 @dataclass(frozen=True)
@@ -45,27 +63,17 @@ class Row:
 class Mix:
     """What share of rows is what; the rest is one syntactic error."""
 
-    real: float = 0.12
-    semantic: float = 0.18
-    several: float = 0.3
-    stored: float = 0.25
+    real: float
+    semantic: float
+    several: float
+    stored: float
 
 
 class Sampler:
     """Draws rows; equal arguments give equal rows, in every process."""
 
-    def __init__(
-        self,
-        texts: Sequence[str],
-        pairs: Sequence[Pair],
-        lexicon: Lexicon,
-        *,
-        context: int,
-        batch: int,
-        mix: Mix,
-        seed: int,
-    ) -> None:
-        self.texts, self.pairs, self.lexicon = texts, pairs, lexicon
+    def __init__(self, texts: Texts, lexicon: Lexicon, *, context: int, batch: int, mix: Mix, seed: int) -> None:
+        self.texts, self.lexicon = texts, lexicon
         self.context, self.batch, self.mix, self.seed = context, batch, mix, seed
 
     def group(self, number: int) -> list[list[Row]]:
@@ -86,10 +94,9 @@ class Sampler:
     def _try(self, rng: Random) -> Row | None:
         draw = rng.random()
         mix = self.mix
-        if self.pairs and rng.random() < mix.stored:
-            pair = rng.choice(self.pairs)
-            return self.label(pair, rng)
-        text = rng.choice(self.texts)
+        if self.texts.pairs and rng.random() < mix.stored:
+            return self.label(rng.choice(self.texts.pairs), rng)
+        text = self.texts.draw(rng)
         if draw < mix.real:
             tokens = tokens_of(self.lexicon, text)
             return self._cut(tokens, Tagging({}, True), rng)
@@ -132,26 +139,46 @@ class Sampler:
         return Row(np.array([token.id for token in window], np.int64), tags, bool(tagging.tags))
 
 
-def stretches(text: str, lines: int = _LINES) -> list[str]:
-    """Cut a module into runs of whole top-level statements of about ``lines`` lines; long classes stay whole."""
+def texts_of(text: str, lines: int = _LINES) -> tuple[list[str], list[str]]:
+    """Return a module's functions and methods (dedented), and its runs of whole top-level statements.
+
+    Runs have about ``lines`` lines; a long class or function is a run of its own.
+    """
     tree = parse(text)
-    if tree is None:
-        return []
-    rows = text.splitlines(keepends=True)
-    if sum(len(row) for row in rows) != len(text):
-        return []
-    out, begin, last = [], 0, 0
+    rows = text.split("\n")
+    if tree is None or "\r" in text or "\f" in text:
+        return [], []
+    return list(_functions(tree.body, rows)), list(_runs(tree, rows, lines))
+
+
+def _first(node: ast.stmt) -> int:
+    """The first line of a statement, its decorators included, from 0."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
+
+
+def _functions(body: list[ast.stmt], rows: list[str]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from _functions(node.body, rows)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            width = node.col_offset
+            block = rows[_first(node) : node.end_lineno]
+            if 3 < len(block) <= 4 * _LINES and not any(row[:width].strip() for row in block):
+                yield "\n".join(row[width:] for row in block) + "\n"
+
+
+def _runs(tree: ast.Module, rows: list[str], lines: int) -> Iterator[str]:
+    begin = end = 0
     for node in tree.body:
-        end = node.end_lineno or node.lineno
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
-        if end - begin > lines and last > begin:
-            out.append("".join(rows[begin:last]))
-            begin = first
-        last = end
-    out.append("".join(rows[begin:last]))
-    return [piece for piece in out if 2 < piece.count("\n") <= 4 * lines and _parses(piece)]
+        last = node.end_lineno or node.lineno
+        if last - begin > lines and end > begin:
+            yield from _run(rows[begin:end])
+            begin = _first(node)
+        end = last
+    yield from _run(rows[begin:end])
 
 
-def _parses(text: str) -> bool:
-    tree = parse(text)
-    return tree is not None and any(not isinstance(node, ast.Expr) for node in tree.body)
+def _run(rows: list[str]) -> Iterator[str]:
+    if 5 < len(rows) <= 5 * _LINES:
+        yield "\n".join(rows) + "\n"
