@@ -16,6 +16,7 @@ from gatllm.progress import Progress
 
 Format = Literal["text", "json", "sarif", "github"]
 _BATCH = 64  # files judged together
+_FEW = 8  # files for which importing torch would cost more time than it saves
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def check(
     from gatllm.review.default import load_reviewer
 
     names = _names(files, all)
-    reviewer = load_reviewer(model)
+    reviewer = load_reviewer(model, quick=len(names) <= _FEW)
     if not reviewer.has_model:
         note("no discriminator found: compiler and ruff only (train one: gatllm train discriminator)")
     reviewed = []
@@ -121,11 +122,12 @@ def fix(
 
     if candidates < 1:
         raise UsageError(f"--candidates {candidates} is none", "give 1 or more")
-    reviewer = load_reviewer(model)
+    names = _names(files, all)
+    reviewer = load_reviewer(model, quick=len(names) <= _FEW)
     if not reviewer.has_model:
         note("no discriminator found: repairing by search alone (train one: gatllm train discriminator)")
     failed, told = False, []
-    for name in _names(files, all):
+    for name in names:
         file = _read(name)
         repair = reviewer.fix(file.text, candidates=candidates, semantic=semantic)
         failed |= not repair.compiles

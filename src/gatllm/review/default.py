@@ -31,16 +31,18 @@ def _is_discriminator(recipe: Path) -> bool:
     )
 
 
-def load_reviewer(run: Path | str | None = None) -> Reviewer:
+def load_reviewer(run: Path | str | None = None, *, quick: bool = False) -> Reviewer:
     """Return a reviewer for ``run``, or for what `find_run` finds; one without a model where there is none.
+
+    ``quick`` computes without torch where that is possible: ready at once, slower for much text.
 
     Raises:
         GatllmError: the run is damaged or holds no discriminator.
     """
     path = Path(run) if run is not None else find_run()
-    return Reviewer() if path is None else _load(path.resolve())
+    return Reviewer() if path is None else _load(path.resolve(), quick)
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path) -> Reviewer:
-    return Reviewer.load(path)
+def _load(path: Path, quick: bool) -> Reviewer:
+    return Reviewer.load(path, quick=quick)

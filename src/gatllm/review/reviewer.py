@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint
 from gatllm.review.edits import Edit
 from gatllm.review.explain import explain
+from gatllm.review.forward import TorchForward
 from gatllm.review.region import place
 from gatllm.review.repair import Solution, improve, repair
 from gatllm.review.search import search
@@ -70,15 +70,14 @@ class Reviewer:
 
     def __init__(
         self,
-        model: Discriminator | None = None,
-        lexicon: Lexicon | None = None,
+        tagger: Tagger | None = None,
         *,
         threshold: float = THRESHOLD,
         fallback: bool = True,
         name: str = "",
     ) -> None:
-        self._tagger = Tagger(model, lexicon) if model is not None and lexicon is not None else None
-        self._threshold = threshold
+        self._tagger = tagger
+        self.threshold = threshold
         self._fallback = fallback
         self.name = name
 
@@ -88,19 +87,24 @@ class Reviewer:
         return self._tagger is not None
 
     @classmethod
-    def load(cls, run: Path | str) -> Reviewer:
+    def of(cls, model: Discriminator, lexicon: Lexicon) -> Reviewer:
+        """Return a reviewer for a model in memory, without the search as fallback."""
+        return cls(Tagger(TorchForward(model), lexicon, model.config.context), fallback=False)
+
+    @classmethod
+    def load(cls, run: Path | str, *, quick: bool = False) -> Reviewer:
         """Load the discriminator of a run folder.
+
+        Args:
+            run: the folder.
+            quick: compute without torch where that is possible: ready at once, slower for much text.
 
         Raises:
             GatllmError: the folder holds no discriminator, or is damaged.
         """
-        from gatllm.models import Discriminator, load_run
-        from gatllm.tokenizers.lexicon import Lexicon
+        from gatllm.review.loading import load_tagger
 
-        loaded = load_run(run)
-        if not isinstance(loaded.model, Discriminator) or not isinstance(loaded.tokenizer, Lexicon):
-            raise GatllmError(f"{run} holds no discriminator", "name a run of recipes/discriminator.toml")
-        return cls(loaded.model, loaded.tokenizer, name=str(run))
+        return cls(load_tagger(Path(run), quick=quick), name=str(run))
 
     def check(self, text: str) -> Review:
         """Judge a text: the compiler's and linter's findings, and the model's view where there is one."""
@@ -120,7 +124,7 @@ class Reviewer:
         probability = max(score.fake for score in scores)
         if verdict.error is not None:
             probability = 1.0
-        fake = probability >= self._threshold
+        fake = probability >= self.threshold
         suspects = _suspects(text, tokens, windows, scores) if fake else ()
         return Review("fake" if fake or verdict.findings else "real", probability, suspects, found)
 

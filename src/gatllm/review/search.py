@@ -5,6 +5,7 @@ It is the peer that the discriminator must beat, and what `gatllm fix` falls bac
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -61,6 +62,8 @@ _REPLACEMENTS = (
     "if",
     "for",
 )
+_OPENS = ("(", "[", "{", '"', "'")
+_UNCLOSED = re.compile("never closed|unterminated|unexpected EOF")
 _TRIES = 600
 _ROUNDS = 8
 
@@ -93,7 +96,7 @@ def _improve(text: str, error: Finding, tries: int, until: float) -> str | None:
     before = syntax_error(inside)
     if before is None:  # it parses alone, so what is wrong is around it: judge the whole text
         part, inside, before = Region(0, len(text)), text, error
-    furthest, best = (before.line + 1, 0), None
+    furthest, best = before.line, None
     for change in islice(candidates(inside, before), tries):
         if time.monotonic() > until:
             break
@@ -105,8 +108,9 @@ def _improve(text: str, error: Finding, tries: int, until: float) -> str | None:
             if remaining is None or (remaining.line, remaining.column) > (error.line + inside.count("\n"), 0):
                 return whole
             after = Finding(10**9, 1, "", "", "")
-        if (after.line, after.column) > furthest and "never closed" not in after.message:
-            furthest, best = (after.line, after.column), tried
+        opens = any(mark in change.text for mark in _OPENS)  # it may hide the error in a bracket or string of its own
+        if after.line > furthest and not (opens and _UNCLOSED.search(after.message)):
+            furthest, best = after.line, tried
     return None if best is None else text[: part.start] + best + text[part.end :]
 
 

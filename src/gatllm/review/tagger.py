@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from gatllm.errors import GatllmError
+import numpy as np
+
 from gatllm.review.edits import Edit
+from gatllm.review.forward import Array, Forward
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-
-    from gatllm.models import Discriminator
-
+_ROWS = 16  # windows judged in one pass
 MOST = 24  # edits proposed for one window
 
 
@@ -38,7 +34,7 @@ class Scores:
     """
 
     fake: float
-    errors: np.ndarray
+    errors: Array
     edits: list[tuple[float, Edit]]
 
 
@@ -63,41 +59,42 @@ def windows_of(tokens: list[Lexeme], context: int) -> list[Window]:
 class Tagger:
     """A discriminator with its lexicon; safe to use from several threads."""
 
-    def __init__(self, model: Discriminator, lexicon: Lexicon) -> None:
-        if model.config.tags != len(TAGS):
-            raise GatllmError(
-                f"the discriminator knows {model.config.tags} tags, this version {len(TAGS)}", "train it again"
-            )
-        self.model = model.eval()
+    def __init__(self, forward: Forward, lexicon: Lexicon, context: int) -> None:
+        self._forward = forward
         self.lexicon = lexicon
-        self.context = model.config.context
-        self._lock = threading.Lock()  # torch itself uses all cores: two forward passes at once only thrash
+        self.context = context
 
     def score(self, windows: Sequence[Window]) -> list[Scores]:
-        """Judge windows in one batch."""
-        import torch
+        """Judge windows, in batches of a few thousand tokens."""
+        out: list[Scores] = []
+        for start in range(0, len(windows), _ROWS):
+            out += self._score(windows[start : start + _ROWS])
+        return out
 
-        if not windows:
-            return []
+    def _score(self, windows: Sequence[Window]) -> list[Scores]:
         longest = max(len(window.tokens) for window in windows)
-        ids = torch.full((len(windows), longest), self.lexicon.pad_id)
+        ids = np.full((len(windows), longest), self.lexicon.pad_id, np.int64)
+        padding = np.ones(ids.shape, np.bool_)
         for row, window in enumerate(windows):
-            ids[row, : len(window.tokens)] = torch.tensor([token.id for token in window.tokens])
-        padding = ids == self.lexicon.pad_id
-        with self._lock, torch.inference_mode():
-            fake, error, edit = self.model(ids, padding if bool(padding.any()) else None)
-        return [self._read(window, fake[row], error[row], edit[row]) for row, window in enumerate(windows)]
-
-    def _read(self, window: Window, fake: torch.Tensor, error: torch.Tensor, edit: torch.Tensor) -> Scores:
-        import torch
-
-        size = len(window.tokens)
-        logits = edit[:size].float()
-        odds = logits - logits[:, KEEP : KEEP + 1]  # (tokens, tags): log p(tag) / p(keep)
-        odds[:, KEEP] = -torch.inf
-        best, place = odds.flatten().topk(min(MOST, odds.numel()))
-        edits = [
-            (value, Edit(window.first + at // len(TAGS), at % len(TAGS)))
-            for value, at in zip(best.tolist(), place.tolist(), strict=True)
+            ids[row, : len(window.tokens)] = [token.id for token in window.tokens]
+            padding[row, : len(window.tokens)] = False
+        logits = self._forward(ids, padding)
+        return [
+            _read(window, float(logits.fake[row]), logits.error[row], logits.edit[row])
+            for row, window in enumerate(windows)
         ]
-        return Scores(float(fake.float().sigmoid()), error[:size].float().sigmoid().numpy(), edits)
+
+
+def _read(window: Window, fake: float, error: Array, edit: Array) -> Scores:
+    size = len(window.tokens)
+    odds = edit[:size] - edit[:size, KEEP : KEEP + 1]  # (tokens, tags): log p(tag) / p(keep)
+    odds[:, KEEP] = -np.inf
+    flat = odds.ravel()
+    best = np.argpartition(flat, -MOST)[-MOST:] if flat.size > MOST else np.arange(flat.size)
+    best = best[np.argsort(-flat[best], kind="stable")]
+    edits = [(float(flat[at]), Edit(window.first + int(at) // len(TAGS), int(at) % len(TAGS))) for at in best]
+    return Scores(_sigmoid(fake), np.asarray(1 / (1 + np.exp(-error[:size])), np.float32), edits)
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -500 else 0.0

@@ -30,7 +30,7 @@ from gatllm.tokenizers.lexicon import Lexicon
 from gatllm.training.objectives.corpora import open_dataset
 from gatllm.training.objectives.data_tables import TaggingTable
 from gatllm.training.objectives.protocol import Batch
-from gatllm.training.objectives.tagging_samples import SYNTACTIC, Mix, Pair, Row, Sampler, Texts, texts_of
+from gatllm.training.objectives.tagging_samples import GROUP, SYNTACTIC, Mix, Pair, Row, Sampler, Texts, texts_of
 
 if TYPE_CHECKING:
     from gatllm.models import Discriminator
@@ -72,7 +72,7 @@ class Tagging:
 
     def batch(self, index: int, progress: float) -> Batch:  # noqa: ARG002  # the same mix from beginning to end
         """Return the ``index``-th batch; it depends on the recipe and ``index`` alone."""
-        group, at = divmod(index, 8)
+        group, at = divmod(index, GROUP)
         if group not in self._groups:
             self._groups = {group: self._take(group)}
         return _batch(self._groups[group][at], self.tokenizer.pad_id)
@@ -138,7 +138,7 @@ class Tagging:
         metrics["auroc"] = auroc(scores, [row.fake for row in self._validation])
         metrics["localised"] = found / max(total, 1)
         if self._cases:
-            reviewer = Reviewer(cast("Discriminator", model), self.tokenizer, fallback=False)
+            reviewer = Reviewer.of(cast("Discriminator", model), self.tokenizer)
             repaired = [reviewer.fix(broken, seconds=0.3).text for broken, _ in self._cases]
             pairs = list(zip(repaired, self._cases, strict=True))
             metrics["parses"] = sum(compile_error(text) is None for text, _ in pairs) / len(pairs)
@@ -151,7 +151,7 @@ class Tagging:
             return ""
         broken, _ = self._cases[step % len(self._cases)]
         error = compile_error(broken)
-        reviewer = Reviewer(cast("Discriminator", model), self.tokenizer, fallback=False)
+        reviewer = Reviewer.of(cast("Discriminator", model), self.tokenizer)
         fixed = reviewer.fix(broken, seconds=0.3).text
         number = (error.line if error else 1) - 1
         return f"{_line(broken, number)}  →  {_line(fixed, number)}"

@@ -19,7 +19,8 @@ from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 SYNTACTIC = tuple(name for name, family in FAMILIES.items() if family.syntactic)
 SEMANTIC = tuple(name for name, family in FAMILIES.items() if not family.syntactic)
-_GROUP = 8  # batches drawn together, so that rows of like length share one
+GROUP = 8  # batches drawn together, so that rows of like length share one
+_WIDE = 0.25  # share of windows that are as long as the context
 _RUNS = 0.2  # share of texts that are runs of top-level statements
 _LINES = 120  # of a training text, about
 
@@ -77,10 +78,14 @@ class Sampler:
         self.context, self.batch, self.mix, self.seed = context, batch, mix, seed
 
     def group(self, number: int) -> list[list[Row]]:
-        """Return the batches ``8 number`` … ``8 number + 7``, each of rows of like length."""
+        """Return the batches ``8 number`` … ``8 number + 7``: rows of like length, about as many tokens in each."""
         rng = Random(f"{self.seed}:{number}")
-        rows = sorted((self.row(rng) for _ in range(_GROUP * self.batch)), key=lambda row: len(row.ids))
-        batches = [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
+        rows = sorted((self.row(rng) for _ in range(GROUP * self.batch)), key=lambda row: len(row.ids))
+        total, seen = sum(len(row.ids) for row in rows), 0
+        batches: list[list[Row]] = [[] for _ in range(GROUP)]
+        for row in rows:
+            batches[min(seen * GROUP // total, GROUP - 1)].append(row)
+            seen += len(row.ids)
         rng.shuffle(batches)
         return batches
 
@@ -117,19 +122,20 @@ class Sampler:
         return self._cut(broken, shifted, rng) if shifted.tags else None
 
     def _cut(self, tokens: list[Lexeme], tagging: Tagging, rng: Random) -> Row | None:
-        """At most ``context`` tokens that hold the first error."""
+        """At most ``context`` tokens, mostly fewer, that hold some error: most errors are mended by what is near."""
+        size = self.context if rng.random() < _WIDE else self.context * 2 // 5
         start = 0
-        if len(tokens) > self.context:
-            latest = len(tokens) - self.context
+        if len(tokens) > size:
+            latest = len(tokens) - size
             if tagging.tags:
                 focus = rng.choice(sorted(tagging.tags))
-                start = rng.randint(max(focus - self.context + 16, 0), max(focus - 16, 0))
+                start = rng.randint(max(focus - size + 16, 0), max(focus - 16, 0))
             else:
                 start = rng.randint(0, latest)
             start = min(start, latest)
             while start > 0 and "\n" not in tokens[start].text:  # windows begin at a line, as they do in use
                 start -= 1
-        window = tokens[start : start + self.context]
+        window = tokens[start : start + size]
         tags = np.full(len(window), KEEP, np.int64)
         for number, tag in tagging.tags.items():
             if start <= number < start + len(window):
