@@ -14,6 +14,7 @@ from gatllm.cli.console import diff_lines, err, note, out, print_diff, print_jso
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress
 
+Files = Annotated[str, Parameter(allow_leading_hyphen=True)]  # a lone - is standard input
 Format = Literal["text", "json", "sarif", "github"]
 _BATCH = 64  # files judged together
 _FEW = 8  # files for which importing torch would cost more time than it saves
@@ -60,7 +61,7 @@ def _hidden(path: Path) -> bool:
 
 
 def check(
-    *files: str,
+    *files: Files,
     format: Format = "text",  # noqa: A002  # the flag's name
     json: Annotated[bool, Parameter(negative=())] = False,
     all: Annotated[bool, Parameter(negative=())] = False,  # noqa: A002
@@ -96,7 +97,7 @@ def check(
 
 
 def fix(
-    *files: str,
+    *files: Files,
     write: Annotated[bool, Parameter(negative=())] = False,
     all: Annotated[bool, Parameter(negative=())] = False,  # noqa: A002
     semantic: Annotated[bool, Parameter(negative=())] = False,

@@ -29,6 +29,8 @@ class Names:
     def candidates(self, tag: Tag, number: int, most: int = 4) -> list[str]:
         """Words that ``tag`` may put at token ``number``, likely ones first; ``[""]`` for a tag that needs none."""
         word = self._tokens[number].text
+        if not word and tag.action in ("respell", "cut", "rename"):
+            return []
         match tag.action:
             case "respell":
                 return self._respelt(word)[:most]

@@ -129,7 +129,8 @@ class Sampler:
             latest = len(tokens) - size
             if tagging.tags:
                 focus = rng.choice(sorted(tagging.tags))
-                start = rng.randint(max(focus - size + 16, 0), max(focus - 16, 0))
+                margin = min(16, size // 4)
+                start = rng.randint(max(focus - size + margin, 0), max(focus - margin, 0))
             else:
                 start = rng.randint(0, latest)
             start = min(start, latest)
@@ -170,7 +171,7 @@ def _functions(body: list[ast.stmt], rows: list[str]) -> Iterator[str]:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             width = node.col_offset
             block = rows[_first(node) : node.end_lineno]
-            if 3 < len(block) <= 4 * _LINES and not any(row[:width].strip() for row in block):
+            if 2 < len(block) <= 4 * _LINES and not any(row[:width].strip() for row in block):
                 yield "\n".join(row[width:] for row in block) + "\n"
 
 

@@ -1,0 +1,107 @@
+"""`gatllm check` and `gatllm fix` from the shell: output formats, exit codes, what is written and what is not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BAD = "import os\n\n\ndef f(x)\n    return os.path.join(x\n"
+FIXED = "import os\n\n\ndef f(x):\n    return os.path.join(x)\n"
+
+
+def gatllm(*arguments: str, stdin: str | bytes = "", folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    command = [sys.executable, "-m", "gatllm", *arguments]
+    done = subprocess.run(command, input=data, capture_output=True, cwd=folder, check=False)
+    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    file = tmp_path / "bad.py"
+    file.write_text(BAD)
+    return file
+
+
+def test_check_names_file_line_and_column(bad: Path) -> None:
+    done = gatllm("check", str(bad))
+    assert done.returncode == 1
+    assert f"{bad}:4:9: SyntaxError: expected ':'" in done.stdout
+
+
+def test_good_code_passes(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text("x = 1\nprint(x)\n")
+    done = gatllm("check", "good.py", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_standard_input_and_json() -> None:
+    done = gatllm("check", "-", "--json", stdin=BAD)
+    [entry] = json.loads(done.stdout)
+    assert entry["file"] == "<stdin>"
+    assert entry["verdict"] == "fake"
+    assert entry["findings"][0]["line"] == 4
+
+
+def test_sarif_and_github(bad: Path) -> None:
+    log = json.loads(gatllm("check", str(bad), "--format", "sarif").stdout)
+    assert log["version"] == "2.1.0"
+    place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert place["region"]["startLine"] == 4
+    assert gatllm("check", str(bad), "--format", "github").stdout.startswith(f"::error file={bad},line=4")
+
+
+def test_fix_prints_a_diff_and_changes_nothing(bad: Path) -> None:
+    done = gatllm("fix", str(bad))
+    assert done.returncode == 0
+    assert "+def f(x):" in done.stdout
+    assert bad.read_text() == BAD
+
+
+def test_fix_writes_only_when_told(bad: Path) -> None:
+    assert gatllm("fix", str(bad), "--write").returncode == 0
+    compile(bad.read_text(), "bad.py", "exec")
+
+
+def test_fix_as_a_filter() -> None:
+    done = gatllm("fix", "-", "--write", stdin=BAD)
+    assert done.stdout == FIXED
+
+
+def test_fix_leaves_what_compiles_and_what_it_cannot_mend(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text("x = 1\n")
+    (tmp_path / "hopeless.py").write_text("?? ( [ ' } :: ??\n" * 5)
+    done = gatllm("fix", "--all", "--write", folder=tmp_path)
+    assert done.returncode == 1
+    assert "no small edit" in done.stderr
+    assert (tmp_path / "good.py").read_text() == "x = 1\n"
+    assert (tmp_path / "hopeless.py").read_text() == "?? ( [ ' } :: ??\n" * 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "words"),
+    [
+        (("check", "missing.py"), "", 1, "can't read missing.py"),
+        (("check", "-"), b"\xff\xfe", 1, "not UTF-8"),
+        (("check", "-"), b"a\0b", 1, "binary"),
+        (("check",), "", 2, "no file named"),
+        (("check", "."), "", 2, "is a folder"),
+        (("fix", "-", "--candidates", "0"), "", 2, "--candidates 0"),
+        (("fix", "-", "--model", "nowhere"), "x = (", 1, "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], stdin: str | bytes, code: int, words: str
+) -> None:
+    done = gatllm(*arguments, stdin=stdin, folder=tmp_path)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+
+
+def test_an_empty_file_is_real(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("")
+    assert gatllm("check", "empty.py", folder=tmp_path).returncode == 0

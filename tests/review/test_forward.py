@@ -1,0 +1,47 @@
+"""Both forward passes compute the same."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+from gatllm.models import Discriminator, build, config_from_dict, load_run
+from gatllm.review.forward import NumpyForward, TorchForward
+
+CONFIG = {"kind": "discriminator", "width": 32, "layers": 2, "heads": 2, "context": 40, "vocabulary": 50, "tags": 7}
+
+
+def test_numpy_computes_what_torch_computes() -> None:
+    torch.manual_seed(1)
+    model = build(config_from_dict(CONFIG))
+    assert isinstance(model, Discriminator)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    ids = np.random.default_rng(1).integers(0, 50, (3, 33))
+    padding = np.zeros((3, 33), np.bool_)
+    padding[1, 20:] = True
+    weights = {name: value.numpy() for name, value in model.state_dict().items()}
+    ours = NumpyForward(CONFIG, weights)(ids, padding)
+    with torch.inference_mode():
+        theirs = model.eval()(torch.from_numpy(ids), torch.from_numpy(padding))
+    np.testing.assert_allclose(ours.fake, theirs.fake_logit.numpy(), atol=1e-4)
+    np.testing.assert_allclose(ours.error[~padding], theirs.error_logits.numpy()[~padding], atol=1e-4)
+    np.testing.assert_allclose(ours.edit[~padding], theirs.edit_logits.numpy()[~padding], atol=1e-4)
+
+
+def test_it_computes_a_saved_run_as_the_model_does_within_bf16(run: Path) -> None:
+    config = tomllib.loads((run / "recipe.toml").read_text())["model"]
+    assert NumpyForward.fits(config)
+    model = load_run(run).model
+    assert isinstance(model, Discriminator)
+    ids, padding = np.arange(1, 41)[None], np.zeros((1, 40), np.bool_)
+    ours = NumpyForward(config, load_file(run / "model.safetensors"))(ids, padding)
+    theirs = TorchForward(model)(ids, padding)
+    np.testing.assert_allclose(ours.edit, theirs.edit, atol=0.1)
+
+
+def test_other_choices_are_left_to_torch() -> None:
+    assert not NumpyForward.fits({**CONFIG, "activation": "gelu"})
+    assert not NumpyForward.fits({**CONFIG, "window": 16})

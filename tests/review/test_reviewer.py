@@ -1,0 +1,111 @@
+"""The reviewer mends what its model knows, falls back on the search, never makes a text worse, and says what it did."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gatllm.errors import GatllmError
+from gatllm.review import Reviewer, compile_error, same_tree
+from gatllm.review.default import find_run, load_reviewer
+from tests.review.conftest import CODE
+
+BROKEN = CODE.replace("return", "retrun")
+
+
+def test_the_model_mends_what_it_knows(reviewer: Reviewer) -> None:
+    repair = reviewer.fix(BROKEN)
+    assert repair.by == "model"
+    assert repair.text == CODE
+    assert repair.changed
+    assert repair.compiles
+
+
+def test_several_errors_far_apart_are_mended_in_turn(reviewer: Reviewer) -> None:
+    text = "\n\n".join(BROKEN.replace("total", f"total_{n}") for n in range(4)) + "\nwhlie True:\n    pass\n"
+    repair = reviewer.fix(text)
+    assert repair.by == "model"
+    assert repair.text == text.replace("retrun", "return").replace("whlie", "while")
+
+
+def test_what_the_model_does_not_know_the_search_mends(reviewer: Reviewer) -> None:
+    repair = reviewer.fix(CODE.replace("rate):", "rate)"))
+    assert repair.by == "search"
+    assert same_tree(repair.text, CODE)
+
+
+def test_what_compiles_is_left_alone_unless_asked(reviewer: Reviewer) -> None:
+    text = "x = lst(range(3))\n"
+    assert not reviewer.fix(text).changed
+    repair = reviewer.fix(text, semantic=True)
+    assert repair.text == "x = list(range(3))\n"
+    assert repair.changed
+
+
+def test_meaning_is_not_changed_where_that_breaks_a_rule_of_ruff(reviewer: Reviewer) -> None:
+    text = "lst = [1]\nprint(lst)\n"  # replacing one of the two leaves an undefined name or an unused one
+    repair = reviewer.fix(text, semantic=True)
+    assert compile_error(repair.text) is None
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet="abc()[]:=+'\"\n \t#\\,.", max_size=80))
+def test_a_repair_compiles_or_nothing_is_changed(reviewer: Reviewer, text: str) -> None:
+    repair = reviewer.fix(text, seconds=0.3)
+    assert repair.compiles == (compile_error(repair.text) is None)
+    assert repair.changed == (repair.text != text)
+    assert repair.compiles or (not repair.changed and repair.why)
+
+
+def test_a_check_points_at_the_place(reviewer: Reviewer) -> None:
+    review = reviewer.check(BROKEN)
+    assert review.verdict == "fake"
+    assert review.probability == 1.0
+    assert review.findings[0].line == 8
+    assert (review.suspects[0].line, review.suspects[0].column) == (8, 5)
+    assert "`return`" in review.suspects[0].words
+    real = reviewer.check(CODE)
+    assert real.verdict == "real"
+    assert real.suspects == ()
+
+
+def test_long_texts_are_checked_in_windows(reviewer: Reviewer) -> None:
+    text = "\n\n".join(CODE.replace("total", f"total_{n}") for n in range(30)) + "\nx = lst(3)\n"
+    review = reviewer.check(text)
+    assert [suspect.line for suspect in review.suspects] == [text.count("\n")]
+
+
+def test_without_a_model_the_critics_decide() -> None:
+    reviewer = Reviewer()
+    assert not reviewer.has_model
+    assert reviewer.check("import os\n").verdict == "fake"
+    assert reviewer.check("x = 1\n").probability is None
+    assert reviewer.fix("x = (1\n").by == "search"
+
+
+def test_threads_share_a_reviewer(reviewer: Reviewer) -> None:
+    texts = [BROKEN.replace("total", f"total_{n}") for n in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        fixed = list(pool.map(lambda text: reviewer.fix(text).text, texts))
+    assert fixed == [text.replace("retrun", "return") for text in texts]
+
+
+def test_a_trained_run_is_found_and_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatllm.review.default.SHIPPED", tmp_path / "none")
+    assert find_run(run.parent) == run
+    reviewer = load_reviewer(run)
+    assert reviewer.has_model
+    assert 0 <= (reviewer.check(CODE).probability or 0) <= 1
+    assert compile_error(reviewer.fix(BROKEN).text) is None
+
+
+@pytest.mark.parametrize("lost", ["recipe.toml", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_damaged_run_is_one_clear_error(run: Path, tmp_path: Path, lost: str, quick: bool) -> None:
+    for file in run.iterdir():
+        if file.is_file() and file.name != lost:
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(GatllmError):
+        Reviewer.load(tmp_path, quick=quick)
