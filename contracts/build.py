@@ -16,13 +16,26 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parent / "src" / "gatllm" / "market" / "abi"
 MODULES = HERE / "node_modules"
 PINNED = HERE / "artifacts.sha256"
 OURS = ("DatasetToken", "Subscription", "Splitter", "Rewards", "ProofRegistry")
+# Seaport 1.6 as OpenSea deployed it (MIT), for local chains: compiled code from their npm package.
+_SEAPORT = "@opensea/seaport-js/lib/typechain-types/factories/seaport/contracts/"
+THEIRS = {
+    "Seaport": f"{_SEAPORT}Seaport__factory.js",
+    "LocalConduitController": f"{_SEAPORT}conduit/ConduitController.sol/LocalConduitController__factory.js",
+}
+_DUMP = """
+const [path, name] = process.argv.slice(1);
+const factory = (await import(path))[name + '__factory'];
+process.stdout.write(JSON.stringify({ abi: factory.abi, bytecode: factory.bytecode }), () => process.exit(0));
+"""
 
 
 def _native(tool: str) -> Path:
@@ -47,10 +60,11 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}{os.pathsep}{scripts}", "NO_UPDATE_NOTIFIER": "1"}
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str]) -> str:
     done = subprocess.run(command, cwd=HERE, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"contracts: `{' '.join(command)}` failed\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def _digest(paths: list[Path]) -> str:
@@ -79,13 +93,20 @@ def _write(path: Path, data: str) -> None:
     temporary.replace(path)
 
 
+def _artifacts() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in OURS:
+        built = json.loads((HERE / "out" / f"{name}.sol" / f"{name}.json").read_text())
+        yield name, {"abi": built["abi"], "bytecode": built["bytecode"]["object"]}
+    for name, path in THEIRS.items():
+        yield name, json.loads(_run(["node", "--input-type=module", "-e", _DUMP, str(MODULES / path), name]))
+
+
 def _export() -> dict[str, str]:
     """Write one JSON file per contract; return the hashes of ABIs and bytecodes."""
     hashes: dict[str, str] = {}
     TARGET.mkdir(parents=True, exist_ok=True)
-    for name in OURS:
-        built = json.loads((HERE / "out" / f"{name}.sol" / f"{name}.json").read_text())
-        artifact = {"contract": name, "abi": built["abi"], "bytecode": built["bytecode"]["object"]}
+    for name, built in _artifacts():
+        artifact = {"contract": name, **built}
         hashes[f"{name}.abi"] = hashlib.sha256(_canonical(artifact["abi"])).hexdigest()
         hashes[f"{name}.bytecode"] = hashlib.sha256(bytes.fromhex(artifact["bytecode"][2:])).hexdigest()
         _write(TARGET / f"{name}.json", json.dumps(artifact, indent=1) + "\n")
@@ -102,7 +123,11 @@ def build(*, pin: bool = False) -> None:
     ]
     stamp = TARGET / ".sources"
     wanted = _digest(sources)
-    complete = stamp.exists() and stamp.read_text() == wanted and all((TARGET / f"{n}.json").exists() for n in OURS)
+    complete = (
+        stamp.exists()
+        and stamp.read_text() == wanted
+        and all((TARGET / f"{n}.json").exists() for n in (*OURS, *THEIRS))
+    )
     _install()
     if complete and not pin:
         return

@@ -221,8 +221,10 @@ class Chain:
     # What follows is how `send` works.
 
     def _identity(self, call: Any, value: int) -> str:
-        data = call.data_in_transaction if hasattr(call, "data_in_transaction") else call._encode_transaction_data()
-        return digest({"to": str(getattr(call, "address", "")), "data": str(data), "value": str(value)})
+        # Every field is given, so that nothing is asked of the chain.
+        fixed = {"gas": 1, "nonce": 0, "maxFeePerGas": 1, "maxPriorityFeePerGas": 1, "chainId": self.chain_id}
+        built = call.build_transaction({"from": self.address, "value": value, **fixed})
+        return digest({"to": str(built.get("to", "")), "data": str(built["data"]), "value": str(value)})
 
     def _prepare(self, call: Any, value: int) -> tuple[int, int, int]:
         """Return gas limit, highest fee and tip (wei a unit of gas) of a call."""

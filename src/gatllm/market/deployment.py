@@ -79,6 +79,11 @@ def load_deployment(home: Path, chain_id: int) -> Deployment:
         raise GatllmError(f"{path} is damaged", "write the addresses again, or deploy anew") from None
 
 
+def save_deployment(home: Path, deployment: Deployment) -> None:
+    """Write the addresses on one chain."""
+    write_file(deployment_path(home, deployment.chain_id), json.dumps(asdict(deployment), indent=1) + "\n")
+
+
 def _arguments(chain: Chain, terms: Terms, at: Callable[[str], str]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield each contract with the arguments of its constructor; ``at`` tells where an earlier one lies."""
     owner = chain.address
@@ -114,7 +119,7 @@ def deploy(chain: Chain, home: Path, terms: Terms | None = None) -> Deployment:
             if receipt.contract is None:
                 raise GatllmError(f"the chain gave no address for {name}", "check the RPC address")
             known.addresses[name] = receipt.contract
-            write_file(path, json.dumps(asdict(known), indent=1) + "\n")
+            save_deployment(home, known)
     chain.report(Progress("deploy", len(ORDER), len(ORDER), "contracts"))
     return known
 
