@@ -9,11 +9,12 @@ from gatllm.market.publication import About, Publication, publish, read_document
 from gatllm.market.registry import ProofRegistry, RegisteredRun
 from gatllm.market.rewards import Rewards, Statement, shares
 from gatllm.market.sealing import new_content_key
+from gatllm.market.seaport import Offer, Trade, find_seaport
 from gatllm.market.signin import SignedIn, SignIn
 from gatllm.market.stores import Gateway, KuboStore, LocalStore, Store, open_store, pin
 from gatllm.market.subscriptions import Subscriptions
 from gatllm.market.tokens import DatasetTokens, Kind, Minted, Origin, Token
-from gatllm.market.unlocking import KeyVault, Release, Unlocker
+from gatllm.market.unlocking import KeyVault, Release, Unlocker, request_key
 
 __all__ = [
     "DEVNET_CHAIN_ID",
@@ -29,6 +30,7 @@ __all__ = [
     "KuboStore",
     "LocalStore",
     "Minted",
+    "Offer",
     "Origin",
     "Policy",
     "ProofRegistry",
@@ -46,16 +48,19 @@ __all__ = [
     "Terms",
     "Token",
     "TokenMetadata",
+    "Trade",
     "Unlocker",
     "deploy",
     "deploy_quote",
     "find_anvil",
+    "find_seaport",
     "load_deployment",
     "new_content_key",
     "open_store",
     "pin",
     "publish",
     "read_document",
+    "request_key",
     "retrieve",
     "running_url",
     "shares",

@@ -86,6 +86,11 @@ class Devnet:
         """The process id of anvil while it runs."""
         return self._running.process.pid if self._running else None
 
+    @property
+    def alive(self) -> bool:
+        """Whether anvil runs."""
+        return self._running is not None and self._running.process.poll() is None
+
     def accounts(self, count: int = 10) -> list[LocalAccount]:
         """Return the chain's funded accounts (10,000 ether each at the start); their keys are public knowledge."""
         from eth_account import Account

@@ -128,6 +128,10 @@ class Rewards:
         """Move the rewards' share from the splitter to the contract; anyone may."""
         return self.chain.send(self.splitter.functions.release(self.contract.address))
 
+    def due(self) -> int:
+        """Return what `fund` would move, in wei."""
+        return int(self.chain.read(self.splitter.functions.due(self.contract.address)))
+
     def free(self) -> int:
         """Return what the next epoch can be given, in wei."""
         return int(self.chain.read(self.contract.functions.free()))

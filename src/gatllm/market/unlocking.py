@@ -9,8 +9,10 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gatllm.errors import GatllmError, VerificationError
+from gatllm.market.chain import Chain
 from gatllm.market.sealing import KEY_BYTES
 from gatllm.market.signin import SignIn
 from gatllm.market.tokens import DatasetTokens, token_id
@@ -130,3 +132,57 @@ class Unlocker:
 
 def _statement(root: str) -> str:
     return f"Unlock gatllm dataset {token_id(root):064x}"
+
+
+def request_key(server: str, root: str, chain: Chain) -> bytes:
+    """Ask a service for a dataset's key: sign its challenge with the account, get the key.
+
+    The challenge is checked before it is signed: a hostile server can't have anything else signed.
+
+    Raises:
+        GatllmError: the service does not answer, or refuses.
+        VerificationError: its challenge is not for this dataset, account, chain and site.
+    """
+    from eth_account.messages import encode_defunct
+
+    base = server.rstrip("/")
+    root = f"{token_id(root):064x}"
+    question = {"root": root, "address": chain.address}
+    message = str(_post(f"{base}/market/unlock/challenge", question)["message"])
+    _check_challenge(message, base, root, chain)
+    if chain.account is None:
+        raise VerificationError("unlocking needs an account")
+    signature = "0x" + bytes(chain.account.sign_message(encode_defunct(text=message)).signature).hex()
+    answer = _post(f"{base}/market/unlock", {"root": root, "message": message, "signature": signature})
+    try:
+        return bytes.fromhex(answer["key"])
+    except (KeyError, ValueError, TypeError):
+        raise GatllmError(f"{base} sends no key", "check the address") from None
+
+
+def _check_challenge(message: str, base: str, root: str, chain: Chain) -> None:
+    from urllib.parse import urlsplit
+
+    from siwe import SiweMessage
+
+    try:
+        parsed = SiweMessage.from_message(message)
+    except Exception:  # the grammar's own errors, a dozen kinds
+        raise VerificationError(f"{base} asks to sign something that is no sign-in") from None
+    expected = (urlsplit(base).netloc, chain.address, chain.chain_id, _statement(root))
+    if (parsed.domain, parsed.address, int(parsed.chain_id), parsed.statement) != expected:
+        raise VerificationError(f"{base} asks to sign something else than unlocking this dataset", "don't trust it")
+
+
+def _post(url: str, body: dict[str, str]) -> dict[str, Any]:
+    import requests
+
+    try:
+        answer = requests.post(url, json=body, timeout=30)
+        value = answer.json()
+    except (requests.RequestException, ValueError):
+        raise GatllmError(f"nothing useful answers at {url}", "check the address of the service") from None
+    if not answer.ok or not isinstance(value, dict):
+        detail = value.get("detail", "") if isinstance(value, dict) else ""
+        raise GatllmError(f"the service refuses: {detail or answer.status_code}")
+    return value

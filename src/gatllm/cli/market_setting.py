@@ -1,0 +1,157 @@
+"""The options that all market commands share: which chain, which account, where things are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from gatllm.cli.console import note
+from gatllm.errors import GatllmError, UsageError
+from gatllm.progress import Report, silent
+
+if TYPE_CHECKING:
+    from gatllm.market import Chain, Deployment, Quote, Receipt, Store
+
+ETHER = 10**18
+
+
+def market_home() -> Path:
+    """Return the folder of the market's files, beside the trainer's key."""
+    from gatllm.proof import default_key_path
+
+    return default_key_path().parent / "market"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Which chain, which account, where things are kept."""
+
+    rpc: Annotated[str | None, Parameter(env_var="GATLLM_RPC")] = None
+    "RPC address of the chain; by default the local chain of `gatllm market devnet`."
+    chain_id: Annotated[int | None, Parameter(env_var="GATLLM_CHAIN_ID")] = None
+    "Refuse to talk to any other chain."
+    key: Path | None = None
+    "Key file (bare or keystore); by default GATLLM_KEY, else your own key. Never the key itself."
+    home: Annotated[Path | None, Parameter(env_var="GATLLM_MARKET_HOME")] = None
+    "Folder of addresses, open transactions and content keys."
+    store: Annotated[str | None, Parameter(env_var="GATLLM_STORE")] = None
+    "Where content lies: a folder, kubo:URL or gateway:URL; by default a folder in --home."
+    confirmations: int | None = None
+    "Blocks until a transaction is final; 1 on a local chain, else 3."
+    max_fee_gwei: float = 100.0
+    "The most to pay for a unit of gas."
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the market's files."""
+        return self.home or market_home()
+
+    def address(self) -> str:
+        """Return the RPC address.
+
+        Raises:
+            UsageError: none was named and no local chain runs.
+        """
+        from gatllm.market import running_url
+
+        found = self.rpc or running_url(self.folder / "devnet")
+        if found is None:
+            raise UsageError("no chain is named and no local one runs", "give --rpc URL, or run: gatllm market devnet")
+        return found
+
+    def chain(self, *, account: bool = True, report: Report = silent) -> Chain:
+        """Open the chain, with the account where one is needed; on a local chain an empty account is given ether."""
+        from gatllm.market import DEVNET_CHAIN_ID, Chain, Policy
+        from gatllm.proof import load_key
+
+        key = load_key(self.key) if account else None
+        chain = Chain(self.address(), key, self.chain_id, home=self.folder, report=report)
+        local = chain.chain_id == DEVNET_CHAIN_ID
+        chain.policy = Policy(
+            confirmations=self.confirmations or (1 if local else 3),
+            max_fee_gwei=self.max_fee_gwei,
+            poll=0.05 if local else 1.0,
+        )
+        if local and key is not None and chain.balance() == 0:
+            chain.web3.provider.make_request("anvil_setBalance", [key.address, hex(10 * ETHER)])  # type: ignore[arg-type]
+            note(f"the local chain gives {key.address} 10 ETH to play with")
+        return chain
+
+    def deployment(self, chain: Chain) -> Deployment:
+        """Return where the contracts lie on this chain."""
+        from gatllm.market import load_deployment
+
+        return load_deployment(self.folder, chain.chain_id)
+
+    def open_store(self) -> Store:
+        """Return the place of content."""
+        from gatllm.market import open_store
+
+        return open_store(self.store or str(self.folder / "store"))
+
+
+def ether(wei: int) -> str:
+    """Return an amount as people write it: ``0.003 ETH``."""
+    whole, rest = divmod(wei, ETHER)
+    return f"{whole}.{rest:018d}".rstrip("0").rstrip(".") + " ETH"
+
+
+def wei(text: str) -> int:
+    """Read an amount of ether, exactly.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        value = Decimal(text.lower().removesuffix("eth").strip()) * ETHER
+        if value != int(value) or value < 0:
+            raise InvalidOperation
+    except (InvalidOperation, OverflowError, ValueError):
+        raise UsageError(f"{text!r} is no amount of ether", "write it like 0.003") from None
+    return int(value)
+
+
+def quote_rows(quote: Quote) -> list[tuple[str, str]]:
+    """Return what a dry run shows."""
+    return [
+        ("gas, at most", f"{quote.gas:,}"),
+        ("fee now", ether(quote.fee)),
+        ("fee, at most", ether(quote.max_fee)),
+        ("payment", ether(quote.value)),
+    ]
+
+
+def quote_json(quote: Quote) -> dict[str, object]:
+    """Return what a dry run shows as JSON; wei as strings, as JSON's numbers end at 2**53."""
+    return {
+        "dry_run": True,
+        "gas": quote.gas,
+        "fee_wei": str(quote.fee),
+        "max_fee_wei": str(quote.max_fee),
+        "value_wei": str(quote.value),
+    }
+
+
+def receipt_json(receipt: Receipt | None) -> dict[str, object] | None:
+    """Return a receipt as JSON."""
+    if receipt is None:
+        return None
+    return {"hash": receipt.hash, "block": receipt.block, "gas_used": receipt.gas_used, "fee_wei": str(receipt.fee)}
+
+
+def file_of(path: Path) -> bytes:
+    """Return the bytes of a file that the user named.
+
+    Raises:
+        GatllmError: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise GatllmError(f"can't read {path}: {error.strerror}", "check the path") from None

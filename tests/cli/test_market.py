@@ -1,0 +1,158 @@
+"""The market's commands, as users type them: a dataset is minted, sold, unlocked and paid for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatllm.cli import main
+from gatllm.cli.market_setting import ether, wei
+from gatllm.data import Dataset, DatasetWriter
+from gatllm.errors import UsageError
+from gatllm.market import Devnet, find_anvil, running_url
+from gatllm.records import new_folder, sha256
+
+ABI = Path(__file__).parents[2] / "src" / "gatllm" / "market" / "abi"
+MISSING = "" if find_anvil() and ABI.is_dir() else "no anvil or contracts not built: run `make setup`"
+needs_chain = pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=MISSING or "-")
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for name in [name for name in os.environ if name.startswith("GATLLM_") and name != "GATLLM_ANVIL"]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def chain(home: Path) -> Iterator[Devnet]:
+    with Devnet(home / "data" / "gatllm" / "market" / "devnet") as running:
+        yield running
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; returns what it prints as JSON (with --json) or text; a failed one gives its error line."""
+
+    def call(*arguments: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main(["market", *arguments])
+        printed = capsys.readouterr()
+        assert exit_.value.code == code, printed.err
+        if code:
+            assert "Traceback" not in printed.err
+            return printed.err
+        return json.loads(printed.out) if "--json" in arguments else printed.out
+
+    return call
+
+
+@pytest.fixture
+def dataset(home: Path) -> Dataset:
+    with new_folder(home / "tiny") as partial:
+        writer = DatasetWriter(partial, kind="positive", name="tiny")
+        for number in range(4):
+            text = f"def f{number}():\n    return {number}\n"
+            digest = sha256(text.encode())
+            writer.add({"id": digest[:16], "text": text, "sha256": digest, "licence": "MIT", "origin": f"{number}.py"})
+        writer.finish()
+    return Dataset.open(home / "tiny")
+
+
+@needs_chain
+def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: Dataset, run: Run, home: Path) -> None:
+    root = dataset.manifest.merkle_root
+    assert "nothing was sent" in run("deploy", "--dry-run")
+    assert set(run("deploy", "--json")["addresses"]) >= {"DatasetToken", "Subscription", "ProofRegistry"}
+    assert run("mint", "tiny", "--sealed", "--dry-run", "--json")["gas"] > 0
+    minted = run("mint", "tiny", "--sealed", "--json")
+    assert minted["root"] == root
+    assert minted["mint"]["gas_used"] <= 100_000
+    assert run("mint", "tiny", "--sealed", "--json")["mint"] is None
+    assert [token["root"] for token in run("list", "--json")] == [root]
+
+    run("list", root, "--price", "0.5", "--out", "offer.json")
+    buyer = ("--key", "buyer.key")
+    assert run("buy", "offer.json", *buyer, "--dry-run", "--json")["value_wei"] == str(5 * 10**17)
+    bought = run("buy", "offer.json", *buyer, "--json")
+    assert bought["owner"] != minted["owner"]
+    assert "sold already" in run("buy", "offer.json", *buyer, code=1)
+    assert [token["root"] for token in run("status", *buyer, "--json")["datasets"]] == [root]
+
+    assert run("unlock", root, "--out", "mine").strip() == "mine"
+    assert Dataset.open(home / "mine").manifest == dataset.manifest
+
+    paid = run("subscribe", "--months", "10", "--json", *buyer)
+    assert run("status", *buyer, "--json")["paid_until"] == paid["paid_until"] > 0
+    (home / "weights.json").write_text(json.dumps({root: 3.5}))
+    assert run("reward", "weights.json", "--out", "epoch.json").strip() == "epoch.json"
+    assert "does not own" in run("claim", "epoch.json", root, code=1)
+    assert run("claim", "epoch.json", root, *buyer, "--json")["amount_wei"] == str(10 * 3 * 10**15 * 40 // 100)
+    assert "claimed already" in run("claim", "epoch.json", root, *buyer, code=1)
+
+
+@needs_chain
+def test_what_users_get_wrong_is_one_clear_line(chain: Devnet, dataset: Dataset, run: Run, home: Path) -> None:
+    assert "gatllm market deploy" in run("mint", "tiny", code=1)
+    run("deploy")
+    assert "is no dataset" in run("mint", "nothing", code=1)
+    assert "is chain 31337, not 1" in run("status", "--chain-id", "1", code=1)
+    assert "nothing answers" in run("status", "--rpc", "http://127.0.0.1:9", code=1)
+    assert "1 to 12 months" in run("subscribe", "--months", "13", code=1)
+    assert "no amount of ether" in run("subscribe", "--max-price", "cheap", code=2)
+    assert "a token and a price" in run("list", "--price", "1", code=2)
+    assert "no token id" in run("unlock", "12", code=2)
+    assert "no dataset" in run("unlock", "ab" * 32, code=1)
+    assert "can't read" in run("buy", "none.json", code=1)
+    (home / "bad.json").write_text("[]")
+    assert "no weights" in run("reward", "bad.json", "--out", "x", code=1)
+    assert "more than your limit" in run("subscribe", "--max-fee-gwei", "0.0001", code=1)
+
+
+def test_no_chain_is_one_clear_line(home: Path, run: Run) -> None:
+    assert "gatllm market devnet" in run("status", code=2)
+
+
+@needs_chain
+def test_the_devnet_command_ends_with_ctrl_c_and_leaves_nothing(home: Path) -> None:
+    command = [sys.executable, "-c", "from gatllm.cli import main; main()", "market", "devnet", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stdout
+        for line in process.stderr:
+            if "Ctrl-C" in line:
+                break
+        folder = home / "data" / "gatllm" / "market" / "devnet"
+        pid = json.loads((folder / "devnet.json").read_text())["pid"]
+        assert running_url(folder)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert "ProofRegistry" in process.stdout.read()
+    assert running_url(folder) is None
+    assert not Path(f"/proc/{pid}").exists()
+    assert (folder / "state.json").exists()
+
+
+@pytest.mark.parametrize(("text", "amount"), [("0.003", 3 * 10**15), ("1 ETH", 10**18), ("0", 0)])
+def test_amounts(text: str, amount: int) -> None:
+    assert wei(text) == amount
+    assert wei(ether(amount)) == amount
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1e-19", "nan", "inf"])
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(UsageError):
+        wei(text)
