@@ -37,7 +37,7 @@ def make_dataset(folder: Path, records: int = 5, kind: str = "positive") -> Path
         "kind": kind,
         "records": records,
         "merkle_root": merkle_root(lines),
-        "contributors": [{"name": "Ada"}],
+        "contributor": {"name": "Ada", "wallet": ""},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

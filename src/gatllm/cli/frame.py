@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
     "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain."),
     "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),
+    "proof": ("gatllm.cli.proof:app", "Prove a run, and check anyone's proof."),
 }
 
 STDIN = "/dev/stdin"

@@ -1,7 +1,8 @@
 """Proof of training: commitments, signatures, verification, replay."""
 
-from gatllm.proof.commitments import Claims, Hashes, read_claims
+from gatllm.proof.commitments import Claims, Hashes, numerical_variables, read_claims
 from gatllm.proof.document import Proof, read_proof, write_proof
+from gatllm.proof.envelope import to_envelope, write_envelope
 from gatllm.proof.keys import Key, default_key_path, load_key
 from gatllm.proof.verdict import Depth, Item, Registration, Verification
 from gatllm.proof.verification import verify
@@ -17,8 +18,11 @@ __all__ = [
     "Verification",
     "default_key_path",
     "load_key",
+    "numerical_variables",
     "read_claims",
     "read_proof",
+    "to_envelope",
     "verify",
+    "write_envelope",
     "write_proof",
 ]

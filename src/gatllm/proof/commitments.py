@@ -6,6 +6,7 @@ four are registered on chain.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,3 +111,15 @@ def read_claims(run: Path) -> Claims:
             "ended": end["time"],
         },
     )
+
+
+def numerical_variables(run: Path) -> dict[str, str]:
+    """Return the environment variables that decided how a run computed, as its log names them; none when it can't."""
+    try:
+        start = read_log(run / "log.jsonl")[0]
+        named = start["commitments"]["environment"]["variables"]
+    except (GatllmError, IndexError, KeyError, TypeError):
+        return {}
+    known = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
+    # A log is a stranger's text: of what it names only these are taken, and only plain words.
+    return {name: str(named[name]) for name in known if name in named and re.fullmatch(r"[\w:,-]+", str(named[name]))}

@@ -11,7 +11,7 @@ from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import MerkleBuilder, file_sha256, merkle_root
 
-_SUMMARY = ("name", "kind", "records", "merkle_root", "licences", "contributors", "cid")
+_SUMMARY = ("name", "kind", "records", "merkle_root", "licences", "contributor", "parent", "stages", "cid")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -30,7 +30,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def dataset_root(folder: Path, report: Report = silent) -> str:
-    """Return the Merkle root over the records as they lie in the shards, one line each, in order."""
+    """Return the Merkle root over the records as they lie in the shards, one line each, in order.
+
+    A plain text file has the SHA-256 of its bytes instead.
+    """
+    if folder.is_file():
+        return file_sha256(folder)
     builder = MerkleBuilder()
     for shard in sorted((folder / "shards").glob("*.jsonl")):
         with shard.open("rb") as lines:
@@ -47,6 +52,8 @@ def data_root(roots: Sequence[str]) -> str:
 
 def summarise(folder: Path) -> dict[str, Any]:
     """Return what a proof says about a dataset: the hash of its manifest, its root, its contributors."""
+    if folder.is_file():
+        return {"name": folder.name, "kind": "text", "merkle_root": file_sha256(folder)}
     manifest = read_manifest(folder)
     known = {name: manifest[name] for name in _SUMMARY if name in manifest}
     return {"manifest": file_sha256(folder / "manifest.json"), **known}

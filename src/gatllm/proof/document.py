@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Proof:
     lineage: list[dict[str, Any]]
     created: str
     signer: str
+    ed25519: str
     signatures: list[dict[str, str]] = field(default_factory=list)
 
     def statement(self) -> dict[str, Any]:
@@ -45,6 +46,7 @@ class Proof:
             "lineage": self.lineage,
             "created": self.created,
             "signer": self.signer,
+            "ed25519": self.ed25519,
         }
 
     def digest(self) -> str:
@@ -83,10 +85,9 @@ def write_proof(
         lineage=[_parent(folder) for folder in parents],
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         signer=key.address,
+        ed25519=key.ed25519_public,
     )
-    signature = sign(key, unsigned.hashes, files_root(files), unsigned.digest())
-    proof = Proof(**{name: getattr(unsigned, name) for name in Proof.__slots__ if name != "signatures"})
-    proof.signatures.append(signature)
+    proof = replace(unsigned, signatures=sign(key, unsigned.hashes, files_root(files), unsigned.digest()))
     write_file(run / PROOF_FILE, canonical_bytes(proof.as_dict()) + b"\n")
     return proof
 
@@ -127,6 +128,7 @@ def _parse(value: dict[str, Any]) -> Proof:
         lineage=value["lineage"],
         created=value["created"],
         signer=value["signer"],
+        ed25519=value["ed25519"],
         signatures=value["signatures"],
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gatllm.errors import GatllmError, UsageError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from eth_account.signers.local import LocalAccount
 
 KEY_VARIABLE = "GATLLM_KEY"
@@ -38,6 +39,24 @@ class Key:
     def sign_typed(self, domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]) -> str:
         """Return the EIP-712 signature of ``message``: 65 bytes as ``0x…``."""
         return "0x" + bytes(self._account.sign_typed_data(domain, types, message).signature).hex()
+
+    @property
+    def ed25519_public(self) -> str:
+        """The Ed25519 public key that goes with this key: 64 hexadecimal digits."""
+        return self._ed25519().public_key().public_bytes_raw().hex()
+
+    def sign_ed25519(self, message: bytes) -> bytes:
+        """Return the Ed25519 signature of ``message``, 64 bytes (RFC 8032)."""
+        return self._ed25519().sign(message)
+
+    def _ed25519(self) -> Ed25519PrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        # One secret to keep, two independent keys: HKDF (RFC 5869) as intended for key separation.
+        seed = HKDF(SHA256(), 32, salt=None, info=b"gatllm ed25519 v1").derive(bytes(self._account.key))
+        return Ed25519PrivateKey.from_private_bytes(seed)
 
     def __repr__(self) -> str:
         return f"Key({self.address})"

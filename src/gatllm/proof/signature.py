@@ -1,4 +1,4 @@
-"""The signature over a proof: EIP-712 typed data, as wallets show and sign it."""
+"""The signatures over a proof: EIP-712 typed data, as wallets show and sign it, and Ed25519 for everyone else."""
 
 from __future__ import annotations
 
@@ -37,10 +37,40 @@ def typed_message(hashes: Hashes, files_root: str, statement: str) -> dict[str, 
     }
 
 
-def sign(key: Key, hashes: Hashes, files_root: str, statement: str) -> dict[str, str]:
-    """Return one entry for the proof's ``signatures``."""
-    signature = key.sign_typed(DOMAIN, TYPES, typed_message(hashes, files_root, statement))
-    return {"scheme": "eip712", "signer": key.address, "signature": signature}
+def sign(key: Key, hashes: Hashes, files_root: str, statement: str) -> list[dict[str, str]]:
+    """Return the proof's ``signatures``."""
+    wallet = key.sign_typed(DOMAIN, TYPES, typed_message(hashes, files_root, statement))
+    plain = key.sign_ed25519(_ed25519_message(statement)).hex()
+    return [
+        {"scheme": "eip712", "signer": key.address, "signature": wallet},
+        {"scheme": "ed25519", "signer": key.ed25519_public, "signature": plain},
+    ]
+
+
+def _ed25519_message(statement: str) -> bytes:
+    # The prefix keeps a signature of a proof from being one of anything else.
+    return b"gatllm training proof v1\0" + bytes.fromhex(statement)
+
+
+def verify_ed25519(public: object, signature: object, message: bytes) -> bool:
+    """Tell whether ``signature`` is that of ``message``; both it and the key are lower-case hexadecimal digits."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if not (isinstance(public, str) and isinstance(signature, str)):
+        return False
+    if not (re.fullmatch("[0-9a-f]{64}", public) and re.fullmatch("[0-9a-f]{128}", signature)):
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(bytes.fromhex(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def verify_statement(public: object, signature: object, statement: str) -> bool:
+    """Tell whether ``signature`` is the Ed25519 signature of the proof with this digest."""
+    return verify_ed25519(public, signature, _ed25519_message(statement))
 
 
 def _is_canonical(signature: object) -> bool:

@@ -11,8 +11,9 @@ from gatllm.progress import Report, silent
 from gatllm.proof.commitments import Hashes, read_claims
 from gatllm.proof.datasets import data_root, dataset_root, read_manifest
 from gatllm.proof.document import Proof, read_proof
-from gatllm.proof.inventory import Inventory, files_root, hash_files, list_files
-from gatllm.proof.signature import recover
+from gatllm.proof.envelope import check_envelope
+from gatllm.proof.inventory import ENVELOPE_FILE, Inventory, files_root, hash_files, list_files
+from gatllm.proof.signature import recover, verify_statement
 from gatllm.proof.verdict import Depth, Item, Registration, Verification
 from gatllm.records import read_log
 
@@ -24,12 +25,16 @@ def verify(
     datasets: Sequence[Path] = (),
     signer: str | None = None,
     registration: Registration | None = None,
+    segments: int = 2,
+    seed: str | None = None,
     report: Report = silent,
 ) -> Verification:
     """Check a run folder against its ``proof.json``.
 
     ``datasets`` are the folders it claims to be trained on, ``signer`` the address it must be signed by,
-    ``registration`` what the chain holds about it.
+    ``registration`` what the chain holds about it. The depth ``replay`` also does ``segments`` parts of the training
+    again, drawn by ``seed`` (take what nobody knew when the run was registered, such as the hash of a later block);
+    ``full`` does all of them.
 
     Raises:
         GatllmError: there is no run or no proof to check.
@@ -51,16 +56,31 @@ def verify(
         result.items.append(Item("files", "failed", error.cause))
         return result
     found = hash_files(run, present, report)
-    for check in (
+    checks = [
         _check_files(proof, found, present),
         _check_claims(run, proof),
         _check_weights(run, found),
         _check_datasets(proof, datasets, report),
         _check_signature(proof, signer),
+        _check_envelope(run, proof),
         _check_registration(proof, registration),
-    ):
+    ]
+    if depth != "hashes":
+        count = segments if depth == "replay" else None
+        source = str(datasets[0]) if datasets else None
+        checks.append(_check_replay(run, proof, result, count=count, seed=seed, source=source, report=report))
+    for check in checks:
         result.items.extend(check)
     return result
+
+
+def _check_replay(run: Path, proof: Proof, so_far: Verification, **options: Any) -> Iterator[Item]:
+    if so_far.failures:
+        yield Item("replay", "skipped", "the hashes don't hold: there is nothing to replay")
+        return
+    from gatllm.proof.replay import check_replay
+
+    yield from check_replay(run, log_hash=proof.hashes.log_hash, **options)
 
 
 def _check_files(proof: Proof, found: Inventory, present: Sequence[str]) -> Iterator[Item]:
@@ -135,7 +155,8 @@ def _check_datasets(proof: Proof, folders: Sequence[Path], report: Report) -> It
         return
     roots = []
     for folder in folders:
-        stated, found = read_manifest(folder).get("merkle_root"), dataset_root(folder, report)
+        found = dataset_root(folder, report)
+        stated = found if folder.is_file() else read_manifest(folder).get("merkle_root")
         roots.append(found)
         if stated != found:
             yield Item(f"data {folder.name}", "failed", "its records are not the ones its manifest states")
@@ -145,25 +166,39 @@ def _check_datasets(proof: Proof, folders: Sequence[Path], report: Report) -> It
         yield Item("data", "ok", f"{len(roots)} dataset(s), every record as committed before training")
 
 
+def _names(entry: dict[str, str], signer: str) -> bool:
+    return entry.keys() == {"scheme", "signer", "signature"} and entry["signer"] == signer
+
+
 def _check_signature(proof: Proof, expected: str | None) -> Iterator[Item]:
-    root, statement = files_root(proof.files), proof.digest()
-    signatures = [entry for entry in proof.signatures if entry.get("scheme") == "eip712"]
-    if not signatures:
-        yield Item("signature", "failed", "the proof is not signed")
+    statement = proof.digest()
+    schemes = [entry.get("scheme") for entry in proof.signatures]
+    if schemes != ["eip712", "ed25519"]:
+        yield Item("signature", "failed", "it takes one EIP-712 and one Ed25519 signature")
         return
-    for entry in signatures:
-        found = recover(entry.get("signature"), proof.hashes, root, statement)
-        expected_entry = {"scheme": "eip712", "signer": proof.signer, "signature": entry.get("signature")}
-        if found != proof.signer or entry != expected_entry:
-            yield Item("signature", "failed", f"is not {proof.signer}'s signature of this proof")
-        else:
-            yield Item("signature", "ok", f"signed by {found}")
+    wallet, plain = proof.signatures
+    bad = []
+    found = recover(wallet.get("signature"), proof.hashes, files_root(proof.files), statement)
+    if found != proof.signer or not _names(wallet, proof.signer):
+        bad.append(f"{proof.signer}'s EIP-712 signature")
+    if not verify_statement(proof.ed25519, plain.get("signature"), statement) or not _names(plain, proof.ed25519):
+        bad.append(f"{proof.ed25519}'s Ed25519 signature")
+    if bad:
+        yield Item("signature", "failed", f"not {' nor '.join(bad)} of this proof")
+    else:
+        yield Item("signature", "ok", f"signed by {proof.signer} (EIP-712 and Ed25519)")
     if expected is None:
         yield Item("signer", "skipped", "nobody said who must have signed")
     elif expected.lower() != proof.signer.lower():
         yield Item("signer", "failed", f"signed by {proof.signer}, not by {expected}")
     else:
         yield Item("signer", "ok", proof.signer)
+
+
+def _check_envelope(run: Path, proof: Proof) -> Iterator[Item]:
+    if (run / ENVELOPE_FILE).exists():
+        trouble = check_envelope(run, proof)
+        yield Item(ENVELOPE_FILE, "failed" if trouble else "ok", trouble or "says what the proof says, same key")
 
 
 def _check_registration(proof: Proof, registration: Registration | None) -> Iterator[Item]:

@@ -8,12 +8,12 @@ from gatllm.training.recipe import Recipe
 from gatllm.training.run import Run
 
 if TYPE_CHECKING:
-    from gatllm.training.replaying import Replay, replay
+    from gatllm.training.replaying import Replay, Replayer, replay
     from gatllm.training.training import train
 
-__all__ = ["Recipe", "Replay", "Run", "replay", "train"]
+__all__ = ["Recipe", "Replay", "Replayer", "Run", "replay", "train"]
 
-_LATE = {"Replay": "replaying", "replay": "replaying", "train": "training"}  # these need torch
+_LATE = {"Replay": "replaying", "Replayer": "replaying", "replay": "replaying", "train": "training"}  # these need torch
 
 
 def __getattr__(name: str) -> Any:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
-from gatllm.models import weights_root
+from gatllm.models import load_weights, put_weights, weights_root
 from gatllm.progress import Progress, Report, silent
 from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training import checkpoint
-from gatllm.training.assembly import assemble
-from gatllm.training.run import CHECKPOINTS, TOKENIZER, Run
+from gatllm.training.assembly import Assembly, assemble
+from gatllm.training.run import CHECKPOINTS, MODEL, TOKENIZER, Run
 from gatllm.training.session import StepResult
 from gatllm.training.tables import TrainTable
 
@@ -31,50 +32,101 @@ class Replay:
     environment: Mapping[str, Any]
 
 
-def replay(run: Run, start: int, steps: int, *, source: str | None = None, report: Report = silent) -> Replay:
-    """Do ``steps`` updates from the checkpoint after ``start`` updates (0: from initialisation) and return the result.
+class Replayer:
+    """A run made ready to be done again: data, tokenizer, recipe and initial weights are the committed ones.
 
-    Data, tokenizer, recipe and initial weights are first checked against the commitments. Progress, and so the rates,
-    follow from the step where the budget is in steps; of a budget in minutes they are read from the log. ``source``
-    names the data where the recipe's path is not of this machine.
+    ``source`` names the data where the recipe's path is not of this machine.
 
     Raises:
-        VerificationError: data, tokenizer, recipe or checkpoint is not the committed one.
-        GatllmError: there is no such checkpoint or step in the log.
+        VerificationError: data, tokenizer, recipe or initial weights are not the committed ones.
         UsageError: the run was trained by several processes.
     """
-    before = run.start["commitments"]
-    env = before["environment"]
-    if env["processes"] != 1:
-        raise UsageError(f"the run was trained by {env['processes']} processes", "replay runs of one process")
-    recipe = run.recipe if source is None else run.recipe.replace({"data.source": source})
-    made = assemble(
-        recipe,
-        tokenizer=load_tokenizer(run.path / TOKENIZER),
-        dtype=env["dtype"],
-        threads=int(env["threads"]),
-        report=report,
-    )
-    commitments = made.commitments | {"recipe": run.recipe.digest()}
-    for name in ("data_root", "tokenizer", "recipe", "init_root"):
-        if commitments[name] != before[name]:
-            raise VerificationError(f"{name} is not the one that the run committed to")
-    session = made.session
-    if start:
-        session.load(*_checkpoint(run, start).load(), f"checkpoint {start}")
-    progress = {entry["step"]: entry["progress"] for entry in run.events("step")}
-    wanted = range(start + 1, start + steps + 1)
-    if missing := [step for step in wanted if step not in progress]:
-        raise GatllmError(f"the log has no step {missing[0]}", f"the run has {max(progress, default=0)} steps")
-    results = []
-    try:
+
+    def __init__(self, run: Run, *, source: str | None = None, report: Report = silent) -> None:
+        self.run = run
+        self.report = report
+        before = run.start["commitments"]
+        env = before["environment"]
+        if env["processes"] != 1:
+            raise UsageError(f"the run was trained by {env['processes']} processes", "replay runs of one process")
+        self.recipe = run.recipe if source is None else run.recipe.replace({"data.source": source})
+        self._made = self._assemble(env, report)
+        commitments = self._made.commitments | {"recipe": run.recipe.digest()}
+        for name in ("data_root", "tokenizer", "recipe", "init_root"):
+            if commitments[name] != before[name]:
+                raise VerificationError(f"{name} is not the one that the run committed to")
+        self.environment: Mapping[str, Any] = commitments["environment"]
+        self._progress = {entry["step"]: entry["progress"] for entry in run.events("step")}
+
+    def _assemble(self, env: Mapping[str, Any], report: Report) -> Assembly:
+        return assemble(
+            self.recipe,
+            tokenizer=load_tokenizer(self.run.path / TOKENIZER),
+            dtype=env["dtype"],
+            threads=int(env["threads"]),
+            report=report,
+        )
+
+    def close(self) -> None:
+        """End what prepares batches in the background."""
+        self._made.objective.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def replay(self, start: int, steps: int) -> Replay:
+        """Do ``steps`` updates from the checkpoint after ``start`` updates (0: from initialisation).
+
+        Progress, and so the rates, follow from the step where the budget is in steps; of a budget in minutes they are
+        read from the log.
+
+        Raises:
+            VerificationError: the checkpoint is not the one that the log names.
+            GatllmError: there is no such checkpoint or step in the log.
+        """
+        session = self._made.session
+        if start:
+            session.load(*_checkpoint(self.run, start).load(), f"checkpoint {start}")
+        elif session.step:
+            self.close()
+            self._made = self._assemble(self.run.start["commitments"]["environment"], silent)
+            session = self._made.session
+        wanted = range(start + 1, start + steps + 1)
+        if missing := [step for step in wanted if step not in self._progress]:
+            last = max(self._progress, default=0)
+            raise GatllmError(f"the log has no step {missing[0]}", f"the run has {last} steps")
+        results = []
         for step in wanted:
-            results.append(session.advance(_progress(recipe.train, step, progress[step])))
-            report(Progress("replay", step - start, steps, "steps"))
-    finally:
-        made.objective.close()
-    weights = session.weights()
-    return Replay(results, weights_root(weights), weights_root(session.state()), weights, commitments["environment"])
+            results.append(session.advance(_progress(self.recipe.train, step, self._progress[step])))
+            self.report(Progress("replay", step - start, steps, "steps"))
+        weights = session.weights()
+        return Replay(results, weights_root(weights), weights_root(session.state()), weights, self.environment)
+
+    def measure(self) -> dict[str, float]:
+        """Return the metrics of the run's final weights, measured again on the validation data.
+
+        Raises:
+            GatllmError: the weights are missing or don't fit the recipe.
+        """
+        session = self._made.session
+        path = self.run.path / MODEL
+        put_weights(session.model, load_weights(path), str(path))
+        session.model.eval()
+        with torch.no_grad(), session.precision.autocast():
+            return self._made.objective.evaluate(session.model)
+
+
+def replay(run: Run, start: int, steps: int, *, source: str | None = None, report: Report = silent) -> Replay:
+    """Do a part of ``run`` again: `Replayer.replay` once.
+
+    Raises:
+        GatllmError: as `Replayer` and `Replayer.replay`.
+    """
+    with Replayer(run, source=source, report=report) as replayer:
+        return replayer.replay(start, steps)
 
 
 def _progress(train: TrainTable, step: int, logged: float) -> float:

@@ -1,0 +1,225 @@
+"""``gatllm proof``: show, verify and export a run's proof of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from gatllm.cli.console import err, note, out, print_json, progress_report, table
+
+app = App(name="proof", help="Prove a run, and check anyone's proof.")
+
+_MARKS = {
+    "ok": "[green]ok[/]",
+    "failed": "[bold red]FAILED[/]",
+    "skipped": "[yellow]skipped[/]",
+    "within tolerance": "[yellow]near[/]",
+}
+
+
+@app.command
+def show(run: Path, *, json: bool = False) -> None:
+    """Show what a run's proof claims; nothing is checked.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    json
+        Print JSON instead of a table.
+    """
+    from gatllm.proof import read_proof
+
+    proof = read_proof(run)
+    if json:
+        print_json(proof.as_dict() | {"digest": proof.digest()})
+        return
+    rows: list[tuple[str, Any]] = [
+        ("proof", proof.digest()),
+        *zip(("data_hash", "model_hash", "output_hash", "log_hash"), proof.hashes.as_bytes32(), strict=True),
+        ("signed by", proof.signer),
+        ("created", proof.created),
+        ("trained", f"{proof.claims.log['started']} to {proof.claims.log['ended']}"),
+        ("log entries", str(proof.claims.log["entries"])),
+        ("files", f"{len(proof.files)}, {sum(entry['size'] for entry in proof.files.values()):,} bytes"),
+        *(("continues", parent["proof"]) for parent in proof.lineage),
+        *(("dataset", _dataset_line(summary)) for summary in proof.datasets),
+        *((str(name), str(value)) for name, value in (proof.claims.output["metrics"] or {}).items()),
+    ]
+    table(str(run), ("what", "value"), rows)
+
+
+def _dataset_line(summary: dict[str, Any]) -> str:
+    parts = [summary.get("name"), summary.get("kind"), f"{summary.get('records', '?')} records"]
+    people = (summary.get("contributor") or {}).get("name")
+    return ", ".join(str(part) for part in (*parts, people) if part)
+
+
+@app.command
+def write(
+    run: Path,
+    *,
+    dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    parent: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    key: Path | None = None,
+) -> None:
+    """Prove a finished run: hash all of it and sign the proof with the trainer's key.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    dataset
+        A dataset folder that it was trained on; may be repeated.
+    parent
+        A run that this one continues; may be repeated.
+    key
+        The key file (default: GATLLM_KEY, else the user's data folder; made when there is none).
+    """
+    from gatllm.proof import load_key, write_proof
+
+    with progress_report() as report:
+        proof = write_proof(run, load_key(key), datasets=dataset, parents=parent, report=report)
+    out.print(f"{run / 'proof.json'}: {proof.digest()} signed by {proof.signer}")
+
+
+@app.command
+def verify(
+    run: Path,
+    *,
+    dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    signer: str | None = None,
+    depth: Literal["hashes", "replay", "full"] = "hashes",
+    segments: int = 2,
+    seed: str | None = None,
+    json: bool = False,
+) -> int:
+    """Check a run against its proof; the exit code is 3 when something does not hold.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    dataset
+        A dataset folder that it claims to be trained on; may be repeated.
+    signer
+        The address that must have signed.
+    depth
+        How deep to look: recompute all hashes and signatures; also do parts of the training again; or all of it.
+    segments
+        How many parts to do again at the depth of replay.
+    seed
+        What draws those parts: something nobody knew when the run was registered, such as the hash of a later block.
+    json
+        Print JSON instead of one line per item.
+    """
+    from gatllm.proof import verify as verify_run
+
+    if depth != "hashes":
+        _take_variables_of(run)
+    with progress_report(quiet=json) as report:
+        result = verify_run(
+            run, depth=depth, datasets=dataset, signer=signer, segments=segments, seed=seed, report=report
+        )
+    if json:
+        print_json(result.as_dict())
+        return 0 if result.ok else 3
+    from rich.markup import escape
+
+    for item in result.items:
+        out.print(f"{_MARKS[item.verdict]:<24} {escape(item.name)}: {escape(item.detail)}")
+    if result.ok:
+        note(f"{run} is what its proof says, checked to the depth of {depth}")
+        return 0
+    err.print(f"[bold red]verification failed:[/] {len(result.failures)} item(s), first: {result.failures[0].name}")
+    return 3
+
+
+@app.command
+def replay(
+    run: Path,
+    *,
+    dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    segments: int = 2,
+    seed: str | None = None,
+    json: bool = False,
+) -> int:
+    """Do sampled parts of a run's training again: short for `verify --depth replay`.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    dataset
+        The data, where it does not lie where the recipe says.
+    segments
+        How many parts to do again.
+    seed
+        What draws those parts, such as the hash of a block after the registration.
+    json
+        Print JSON instead of one line per item.
+    """
+    return verify(run, dataset=dataset, depth="replay", segments=segments, seed=seed, json=json)
+
+
+def _take_variables_of(run: Path) -> None:
+    """Start anew under the numerical variables of the run: the libraries read them once, when they are loaded."""
+    import os
+    import sys
+
+    from gatllm.proof import numerical_variables
+
+    wanted = numerical_variables(run)
+    changed = {name: value for name, value in wanted.items() if os.environ.get(name) != value}
+    if changed and "GATLLM_REPLAYING" not in os.environ:
+        note(f"starting again with {', '.join(f'{name}={value}' for name, value in changed.items())}")
+        environment = {**os.environ, **changed, "GATLLM_REPLAYING": "1"}
+        os.execve(sys.executable, [sys.executable, "-m", "gatllm", *sys.argv[1:]], environment)  # noqa: S606
+
+
+@app.command
+def export(run: Path, *, key: Path | None = None, out: Path | None = None) -> None:
+    """Write the proof as an in-toto statement in a DSSE envelope.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    key
+        The key that signed the proof (default: GATLLM_KEY, else the user's data folder).
+    out
+        The file to write (default: proof.intoto.json in the run folder).
+    """
+    import json as json_module
+
+    from gatllm.proof import load_key, read_proof, to_envelope, write_envelope
+    from gatllm.records import write_file
+
+    proof, signing = read_proof(run), load_key(key, create=False)
+    if out is None:
+        out = write_envelope(run, proof, signing)
+    else:
+        write_file(out, json_module.dumps(to_envelope(run, proof, signing), indent=1) + "\n")
+    note(f"wrote {out}")
+
+
+@app.command
+def key(*, path: Path | None = None, json: bool = False) -> None:
+    """Show the public half of the trainer's key; it is made when there is none.
+
+    Parameters
+    ----------
+    path
+        The key file (default: GATLLM_KEY, else the user's data folder).
+    json
+        Print JSON instead of a table.
+    """
+    from gatllm.proof import load_key
+
+    loaded = load_key(path)
+    if json:
+        print_json({"address": loaded.address, "ed25519": loaded.ed25519_public})
+    else:
+        table("", ("scheme", "public"), [("EIP-712 address", loaded.address), ("Ed25519", loaded.ed25519_public)])
