@@ -52,7 +52,7 @@ class Loop:
                 self._evaluate()
             if self.train.samples and crossed(self.train.samples, before, share):
                 self._sample()
-            if interrupt.asked and team.any(interrupt.asked):
+            if team.any(interrupt.asked):
                 self._checkpoint()
                 raise KeyboardInterrupt
             improved = self.train.select == "best" and self.best is not None and self.best[1] == session.step
