@@ -43,7 +43,7 @@ def show(run: Path, *, json: bool = False) -> None:
         ("created", proof.created),
         ("trained", f"{proof.claims.log['started']} to {proof.claims.log['ended']}"),
         ("log entries", str(proof.claims.log["entries"])),
-        ("files", f"{len(proof.files)}, {sum(entry['size'] for entry in proof.files.values()):,} bytes"),
+        ("files", f"{len(proof.files)}, {sum(int(entry['size']) for entry in proof.files.values()):,} bytes"),
         *(("continues", parent["proof"]) for parent in proof.lineage),
         *(("dataset", _dataset_line(summary)) for summary in proof.datasets),
         *((str(name), str(value)) for name, value in (proof.claims.output["metrics"] or {}).items()),

@@ -90,10 +90,13 @@ def read_claims(run: Path) -> Claims:
     if not ends or entries[-1] is not ends[-1] or len(ends) > 1:
         raise GatllmError(f"the run in {run} is not finished", "resume it, then prove it")
     start, end = starts[0], ends[0]
-    commitments = dict(start.get("commitments") or {})
-    root = commitments.pop("data_root", None)
-    if not is_hash(root):
+    commitments = start.get("commitments")
+    if not isinstance(commitments, dict) or not is_hash(commitments.get("data_root")):
         raise VerificationError("the start event commits to no dataset (data_root)")
+    if not is_hash(end.get("weights_root")) or not isinstance(end.get("metrics"), dict):
+        raise VerificationError("the end event does not name weights (weights_root) and metrics")
+    commitments = dict(commitments)
+    root = commitments.pop("data_root")
     tokenizer = run / "tokenizer.json"
     model = {
         "commitments": commitments,  # init_root, code, environment and what else was fixed before the first step
@@ -103,7 +106,7 @@ def read_claims(run: Path) -> Claims:
     return Claims(
         data={"root": root},
         model=model,
-        output={"weights_root": end.get("weights_root"), "metrics": end.get("metrics")},
+        output={"weights_root": end["weights_root"], "metrics": end["metrics"]},
         log={
             "head": log_head(run / "log.jsonl"),
             "entries": len(entries),

@@ -115,22 +115,21 @@ def read_proof(run: Path) -> Proof:
 
 
 def _parse(value: dict[str, Any]) -> Proof:
+    from pydantic import TypeAdapter, ValidationError
+
     if value["type"] != PROOF_TYPE:
         raise VerificationError(f"{PROOF_FILE} is of another type: {value['type']}")
-    hashes = Hashes(**value["hashes"])
-    if not all(is_hash(getattr(hashes, name)) for name in Hashes.__slots__):
-        raise ValueError
-    return Proof(
-        hashes=hashes,
-        claims=Claims(**value["claims"]),
-        files=dict(value["files"]),
-        datasets=value["datasets"],
-        lineage=value["lineage"],
-        created=value["created"],
-        signer=value["signer"],
-        ed25519=value["ed25519"],
-        signatures=value["signatures"],
-    )
+    fields = {name: value[name] for name in Proof.__slots__}
+    try:
+        # Strict: a stranger's file is taken as it stands, never bent into what it should have been.
+        proof = TypeAdapter(Proof).validate_json(canonical_bytes(fields), strict=True)
+    except ValidationError:
+        raise ValueError(PROOF_FILE) from None
+    hashes = [getattr(proof.hashes, name) for name in Hashes.__slots__]
+    whole = all("size" in entry for entry in proof.files.values()) and {"root"} <= proof.claims.data.keys()
+    if not (whole and all(map(is_hash, hashes)) and {"head", "entries", "started", "ended"} <= proof.claims.log.keys()):
+        raise ValueError(PROOF_FILE)
+    return proof
 
 
 def _parent(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
@@ -22,7 +21,7 @@ _ABOUT_THE_PROOF = {PROOF_FILE, ENVELOPE_FILE, TIMESTAMP_FILE}
 
 # A plain file: {"size", "sha256"}. A safetensors file: {"size", "header", "tensors"}, the hash of the header and the
 # Merkle root over the tensors, from which the weights root follows without reading the file a second time.
-Entry = dict[str, Any]
+Entry = dict[str, int | str]
 
 
 @dataclass(slots=True)
@@ -69,7 +68,7 @@ def hash_files(run: Path, names: Sequence[str], report: Report = silent) -> Inve
             result.entries[name] = entry
             if root is not None:
                 result.weights_roots[name] = root
-            done += entry["size"]
+            done += int(entry["size"])
             report(Progress("hash files", done, unit="bytes", note=name))
     return result
 
@@ -89,7 +88,7 @@ class _TensorJob:
         own = {name: job.result() for name, job in self.own.items()}
         shared = {name: job.result() for name, job in self.shared.items()}
         tensors = root_of(own)
-        entry = {"size": self.layout.size, "header": self.layout.header, "tensors": tensors}
+        entry: Entry = {"size": self.layout.size, "header": self.layout.header, "tensors": tensors}
         return entry, root_of(own | shared) if shared else tensors
 
 

@@ -152,7 +152,16 @@ def _numbers(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
-def check_replay(
+def check_replay(path: Path, **options: Any) -> Iterator[Item]:
+    """Yield the verdicts on the drawn segments, the final weights and the metrics (options: see `_replays`)."""
+    try:
+        yield from _replays(path, **options)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, GatllmError) as error:
+        # The log is chained and signed well, but it does not hold what training writes.
+        yield Item("replay", "failed", f"the log is not that of a training run ({type(error).__name__}: {error})")
+
+
+def _replays(
     path: Path,
     *,
     count: int | None,
@@ -161,7 +170,7 @@ def check_replay(
     source: str | None = None,
     report: Report = silent,
 ) -> Iterator[Item]:
-    """Yield the verdicts on ``count`` drawn segments (None: on all of them), the final weights and the metrics."""
+    # count: how many segments are drawn (None: all of them), by seed and the log's own hash.
     from gatllm.training import Replayer, Run
 
     run = Run.open(path)

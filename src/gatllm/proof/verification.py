@@ -102,7 +102,7 @@ def _check_files(proof: Proof, found: Inventory, present: Sequence[str]) -> Iter
         bad += 1
         yield Item(name, "failed", trouble)
     if not bad:
-        size = sum(entry["size"] for entry in found.entries.values())
+        size = sum(int(entry["size"]) for entry in found.entries.values())
         yield Item("files", "ok", f"{len(found.entries)} files, {size} bytes, every hash as proven")
 
 
@@ -113,8 +113,12 @@ def _check_weights(run: Path, found: Inventory) -> Iterator[Item]:
         return  # said by the item on the log
     logged: dict[str, Any] = {}
     for entry in entries:  # a step done twice, after a crash, counts as it was done last
-        folder = f"checkpoints/step-{entry.get('step', 0):08d}"
         if entry["event"] == "checkpoint":
+            step = entry.get("step")
+            if not isinstance(step, int):
+                yield Item("weights", "failed", "a checkpoint in the log has no step")
+                return
+            folder = f"checkpoints/step-{step:08d}"
             logged[f"{folder}/model.safetensors"] = entry.get("weights_root")
             logged[f"{folder}/state.safetensors"] = entry.get("state_root")
         elif entry["event"] == "end":
