@@ -102,3 +102,14 @@ def test_embed(run: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert gatllm("embed", run, "hello", "--out", str(target)) == 0
     vectors = load_weights(target)["embeddings"]
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(1))
+
+
+def test_export(run: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    target = tmp_path / "exported"
+    assert gatllm("export", run, "--out", str(target), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["architecture"] == "NanoChatForCausalLM"
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= {
+        path.name for path in target.iterdir()
+    }
+    assert gatllm("export", run, "--out", str(target)) == 1
+    assert "is already there" in capsys.readouterr().err

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("gatllm.cli.review:check", "Find what is wrong in Python files."),
     "sample": ("gatllm.cli.sample:sample", "Let a trained model write."),
     "embed": ("gatllm.cli.sample:embed", "Turn sentences into vectors."),
+    "export": ("gatllm.cli.export:export", "Write a model as a folder of 🤗 Transformers."),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
     "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain."),
     "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),

@@ -1,0 +1,33 @@
+"""``gatllm export``: a trained model for the rest of the ecosystem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatllm.cli.console import note, print_json
+
+
+def export(run: Path, *, out: Path | None = None, replace: bool = False, json: bool = False) -> None:
+    """Write a trained model as a folder that 🤗 Transformers loads, with equal logits.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        The new folder; RUN/export by default.
+    replace
+        Write over a folder that is already there.
+    json
+        Print what it became as JSON.
+    """
+    from gatllm.models import load_run
+    from gatllm.models.conversion import export as export_model
+
+    loaded = load_run(run)
+    folder = out or run / "export"
+    target = export_model(loaded.model, loaded.tokenizer, folder, replace=replace)
+    if json:
+        print_json({"folder": str(folder), "architecture": target.name, "load_with": target.auto})
+    else:
+        note(f"{folder}: {target.name}, load it with transformers.{target.auto}.from_pretrained")
