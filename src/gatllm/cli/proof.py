@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import err, note, out, print_json, progress_report, table
+from gatllm.cli.restart import restart_with
 
 app = App(name="proof", help="Prove a run, and check anyone's proof.")
 
@@ -115,10 +116,11 @@ def verify(
     json
         Print JSON instead of one line per item.
     """
+    from gatllm.proof import numerical_variables
     from gatllm.proof import verify as verify_run
 
     if depth != "hashes":
-        _take_variables_of(run)
+        restart_with(numerical_variables(run))
     with progress_report(quiet=json) as report:
         result = verify_run(
             run, depth=depth, datasets=dataset, signer=signer, segments=segments, seed=seed, report=report
@@ -162,21 +164,6 @@ def replay(
         Print JSON instead of one line per item.
     """
     return verify(run, dataset=dataset, depth="replay", segments=segments, seed=seed, json=json)
-
-
-def _take_variables_of(run: Path) -> None:
-    """Start anew under the numerical variables of the run: the libraries read them once, when they are loaded."""
-    import os
-    import sys
-
-    from gatllm.proof import numerical_variables
-
-    wanted = numerical_variables(run)
-    changed = {name: value for name, value in wanted.items() if os.environ.get(name) != value}
-    if changed and "GATLLM_REPLAYING" not in os.environ:
-        note(f"starting again with {', '.join(f'{name}={value}' for name, value in changed.items())}")
-        environment = {**os.environ, **changed, "GATLLM_REPLAYING": "1"}
-        os.execve(sys.executable, [sys.executable, "-m", "gatllm", *sys.argv[1:]], environment)  # noqa: S606
 
 
 @app.command

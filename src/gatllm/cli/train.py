@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import duration, note, print_json, progress_report, table
+from gatllm.cli.restart import restart_with
 from gatllm.errors import UsageError
 
 train_app = App(name="train", help="Train a model by a recipe.")
@@ -53,12 +54,15 @@ def train(
         Print the final metrics as JSON.
     """
     from gatllm.training import Recipe
-    from gatllm.training import train as train_run
+    from gatllm.training.pinning import missing_variables
 
     overrides = parse_overrides(set_ or [])
     given = {"train.steps": steps, "train.minutes": minutes, "seed": seed}
     overrides |= {key: value for key, value in given.items() if value is not None}
     wanted = Recipe.load(recipe, overrides)
+    restart_with(missing_variables(wanted))
+    from gatllm.training import train as train_run  # it loads torch
+
     folder = out or Path("runs") / wanted.name
     with progress_report(quiet=quiet) as report:
         run = train_run(wanted, folder, resume=resume, report=report, observe=lambda e, f: _show(e, f, quiet=quiet))

@@ -15,6 +15,7 @@ from gatllm.training.distributed import Team
 from gatllm.training.environment import code, environment
 from gatllm.training.objectives import prepare
 from gatllm.training.objectives.protocol import Objective
+from gatllm.training.pinning import pin
 from gatllm.training.precision import Precision, choose_device, choose_precision
 from gatllm.training.recipe import Recipe
 from gatllm.training.seeds import derive
@@ -49,6 +50,8 @@ def assemble(
         GatllmError: the data is missing, empty or too short.
     """
     team = team or Team()
+    if recipe.determinism and recipe.determinism.pinned:
+        recipe, threads, dtype = pin(recipe), 1, "fp32"
     if threads or recipe.train.threads:
         torch.set_num_threads(threads or recipe.train.threads)
     device = choose_device(recipe.train.device)

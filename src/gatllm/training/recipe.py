@@ -13,7 +13,7 @@ from pydantic import Field, field_serializer
 from gatllm.errors import UsageError
 from gatllm.records import digest
 from gatllm.training.objectives.registry import data_table
-from gatllm.training.tables import ExpectTable, Table, TokenizerTable, TrainTable, checked
+from gatllm.training.tables import DeterminismTable, ExpectTable, Table, TokenizerTable, TrainTable, checked
 
 _BESIDE = (Path(__file__).parent.parent / "recipes", Path(__file__).parents[3] / "recipes")
 
@@ -34,6 +34,7 @@ class Recipe(Table):
     tokenizer: TokenizerTable = TokenizerTable()
     model: dict[str, Any]
     train: TrainTable
+    determinism: DeterminismTable | None = None
     expect: ExpectTable | None = None
 
     @field_serializer("data")

@@ -70,6 +70,17 @@ class TrainTable(Table):
         return self
 
 
+class DeterminismTable(Table):
+    """How far equal bits reach.
+
+    A run is replayed to the bit where processor, number of threads and libraries are the same. ``pinned`` takes one
+    thread, fp32 and the kernels that every x86 processor with AVX2 has, so that another machine replays it to the bit
+    too; it costs speed.
+    """
+
+    pinned: bool = False
+
+
 class ExpectTable(Table):
     """What a finished run of this recipe gave, so that a reader knows what to wait for."""
 

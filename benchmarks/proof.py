@@ -1,0 +1,191 @@
+"""What proving costs a training run, and how fast a proof is verified beside the bare hash function.
+
+    python benchmarks/proof.py [--minutes 1.0] [--megabytes 256] [--rounds 3]
+
+Trains the shape of the Shakespeare recipe on the standard library's own text, adds up the time spent on hashing and
+chaining, and proves the run. Then hashes a folder of checkpoints bare (SHA-256, one thread), with `sha256sum`, and by
+verifying it. Prints a table and one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import statistics
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from gatllm.models import save_weights, weights_root
+from gatllm.proof import Key, load_key, verify, write_proof
+from gatllm.records import HashLog, sha256
+from gatllm.training import Recipe, train
+
+RECIPE: dict[str, Any] = {
+    "name": "proof-benchmark",
+    "objective": "causal",
+    "tokenizer": {"kind": "characters"},
+    "model": {"layers": 4, "heads": 4, "width": 256, "context": 256, "dropout": 0.1},
+    "train": {"batch": 16, "lr": 5e-3, "evaluations": 4, "samples": 2},
+}
+
+
+class Clock:
+    """Adds up the time spent in functions that exist only for the proof."""
+
+    def __init__(self) -> None:
+        self.wall = 0.0
+        self.calls = 0
+        self._depth = 0
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            self._depth += 1
+            began = time.perf_counter()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                self._depth -= 1
+                if not self._depth:
+                    self.wall += time.perf_counter() - began
+                    self.calls += 1
+
+        return call
+
+
+@contextmanager
+def watched(clock: Clock) -> Iterator[None]:
+    """Time everything that a run without proof would not do: roots, file hashes, chained lines (JSON included)."""
+    from gatllm.training import assembly, checkpoint, environment, training
+
+    places = [
+        *((assembly, "weights_root"), (assembly, "code"), (environment, "digest")),
+        *((checkpoint, "weights_root"), (checkpoint, "file_sha256")),
+        *((training, "weights_root"), (training, "sha256")),
+    ]
+    with ExitStack() as stack:
+        for module, name in places:
+            if hasattr(module, name):
+                stack.enter_context(mock.patch.object(module, name, clock.timed(getattr(module, name))))
+        append = clock.timed(HashLog.append)
+        stack.enter_context(mock.patch.object(HashLog, "append", append))
+        yield
+
+
+def corpus(folder: Path) -> Path:
+    """Write the standard library's text, a few megabytes."""
+    files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    text = "\n".join(file.read_text(encoding="utf-8", errors="ignore") for file in files)
+    path = folder / "text.txt"
+    path.write_text("".join(character if character.isascii() else "?" for character in text)[:2_000_000])
+    return path
+
+
+def overhead(folder: Path, minutes: float, key: Key) -> dict[str, float]:
+    """Train, and return what of the time went into the proof."""
+    clock = Clock()
+    recipe = Recipe.of({**RECIPE, "data": {"source": str(corpus(folder))}}, {"train.minutes": minutes})
+    with watched(clock):
+        began = time.perf_counter()
+        run = train(recipe, folder / "run")
+        total = time.perf_counter() - began
+    began = time.perf_counter()
+    write_proof(run.path, key)
+    signing = time.perf_counter() - began
+    return {
+        "parameters": run.metrics["parameters"],
+        "steps": run.metrics["steps"],
+        "checkpoints": len(run.events("checkpoint")),
+        "training_s": total,
+        "hashing_s": clock.wall,
+        "writing_proof_s": signing,
+        "overhead_percent": 100 * (clock.wall + signing) / total,
+    }
+
+
+def large_run(folder: Path, megabytes: int, key: Key) -> Path:
+    """Write a proven run whose checkpoints hold ``megabytes`` of weights."""
+    run = folder / "large"
+    run.mkdir()
+    (run / "recipe.toml").write_text("seed = 1\n")
+    (run / "tokenizer.json").write_text("{}")
+    weights = {f"layer.{number}": torch.randn(1 << 18) for number in range(max(1, megabytes // 4))}
+    with HashLog(run / "log.jsonl") as log:
+        log.append("start", commitments={"data_root": sha256(b""), "init_root": sha256(b"")})
+        root = weights_root(weights)
+        for step in (1, 2, 3):
+            target = run / "checkpoints" / f"step-{step:08d}"
+            target.mkdir(parents=True)
+            save_weights(target / "model.safetensors", weights)
+            log.append("checkpoint", step=step, weights_root=root)
+        save_weights(run / "model.safetensors", weights)
+        log.append("end", weights_root=root, metrics={"loss": 1.0})
+    write_proof(run, key)
+    return run
+
+
+def bare(run: Path) -> None:
+    for path in sorted(run.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                hashlib.file_digest(file, "sha256")
+
+
+def speeds(run: Path, rounds: int) -> dict[str, float]:
+    """Return GB/s of each way, the median of rounds in which all ways take turns."""
+    size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+    files = [str(path) for path in run.rglob("*") if path.is_file()]
+
+    def verified() -> None:
+        assert verify(run).ok
+
+    ways: dict[str, Callable[[], object]] = {"sha256, one thread": lambda: bare(run), "proof verify": verified}
+    if shutil.which("sha256sum"):
+        ways["sha256sum"] = lambda: subprocess.run(["sha256sum", *files], check=True, stdout=subprocess.DEVNULL)
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds + 1):  # the first round fills the page cache
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            taken[name].append(time.perf_counter() - began)
+    ratios = [a / b for a, b in zip(taken["sha256, one thread"][1:], taken["proof verify"][1:], strict=True)]
+    return {name: size / 1e9 / statistics.median(times[1:]) for name, times in taken.items()} | {
+        "ratio": statistics.median(ratios)
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--megabytes", type=int, default=256, help="of weights in each of four files")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        key = load_key(folder / "trainer.key")
+        cost = overhead(folder, options.minutes, key)
+        speed = speeds(large_run(folder, options.megabytes, key), options.rounds)
+    print(f"{'what':<28} {'value':>12}  target")
+    print(f"{'training, s':<28} {cost['training_s']:>12.1f}")
+    print(f"{'hashing and chaining, s':<28} {cost['hashing_s']:>12.3f}")
+    print(f"{'writing the proof, s':<28} {cost['writing_proof_s']:>12.3f}")
+    print(f"{'overhead, % of training':<28} {cost['overhead_percent']:>12.2f}  <= 1")
+    for name, value in speed.items():
+        if name != "ratio":
+            print(f"{name + ', GB/s':<28} {value:>12.2f}")
+    print(f"{'verify / sha256':<28} {speed['ratio']:>12.2f}  >= 0.8")
+    print(json.dumps({"overhead": cost, "speed": speed}))
+
+
+if __name__ == "__main__":
+    main()
