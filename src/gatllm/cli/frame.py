@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sample": ("gatllm.cli.sample:sample", "Let a trained model write."),
     "embed": ("gatllm.cli.sample:embed", "Turn sentences into vectors."),
     "export": ("gatllm.cli.export:export", "Write a model as a folder of 🤗 Transformers."),
+    "data": ("gatllm.cli.data:app", "Turn code into datasets: check, build, corrupt, show."),
+    "tokenizer": ("gatllm.cli.tokenizer:app", "Learn a tokeniser, look at one."),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
     "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain."),
     "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),

@@ -4,13 +4,18 @@ from gatllm.data.admission import Options
 from gatllm.data.breaking import build_negative
 from gatllm.data.building import build
 from gatllm.data.corruption import Corruption, corrupt
+from gatllm.data.course import build_course
 from gatllm.data.curriculum import Curriculum
 from gatllm.data.dataset import Dataset, DatasetWriter
 from gatllm.data.families import FAMILIES, Family
 from gatllm.data.functions import Function, docstring_pairs, functions
 from gatllm.data.manifest import Contributor, Manifest
+from gatllm.data.report import write_report
+from gatllm.data.running import running
 from gatllm.data.sources import Columns, SourceFile, open_source
 from gatllm.data.split import module_of, split_of
+from gatllm.data.summary import Summary
+from gatllm.data.texts import texts
 from gatllm.data.verdicts import Judge, Reason, Rules, Verdict, check_paths
 
 __all__ = [
@@ -29,8 +34,10 @@ __all__ = [
     "Reason",
     "Rules",
     "SourceFile",
+    "Summary",
     "Verdict",
     "build",
+    "build_course",
     "build_negative",
     "check_paths",
     "corrupt",
@@ -38,5 +45,8 @@ __all__ = [
     "functions",
     "module_of",
     "open_source",
+    "running",
     "split_of",
+    "texts",
+    "write_report",
 ]

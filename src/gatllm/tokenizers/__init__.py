@@ -14,6 +14,10 @@ from gatllm.tokenizers.base import (
 from gatllm.tokenizers.bpe import BytePair, train_bpe
 from gatllm.tokenizers.characters import Characters, train_characters
 from gatllm.tokenizers.loading import load, loads
+from gatllm.tokenizers.pretrained import Pretrained
+from gatllm.tokenizers.sentencepiece import SentencePiece, train_sentencepiece
+from gatllm.tokenizers.streaming import StreamDecoder, stream_decode
+from gatllm.tokenizers.tiktoken import load_gpt2, load_tiktoken
 
 __all__ = [
     "END",
@@ -25,10 +29,17 @@ __all__ = [
     "BytePair",
     "Characters",
     "Message",
+    "Pretrained",
+    "SentencePiece",
+    "StreamDecoder",
     "Tokenizer",
     "TokenizerBase",
     "load",
+    "load_gpt2",
+    "load_tiktoken",
     "loads",
+    "stream_decode",
     "train_bpe",
     "train_characters",
+    "train_sentencepiece",
 ]

@@ -24,7 +24,7 @@ _SURROGATES = re.compile("([\ud800-\udfff]+)")
 
 
 @cache
-def _byte_symbols() -> dict[str, int]:
+def byte_symbols() -> dict[str, int]:
     """Return the printable symbol that byte-level BPE writes for each byte (GPT-2, Radford et al. 2019)."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     symbols = {chr(byte): byte for byte in plain}
@@ -45,7 +45,7 @@ class BytePair(TokenizerBase):
         self._engine = engine
         # Special strings in a text stay text: the engine would otherwise parse them.
         engine.encode_special_tokens = True
-        symbols = _byte_symbols()
+        symbols = byte_symbols()
         added = {entry.content: index for index, entry in engine.get_added_tokens_decoder().items() if entry.special}
         self.specials = {token: added[token] for token in SPECIAL_TOKENS if token in added}
         vocabulary = engine.get_vocab(with_added_tokens=True)
@@ -138,7 +138,7 @@ def train_bpe(texts: Iterable[str], size: int = 4096, max_merge_length: int | No
     trainer = trainers.BpeTrainer(
         vocab_size=smallest if max_merge_length == 1 else size,
         special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=sorted(_byte_symbols()),
+        initial_alphabet=sorted(byte_symbols()),
         max_token_length=None if max_merge_length is None else max_merge_length + 1,  # the trainer stops one short
         show_progress=False,
     )
