@@ -147,3 +147,15 @@ def fix(
     if json:
         print_json(told)
     return int(failed)
+
+
+def lsp(*, model: str | None = None) -> None:
+    """Serve an editor over standard input and output: findings as diagnostics, repairs as quick fixes.
+
+    Args:
+        model: run folder of a discriminator (default: the one that ships with gatllm).
+    """
+    from gatllm.review.default import load_reviewer
+    from gatllm.review.lsp import create_server
+
+    create_server(load_reviewer(model)).start_io()
