@@ -26,6 +26,7 @@ MODULES = HERE / "node_modules"
 PINNED = HERE / "artifacts.sha256"
 OURS = ("DatasetToken", "Subscription", "Splitter", "Rewards", "ProofRegistry")
 # Seaport 1.6 as OpenSea deployed it (MIT), for local chains: compiled code from their npm package.
+_NOT_REPEATABLE = "invariant|testFuzz"  # gas that depends on drawn values is no regression
 _SEAPORT = "@opensea/seaport-js/lib/typechain-types/factories/seaport/contracts/"
 THEIRS = {
     "Seaport": f"{_SEAPORT}Seaport__factory.js",
@@ -143,13 +144,36 @@ def main() -> None:
     """Build, then run the forge tests where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pin", action="store_true", help="rewrite artifacts.sha256 (after a wanted change)")
-    parser.add_argument("--test", action="store_true", help="also run the forge tests and compare the gas snapshot")
+    parser.add_argument("--test", action="store_true", help="also format, lint, test; compare the gas snapshot")
+    parser.add_argument("--coverage", action="store_true", help="also hold every branch of every contract to a test")
     options = parser.parse_args()
     build(pin=options.pin)
     if options.test:
-        _run([str(_native("forge")), "fmt", "--check"])
-        _run([str(_native("forge")), "test"])
-        _run([str(_native("forge")), "snapshot", "--check", "--no-match-test", "invariant|testFuzz"])
+        _test()
+    if options.coverage:
+        _coverage()
+
+
+def _test() -> None:
+    forge = str(_native("forge"))
+    _run([forge, "fmt", "--check"])
+    _run([forge, "test"])
+    _run([forge, "snapshot", "--check", "--no-match-test", _NOT_REPEATABLE])
+    # It exits 0 whatever it finds, and prints what it finds to standard error.
+    lint = subprocess.run(
+        [forge, "lint", "src"], cwd=HERE, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if lint.returncode or "[" in lint.stderr:
+        sys.exit(f"contracts: forge lint found\n{lint.stderr}")
+
+
+def _coverage() -> None:
+    # Coverage is measured without the optimiser: gas has no meaning there.
+    report = _run([str(_native("forge")), "coverage", "--no-match-test", "Gas"])
+    rows = [line.split("|") for line in report.splitlines() if line.startswith("| src/")]
+    missing = [row[1].strip() for row in rows if not row[4].strip().startswith("100.00%")]
+    if missing or len(rows) < len(OURS):
+        sys.exit(f"contracts: branches without a test in {', '.join(missing) or 'all files: no report'}")
 
 
 if __name__ == "__main__":

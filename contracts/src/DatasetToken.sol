@@ -165,7 +165,7 @@ contract DatasetToken is ERC721, IERC2981, IERC4906, Ownable2Step {
     function collectRoyalties(Origin calldata origin, IERC20 currency) external returns (uint256 amount) {
         if (!isOrigin(origin)) revert NotTheOrigin(origin.id);
         address vault = royaltyVault(origin.id);
-        if (vault.code.length == 0) Clones.cloneDeterministic(_vault, bytes32(origin.id));
+        if (vault.code.length == 0) vault = Clones.cloneDeterministic(_vault, bytes32(origin.id));
         amount = RoyaltyVault(payable(vault)).sweep(origin.contributor, currency);
         emit RoyaltiesCollected(origin.id, origin.contributor, currency, amount);
     }

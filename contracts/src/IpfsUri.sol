@@ -14,8 +14,8 @@ library IpfsUri {
         for (uint256 i = 0; i < 8; ++i) {
             uri[i] = prefix[i];
         }
-        uint256 bits;
-        uint256 count;
+        uint256 bits = 0;
+        uint256 count = 0;
         uint256 next = 8;
         for (uint256 i = 0; i < cid.length; ++i) {
             bits = (bits << 8) | uint8(cid[i]);

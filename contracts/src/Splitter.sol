@@ -9,7 +9,7 @@ contract Splitter {
     address[] private _payees;
     mapping(address payee => uint256) public shares;
     mapping(address payee => uint256) public released;
-    uint256 public totalShares;
+    uint256 public immutable totalShares;
     uint256 public totalReleased;
 
     event Received(address indexed from, uint256 amount);
@@ -20,11 +20,13 @@ contract Splitter {
 
     constructor(address[] memory payees_, uint256[] memory shares_) {
         if (payees_.length == 0 || payees_.length != shares_.length) revert WrongPayees();
+        uint256 total = 0;
         for (uint256 i = 0; i < payees_.length; ++i) {
             if (payees_[i] == address(0) || shares_[i] == 0 || shares[payees_[i]] != 0) revert WrongPayees();
             shares[payees_[i]] = shares_[i];
-            totalShares += shares_[i];
+            total += shares_[i];
         }
+        totalShares = total;
         _payees = payees_;
     }
 

@@ -21,7 +21,7 @@ contract Subscription is Ownable2Step, Pausable {
 
     event Subscribed(address indexed user, address indexed payer, uint256 months, uint256 paid, uint256 until);
     event PriceChanged(uint256 price);
-    event SplitterChanged(address splitter);
+    event SplitterChanged(address indexed splitter);
     event Withdrawn(address indexed splitter, uint256 amount);
 
     error WrongValue(uint256 due, uint256 sent);

@@ -230,6 +230,7 @@ contract SplitterTest is Test {
 
     function test_NothingIsPaidTwice() public {
         fund(100);
+        assertEq(splitter.due(a), 70);
         splitter.release(a);
         vm.expectRevert(abi.encodeWithSelector(Splitter.NothingDue.selector, a));
         splitter.release(a);
