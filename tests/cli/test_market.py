@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.proof.runs import make_dataset, make_run
 
 from gatllm.cli import main
 from gatllm.cli.market_setting import ether, wei
 from gatllm.data import Dataset, DatasetWriter
 from gatllm.errors import UsageError
 from gatllm.market import Devnet, find_anvil, running_url
+from gatllm.proof import load_key, write_proof
 from gatllm.records import new_folder, sha256
 
 ABI = Path(__file__).parents[2] / "src" / "gatllm" / "market" / "abi"
@@ -102,6 +104,40 @@ def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: 
     assert "does not own" in run("claim", "epoch.json", root, code=1)
     assert run("claim", "epoch.json", root, *buyer, "--json")["amount_wei"] == str(10 * 3 * 10**15 * 40 // 100)
     assert "claimed already" in run("claim", "epoch.json", root, *buyer, code=1)
+
+
+@needs_chain
+def test_a_run_is_registered_and_verified_against_the_chain(
+    chain: Devnet, run: Run, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run(home / "run", make_dataset(home / "data-set"))
+    write_proof(folder, load_key())
+    run("deploy")
+
+    def proof(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main(["proof", *arguments, "--json"])
+        printed = capsys.readouterr()
+        return int(str(exit_.value.code)), json.loads(printed.out or "{}"), printed.err
+
+    code, _, error = proof("verify", "run", "--on-chain")
+    assert code == 1
+    assert "UnknownRun" in error
+    assert proof("register", "run", "--dry-run")[1]["gas"] > 0
+    code, made, _ = proof("register", "run")
+    assert code == 0
+    assert made["trainer"] == load_key().address
+    assert made["receipt"]["gas_used"] < 160_000
+    assert proof("register", "run")[1]["receipt"] is None
+    code, verdict, _ = proof("verify", "run", "--on-chain")
+    assert code == 0
+    assert {"name": "registration", "verdict": "ok"}.items() <= next(
+        item for item in verdict["items"] if item["name"] == "registration"
+    ).items()
+    code, _, error = proof("register", "run", "--key", "other.key")
+    assert code == 1
+    assert "with the key that signed it" in error
 
 
 @needs_chain

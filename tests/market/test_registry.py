@@ -17,7 +17,7 @@ Chains = Callable[[], Chain]
 
 def _proof(signer: str, name: str) -> Proof:
     hashes = Hashes(*(sha256(f"{name} {part}".encode()) for part in ("data", "model", "output", "log")))
-    return Proof(hashes, Claims({}, {}, {}, {}), {}, [], [], "2026-01-01T00:00:00+00:00", signer)
+    return Proof(hashes, Claims({}, {}, {}, {}), {}, [], [], "2026-01-01T00:00:00+00:00", signer, "")
 
 
 def test_a_proof_is_registered_once_and_read_back(deployment: Deployment, new_chain: Chains) -> None:

@@ -14,9 +14,8 @@ from gatllm.cli.market_setting import (
     Setting,
     ether,
     file_of,
-    quote_json,
-    quote_rows,
     receipt_json,
+    show_quote,
     wei,
 )
 from gatllm.errors import GatllmError, UsageError
@@ -95,7 +94,7 @@ def deploy_command(
     with progress_report(quiet=json) as report:
         chain = setting.chain(report=report)
         if dry_run:
-            _show_quote(deploy_quote(chain, terms), json=json)
+            show_quote(deploy_quote(chain, terms), json=json)
             return
         deployment = deploy(chain, setting.folder, terms)
     if json:
@@ -149,7 +148,7 @@ def mint(
         about = About(name, description, external_url)
         published = publish(opened, setting.open_store(), key=key, about=about, report=report)
         if dry_run:
-            _show_quote(tokens.quote(published.origin), json=json)
+            show_quote(tokens.quote(published.origin), json=json)
             return
         minted = tokens.mint(published.origin)
     token = minted.token
@@ -242,7 +241,7 @@ def buy(offer: Path, *, dry_run: bool = False, json: bool = False, setting: Sett
         chain = setting.chain(report=report)
         trade = Trade(DatasetTokens(chain, setting.deployment(chain)), wanted.seaport)
         if dry_run:
-            _show_quote(trade.quote(wanted), json=json)
+            show_quote(trade.quote(wanted), json=json)
             return
         receipt = trade.buy(wanted)
         owner = trade.tokens.owner_of(wanted.root)
@@ -287,7 +286,7 @@ def subscribe(
         chain = setting.chain(report=report)
         subscriptions = Subscriptions(chain, setting.deployment(chain))
         if dry_run:
-            _show_quote(subscriptions.quote(months, user=user, max_price=limit), json=json)
+            show_quote(subscriptions.quote(months, user=user, max_price=limit), json=json)
             return
         receipt = subscriptions.subscribe(months, user=user, max_price=limit)
         until = subscriptions.paid_until(user)
@@ -448,13 +447,6 @@ def reward(weights: Path, *, out: Path, setting: Setting = _NO_SETTING) -> None:
 
 def _print_path(path: Path) -> None:
     out.print(str(path), markup=False)
-
-
-def _show_quote(quote: Any, *, json: bool) -> None:
-    if json:
-        print_json(quote_json(quote))
-    else:
-        table("dry run: nothing was sent", ("what", "value"), quote_rows(quote))
 
 
 def _token_json(token: Any) -> dict[str, Any]:

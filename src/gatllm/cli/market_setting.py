@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from gatllm.cli.console import note
+from gatllm.cli.console import note, print_json, table
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Report, silent
 
@@ -117,25 +117,19 @@ def wei(text: str) -> int:
     return int(value)
 
 
-def quote_rows(quote: Quote) -> list[tuple[str, str]]:
-    """Return what a dry run shows."""
-    return [
+def show_quote(quote: Quote, *, json: bool) -> None:
+    """Print what a dry run found out."""
+    if json:  # wei as strings: JSON's numbers end at 2**53
+        fees = {"fee_wei": str(quote.fee), "max_fee_wei": str(quote.max_fee), "value_wei": str(quote.value)}
+        print_json({"dry_run": True, "gas": quote.gas, **fees})
+        return
+    rows = [
         ("gas, at most", f"{quote.gas:,}"),
         ("fee now", ether(quote.fee)),
         ("fee, at most", ether(quote.max_fee)),
         ("payment", ether(quote.value)),
     ]
-
-
-def quote_json(quote: Quote) -> dict[str, object]:
-    """Return what a dry run shows as JSON; wei as strings, as JSON's numbers end at 2**53."""
-    return {
-        "dry_run": True,
-        "gas": quote.gas,
-        "fee_wei": str(quote.fee),
-        "max_fee_wei": str(quote.max_fee),
-        "value_wei": str(quote.value),
-    }
+    table("dry run: nothing was sent", ("what", "value"), rows)
 
 
 def receipt_json(receipt: Receipt | None) -> dict[str, object] | None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import err, note, out, print_json, progress_report, table
+from gatllm.cli.market_setting import Setting, receipt_json, show_quote
 from gatllm.cli.restart import restart_with
 
+if TYPE_CHECKING:
+    from gatllm.proof import Registration
+
+_NO_SETTING = Setting()
 app = App(name="proof", help="Prove a run, and check anyone's proof.")
 
 _MARKS = {
@@ -95,7 +100,9 @@ def verify(
     depth: Literal["hashes", "replay", "full"] = "hashes",
     segments: int = 2,
     seed: str | None = None,
+    on_chain: bool = False,
     json: bool = False,
+    setting: Setting = _NO_SETTING,
 ) -> int:
     """Check a run against its proof; the exit code is 3 when something does not hold.
 
@@ -113,6 +120,8 @@ def verify(
         How many parts to do again at the depth of replay.
     seed
         What draws those parts: something nobody knew when the run was registered, such as the hash of a later block.
+    on_chain
+        Also compare with what is registered; the hash of the block after the registration is then the seed.
     json
         Print JSON instead of one line per item.
     """
@@ -121,9 +130,20 @@ def verify(
 
     if depth != "hashes":
         restart_with(numerical_variables(run))
+    registration = None
+    if on_chain:
+        registration, later = _registered(run, setting)
+        seed = seed or later
     with progress_report(quiet=json) as report:
         result = verify_run(
-            run, depth=depth, datasets=dataset, signer=signer, segments=segments, seed=seed, report=report
+            run,
+            depth=depth,
+            datasets=dataset,
+            signer=signer,
+            registration=registration,
+            segments=segments,
+            seed=seed,
+            report=report,
         )
     if json:
         print_json(result.as_dict())
@@ -164,6 +184,51 @@ def replay(
         Print JSON instead of one line per item.
     """
     return verify(run, dataset=dataset, depth="replay", segments=segments, seed=seed, json=json)
+
+
+def _registered(run: Path, setting: Setting) -> tuple[Registration, str | None]:
+    """Return what the chain holds about a run, and the hash of the block after it was registered."""
+    from gatllm.market import ProofRegistry
+    from gatllm.proof import read_proof
+
+    chain = setting.chain(account=False)
+    found = ProofRegistry(chain, setting.deployment(chain)).get(read_proof(run))
+    later = found.registered_block + 1
+    return found.registration, chain.block_hash(later) if chain.head() >= later else None
+
+
+@app.command
+def register(run: Path, *, dry_run: bool = False, json: bool = False, setting: Setting = _NO_SETTING) -> None:
+    """Register a run's four hashes on a chain, with the key that signed its proof; a run is registered once.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    dry_run
+        Show the cost, send nothing.
+    json
+        Print JSON instead of a table.
+    """
+    from gatllm.market import ProofRegistry
+    from gatllm.proof import read_proof, verify
+
+    proof = read_proof(run)
+    verify(run).raise_on_failure()
+    with progress_report(quiet=json) as report:
+        chain = setting.chain(report=report)
+        registry = ProofRegistry(chain, setting.deployment(chain))
+        if dry_run:
+            show_quote(registry.quote(proof), json=json)
+            return
+        receipt = registry.register(proof)
+        found = registry.get(proof)
+    if json:
+        value = {"run": found.run, "trainer": found.trainer, "block": found.registered_block}
+        print_json(value | {"receipt": receipt_json(receipt)})
+        return
+    rows = [("run", found.run), ("trainer", found.trainer), ("block", f"{found.registered_block:,}")]
+    table("registered" if receipt else "registered before", ("what", "value"), rows)
 
 
 @app.command
