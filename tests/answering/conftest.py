@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from gatllm.answering import ConfidenceModel, Library
-from gatllm.data import Contributor, build
+from gatllm.data import Contributor, Options, build
 
 MODULES = """bisect heapq textwrap statistics csv random shutil string calendar fractions gzip glob fnmatch shelve queue
 sched colorsys dataclasses zipfile tarfile configparser tempfile sqlite3/dump json/decoder json/encoder email/utils
 html/parser urllib/parse logging/handlers"""
+
+ADA = Contributor(name="Ada", wallet="0x" + "a" * 40)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +24,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target = root / "code" / f"{module}.py"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(stdlib / f"{module}.py", target)
-    build(str(root / "code"), root / "dataset", contributor=Contributor(name="Ada", wallet="0x" + "a" * 40))
+    build(str(root / "code"), root / "dataset", options=Options(contributor=ADA))
     return root / "dataset"
 
 

@@ -72,7 +72,8 @@ def test_a_broken_snippet_goes_to_the_discriminator_first() -> None:
     assert answer.reviews[0].from_prompt
     assert "def add(a, b):\n    return a + b\n" in answer.text
     assert answer.text.endswith("The colon was missing.")
-    assert "expected ':'" in generator.asked[0][-1]["content"]
+    assert "does not run (line 1: expected ':'). Corrected: inserted `:` in line 1." in answer.text
+    assert "inserted `:` in line 1" in generator.asked[0][-1]["content"]
 
 
 def test_other_languages_are_shown_unchecked() -> None:

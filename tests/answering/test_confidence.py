@@ -25,7 +25,7 @@ def test_words_are_taken_apart_and_stemmed() -> None:
 WORDS = st.text(alphabet="bdf ", min_size=1, max_size=12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(texts=st.lists(WORDS, min_size=1, max_size=6), query=WORDS)
 def test_cosines_equal_a_reference(texts: list[str], query: str) -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer

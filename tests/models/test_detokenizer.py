@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatllm.models.detokenizer import Detokenizer
@@ -13,6 +13,7 @@ def decode(tokens: Sequence[int]) -> str:
     return bytes(tokens).decode(errors="replace")
 
 
+@settings(deadline=None)  # shared machines stall
 @given(text=st.text(alphabet=st.sampled_from("ab \nüé€🐍"), max_size=30), stops=st.lists(st.text("ab ü", max_size=3)))
 def test_pieces_join_to_the_text_before_the_first_stop(text: str, stops: list[str]) -> None:
     reader = Detokenizer(decode, stops)

@@ -182,10 +182,10 @@ class _Work:
             messages.insert(0, {"role": "system", "content": SYSTEM})
         content = self.prompt
         if mended is not None:
-            why = "; ".join(dict.fromkeys(edit.why for edit in mended.edits if edit.why)) or "it did not compile"
+            changes = "; ".join(describe_edits(mended))
             content += (
-                f"\n\nThe code had this error: {why}. This is the corrected code:\n\n```python\n{mended.code}```\n"
-                "Explain in one or two sentences what was wrong. Do not repeat the code."
+                f"\n\nA reviewer corrected it ({changes}) to:\n\n```python\n{mended.code}```\n"
+                "Say in one sentence what this code does. Do not repeat the code."
             )
         return [*messages, {"role": "user", "content": content}]
 
@@ -295,6 +295,22 @@ class _Work:
 
 
 def _mended_words(review: CodeReview) -> str:
-    count = len(review.edits)
-    who = review.edits[0].by if review.edits else "the reviewers"
-    return f"The code did not pass; {who} made {count} correction{'s' if count != 1 else ''}:"
+    """Say what was wrong and what was changed: it is known exactly, no generator need guess."""
+    why = next((edit.why for edit in review.edits if edit.why), "")
+    changes = "; ".join(describe_edits(review))
+    return f"This code does not run{f' ({why})' if why else ''}. Corrected: {changes}."
+
+
+def describe_edits(review: CodeReview) -> list[str]:
+    """Return each correction in words: what was put where."""
+    words = []
+    for edit in review.edits:
+        line = review.proposed.count("\n", 0, edit.start) + 1
+        found, text = (f"`{part.strip()}`" if part.strip() else "white space" for part in (edit.found, edit.text))
+        if not edit.found:
+            words.append(f"inserted {text} in line {line}")
+        elif not edit.text:
+            words.append(f"removed {found} in line {line}")
+        else:
+            words.append(f"replaced {found} by {text} in line {line}")
+    return words

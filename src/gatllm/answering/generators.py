@@ -46,9 +46,18 @@ class FakeGenerator:
 
 
 def load_generator(model: str | Path | None = None, *, small: bool = False, report: Report = silent) -> ChatGenerator:
-    """Return the generator named by a 🤗 folder, GGUF file or hub id; None: the default one (``small``: the small one).
+    """Return a generator.
+
+    Args:
+        model: a run folder of our own, a 🤗 folder, a GGUF file or a hub id; None: the default chat generator.
+        small: with no model named, the small chat generator instead.
+        report: told how far a download is.
 
     Raises:
         GatllmError: it can't be had.
     """
+    if model is not None and (Path(model) / "recipe.toml").is_file():
+        from gatllm.answering.native import NativeGenerator
+
+        return NativeGenerator.load(model)
     return PretrainedLM.load(model, small=small, report=report)

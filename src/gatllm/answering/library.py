@@ -72,29 +72,24 @@ class Library:
 
     @classmethod
     def build(cls, datasets: Sequence[Dataset | Path | str], *, report: Report = silent) -> Self:
-        """Read datasets of any kind.
+        """Read datasets of any kind; see `library_store.open_library` for one that is quick the second time.
 
         Raises:
             GatllmError: a folder is no dataset, or all of them are empty.
             VerificationError: a record is damaged.
         """
-        volumes: list[Volume] = []
-        documents: list[Document] = []
+        volumes, documents = read_documents(datasets)
         entries: list[Entry] = []
-        for number, given in enumerate(datasets):
-            dataset = given if isinstance(given, Dataset) else Dataset.open(given)
-            hashes: list[bytes] = []
-            for leaf, (line, record) in enumerate(_lines(dataset)):
-                hashes.append(leaf_hash(line))
-                document = _document(number, leaf, record)
-                documents.append(document)
-                entries.extend(_entries(len(documents) - 1, document))
-                if leaf % 200 == 0:
-                    report(Progress("reading the library", leaf, len(dataset), "records", dataset.path.name))
-            volumes.append(_volume(dataset, hashes))
-        if not documents:
-            raise GatllmError("the datasets hold no records", "build one with `gatllm data build`")
+        for number, document in enumerate(documents):
+            entries.extend(_entries(number, document))
+            if number % 200 == 0:
+                report(Progress("reading the library", number, len(documents), "records"))
         return cls(volumes, documents, entries)
+
+    @property
+    def roots(self) -> list[str]:
+        """The Merkle roots of the datasets, in order: what the library is made of."""
+        return [volume.merkle_root for volume in self.volumes]
 
     @cached_property
     def similarity(self) -> SimilarityIndex:
@@ -108,15 +103,41 @@ class Library:
         return SpanIndex([document.text.encode("utf-8", "surrogatepass") for document in self.documents])
 
     @cached_property
+    def shapes(self) -> list[bytes]:
+        """The texts with names, numbers and strings collapsed, a byte per token."""
+        return [shape(document.text).codes for document in self.documents]
+
+    @cached_property
     def structure(self) -> SpanIndex:
-        """The texts with names, numbers and strings collapsed."""
-        return SpanIndex([shape(document.text).codes for document in self.documents])
+        """The shapes of the texts."""
+        return SpanIndex(self.shapes)
 
     def warm(self, report: Report = silent) -> None:
         """Build all indexes now."""
         for done, name in enumerate(("similarity", "verbatim", "structure"), 1):
             getattr(self, name)
             report(Progress("indexing the library", done, 3, "indexes", name))
+
+
+def read_documents(datasets: Sequence[Dataset | Path | str]) -> tuple[list[Volume], list[Document]]:
+    """Read all records of some datasets.
+
+    Raises:
+        GatllmError: a folder is no dataset, or all of them are empty.
+        VerificationError: a record is damaged.
+    """
+    volumes: list[Volume] = []
+    documents: list[Document] = []
+    for number, given in enumerate(datasets):
+        dataset = given if isinstance(given, Dataset) else Dataset.open(given)
+        hashes: list[bytes] = []
+        for leaf, (line, record) in enumerate(_lines(dataset)):
+            hashes.append(leaf_hash(line))
+            documents.append(_document(number, leaf, record))
+        volumes.append(_volume(dataset, hashes))
+    if not documents:
+        raise GatllmError("the datasets hold no records", "build one with `gatllm data build`")
+    return volumes, documents
 
 
 def _lines(dataset: Dataset) -> Iterator[tuple[bytes, dict[str, Any]]]:

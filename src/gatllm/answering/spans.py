@@ -30,12 +30,9 @@ class Span(NamedTuple):
 class SpanIndex:
     """A suffix array over byte strings; 5 bytes of memory per byte of text, at most 2 GiB of it."""
 
-    def __init__(self, documents: Sequence[bytes]) -> None:
-        import numpy as np
-        from pydivsufsort import divsufsort
-
+    def __init__(self, documents: Sequence[bytes], array: NDArray[np.int32] | None = None) -> None:
         self._text = _END.join(document.replace(_END, b" ") for document in documents) + _END
-        self._array: NDArray[np.int32] = divsufsort(np.frombuffer(self._text, dtype=np.uint8).copy())
+        self.array: NDArray[np.int32] = _suffix_array(self._text) if array is None else array
         starts = [0]
         for document in documents:
             starts.append(starts[-1] + len(document) + 1)
@@ -52,22 +49,22 @@ class SpanIndex:
                 continue
             reached = start + length
             first, last = self._range(query[start:reached], place)
-            found = {bisect_right(self._starts, int(at)) - 1 for at in self._array[first : min(last, first + 64)]}
+            found = {bisect_right(self._starts, int(at)) - 1 for at in self.array[first : min(last, first + 64)]}
             yield Span(start, reached, last - first, tuple(sorted(found)))
 
     def _longest(self, query: bytes, start: int) -> tuple[int, int]:
         """Return a row of the array that shares the most with ``query[start:]``, and how much that is."""
         window = query[start : start + 4096]
-        low, high = 0, len(self._array)
+        low, high = 0, len(self.array)
         while low < high:
             middle = (low + high) // 2
-            at = int(self._array[middle])
+            at = int(self.array[middle])
             if self._text[at : at + len(window)] < window:
                 low = middle + 1
             else:
                 high = middle
-        rows = [row for row in (low - 1, low) if 0 <= row < len(self._array)]
-        return max(((row, self._shared(window, int(self._array[row]))) for row in rows), key=lambda pair: pair[1])
+        rows = [row for row in (low - 1, low) if 0 <= row < len(self.array)]
+        return max(((row, self._shared(window, int(self.array[row]))) for row in rows), key=lambda pair: pair[1])
 
     def _shared(self, window: bytes, at: int) -> int:
         """Return the length of the common prefix, found by halving: slices compare at the speed of memory."""
@@ -84,18 +81,26 @@ class SpanIndex:
         """Return the rows whose suffixes begin with ``piece``; ``row`` is one of them."""
 
         def begins(at: int) -> bytes:
-            place = int(self._array[at])
+            place = int(self.array[at])
             return self._text[place : place + len(piece)]
 
         low, high = 0, row
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if begins(middle) >= piece else (middle + 1, high)
-        first, low, high = low, row + 1, len(self._array)
+        first, low, high = low, row + 1, len(self.array)
         while low < high:
             middle = (low + high) // 2
             low, high = (middle + 1, high) if begins(middle) <= piece else (low, middle)
         return first, low
+
+
+def _suffix_array(text: bytes) -> NDArray[np.int32]:
+    import numpy as np
+    from pydivsufsort import divsufsort
+
+    array: NDArray[np.int32] = divsufsort(np.frombuffer(text, dtype=np.uint8).copy())
+    return array
 
 
 _SIGNS = """( ) [ ] { } , : . ; @ = -> := + - * / // % ** & | ^ ~ << >> < > <= >= == != += -= *= /= //= %= **= &= |= ^=

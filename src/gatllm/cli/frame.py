@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # name: (import path, one line of help)
     "train": ("gatllm.cli.train:train_app", "Train a model by a recipe."),
     "report": ("gatllm.cli.train:report_app", "Write the report of a run: one page with its curves."),
+    "ask": ("gatllm.cli.ask:ask", "Ask one question; the answer is reviewed before it is shown."),
+    "chat": ("gatllm.cli.ask:chat", "Talk with the assistant in the terminal."),
     "check": ("gatllm.cli.review:check", "Find what is wrong in Python files."),
     "sample": ("gatllm.cli.sample:sample", "Let a trained model write."),
     "embed": ("gatllm.cli.sample:embed", "Turn sentences into vectors."),

@@ -105,7 +105,8 @@ class PretrainedLM:
             folder, name = _converted(path, file_sha256(path), cache_folder(), report), path.stem
         else:
             folder, name = where, Path(where).name
-        model, tokenizer = _read(folder, dtype, device, report)
+        report(Progress(f"loading {name}", 0))
+        model, tokenizer = _read(folder, dtype, device)
         return cls(model, tokenizer, name, max_context=max_context)
 
     def save(self, folder: Path, *, replace: bool = False) -> None:
@@ -249,13 +250,12 @@ def best_device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _read(folder: str | Path, dtype: str, device: str, report: Report) -> tuple[Any, Any]:
+def _read(folder: str | Path, dtype: str, device: str) -> tuple[Any, Any]:
     from huggingface_hub.errors import HFValidationError
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = best_device(device)
-    report(Progress(f"loading {Path(folder).name}", 0))
     local = Path(folder).expanduser()
     place = str(local) if local.is_dir() else str(folder)
     try:

@@ -1,0 +1,80 @@
+"""An assistant by the names of its parts, as the command line and the service open it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gatllm.answering.assistant import Assistant
+from gatllm.answering.confidence import ConfidenceModel
+from gatllm.answering.generators import load_generator
+from gatllm.answering.library_store import open_library, store_folder
+from gatllm.answering.wishes import Wishes
+from gatllm.data import Dataset, build
+from gatllm.errors import GatllmError
+from gatllm.models import ChatGenerator, ChatOptions
+from gatllm.progress import Report, silent
+from gatllm.review.default import load_reviewer
+
+
+def open_assistant(
+    *,
+    model: str | None = None,
+    small: bool = False,
+    data: Sequence[Path] = (),
+    discriminator: Path | None = None,
+    wishes: Path | None = None,
+    options: ChatOptions | None = None,
+    generator: ChatGenerator | None = None,
+    report: Report = silent,
+) -> Assistant:
+    """Return an assistant.
+
+    Args:
+        model: see `load_generator`.
+        small: see `load_generator`.
+        data: dataset folders; none: what `find_datasets` finds, else the standard library, built into the cache.
+        discriminator: a run folder; None: see `review.default`.
+        wishes: the log of wishes for more data; None: ``wishes.jsonl`` here.
+        options: how to generate.
+        generator: one that is already loaded, instead of ``model``.
+        report: told how far the work is.
+
+    Raises:
+        GatllmError: a part can't be had.
+    """
+    library = open_library(list(data) or find_datasets() or [_standard_library(report)], report=report)
+    reviewer = load_reviewer(discriminator)
+    calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
+    return Assistant(
+        generator or load_generator(model, small=small, report=report),
+        reviewer,
+        library,
+        confidence=ConfidenceModel.cached(library, calibration, report=report),
+        wishes=Wishes(wishes or Path("wishes.jsonl")),
+        options=options,
+    )
+
+
+def find_datasets(folder: Path = Path("datasets")) -> list[Path]:
+    """Return the dataset folders in ``folder`` whose records answers can come from (negative ones hold errors)."""
+    found = []
+    for manifest in sorted(folder.glob("*/manifest.json")):
+        try:
+            dataset = Dataset.open(manifest.parent)
+        except GatllmError:
+            continue
+        if dataset.manifest.kind != "negative" and len(dataset):
+            found.append(manifest.parent)
+    return found
+
+
+def _standard_library(report: Report) -> Path:
+    """Return a dataset of the running interpreter's library: what is always there to compare with."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    place = store_folder() / f"stdlib-{version}"
+    if not (place / "manifest.json").is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        build("stdlib", place, replace=True, report=report)
+    return place

@@ -1,0 +1,108 @@
+"""`gatllm ask` and `gatllm chat` with a real, tiny language model."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from tests.models.tiny_lm import write_tiny_lm
+
+from gatllm.cli import main
+from gatllm.data import build
+from gatllm.records import read_log
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ask")
+    write_tiny_lm(root / "lm", context=2048)
+    (root / "code").mkdir()
+    for number in range(12):
+        code = (
+            "def step{0}(value):\n    '''Return the value raised by {0} steps of kind {1}.'''\n    return value + {0}\n"
+        )
+        (root / "code" / f"m{number}.py").write_text(code.format(number, "abcdefghijkl"[number] * 3))
+    build(str(root / "code"), root / "datasets" / "steps")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def inside(tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tiny)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def gatllm(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+FAR = "Which wine goes with roast duck?"
+
+
+def test_an_answer_shows_confidence_warning_and_verdict(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    wishes, transcript = tmp_path / "wishes.jsonl", tmp_path / "transcript.jsonl"
+    options = ("--model", "lm", "--max-tokens", "5", "--wishes", str(wishes), "--transcript", str(transcript))
+    assert gatllm("ask", *options, FAR) == 0
+    shown = capfd.readouterr()
+    assert "confidence 0%" in shown.err
+    assert "warning: confidence" in shown.err
+    assert "verdict: unchecked" in shown.err
+    assert "the answer was cut off" in shown.err
+    assert read_log(wishes)[0]["prompt"] == FAR
+    assert read_log(transcript)[-1]["event"] == "answer"
+    assert shown.out.rstrip("\n") == read_log(transcript)[-1]["text"].rstrip("\n")
+
+
+def test_json_holds_everything(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ("--model", "lm", "--max-tokens", "3", "--json", "--wishes", str(tmp_path / "w"))
+    assert gatllm("ask", *options, "fix: def f(x) return x") == 0
+    answer = json.loads(capfd.readouterr().out)
+    assert answer["reviews"][0]["from_prompt"]
+    assert answer["edits"][0]["text"].strip() == ":"
+    assert answer["verdict"] == "real"
+    assert answer["generator"] == "lm"
+
+
+def test_several_answers_are_drawn_with_following_seeds(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ("--model", "lm", "--max-tokens", "8", "--temperature", "1", "-n", "2", "--json")
+    assert gatllm("ask", *options, "--wishes", str(tmp_path / "w"), "raise a value") == 0
+    first, second = json.loads(capfd.readouterr().out)
+    assert first["text"] != second["text"]
+
+
+def test_who_wants_confident_answers_only_gets_none(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert gatllm("ask", "--model", "lm", "--only-confident", "--wishes", str(tmp_path / "w"), FAR) == 1
+    shown = capfd.readouterr()
+    assert shown.out.strip() == ""
+    assert "warning" in shown.err
+
+
+def test_chat_asks_before_it_goes_on(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{FAR}\nn\n{FAR}\ny\n/new\n\n"))
+    assert gatllm("chat", "--model", "lm", "--max-tokens", "4", "--wishes", str(tmp_path / "w")) == 0
+    shown = capfd.readouterr()
+    assert shown.err.count("go on all the same?") == 2
+    assert shown.err.count("verdict:") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("ask",), 2, "there is no question"),
+        (("ask", "-n", "2", "hello"), 2, "gives no different answers"),
+        (("ask", "--model", "none/such.gguf", "hello"), 1, "is missing"),
+        (("ask", "--model", "lm", "--data", "nowhere", "hello"), 1, "nowhere is no dataset"),
+        (("ask", "--model", "lm", "--max-tokens", "0", "hello"), 1, "max_new_tokens is 0"),
+    ],
+)
+def test_mistakes_are_one_clear_line(
+    arguments: tuple[str, ...], code: int, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert gatllm(*arguments) == code
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
