@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from gatllm.errors import UsageError
 from gatllm.models import build, config_from_dict, weights_root
 from gatllm.progress import Report, silent
@@ -52,8 +50,6 @@ def assemble(
     team = team or Team()
     if recipe.determinism and recipe.determinism.pinned:
         recipe, threads, dtype = pin(recipe), 1, "fp32"
-    if threads or recipe.train.threads:
-        torch.set_num_threads(threads or recipe.train.threads)
     device = choose_device(recipe.train.device)
     _check_kind(recipe)
     objective = prepare(recipe, tokenizer, report)
@@ -70,7 +66,7 @@ def assemble(
         loss.backward()  # type: ignore[no-untyped-call]
         model.zero_grad(set_to_none=True)
 
-    precision = choose_precision(dtype or recipe.train.precision, device, attempt)
+    precision = choose_precision(dtype or recipe.train.precision, device, threads or recipe.train.threads, attempt)
     session = Session(resolved, objective, model, precision, team)
     commitments = {
         "data_root": objective.data_root,

@@ -11,6 +11,8 @@ import torch
 
 from gatllm.errors import UsageError
 
+_HOPELESS = 3.0  # times the best: slower than any warm-up could explain
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -34,6 +36,9 @@ class Precision:
             torch.mps.synchronize()
 
 
+Attempt = Callable[[Precision], None]
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device of a recipe; ``auto`` takes CUDA, then MPS, then the processor.
 
@@ -54,34 +59,55 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(wanted: str, device: torch.device, attempt: Callable[[Precision], None]) -> Precision:
-    """Return the precision of a recipe; ``auto`` takes whichever runs ``attempt`` faster here.
+def choose_precision(wanted: str, device: torch.device, threads: int, attempt: Attempt) -> Precision:
+    """Return the precision of a recipe and set the number of processor threads; what is left open is probed.
 
-    ``attempt`` is one forward and backward pass. The processor's bf16 units pay for wide models only (narrow ones are
-    bound by overhead), which is why no table of processors is used.
+    ``attempt`` is one forward and backward pass. The processor's bf16 units pay for wide models only, a second thread
+    not for the narrowest (both are bound by overhead), and a busy machine shifts both borders: no table could tell.
+
+    Args:
+        wanted: fp32, bf16, fp16, or ``auto``.
+        device: what computes.
+        threads: processor threads; 0: all, or one where that is faster.
+        attempt: what is timed.
 
     Raises:
         UsageError: the device can't compute in the wanted format.
     """
     if wanted == "fp16" and device.type == "cpu":
         raise UsageError("fp16 is too slow and narrow on a processor", "set train.precision to auto, bf16 or fp32")
-    if wanted != "auto":
-        return Precision(device, wanted)
-    fp32 = Precision(device, "fp32")
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Precision(device, "bf16" if native else "fp16")
-    bf16 = Precision(device, "bf16")
-    try:
-        _seconds(bf16, attempt)
-    except (RuntimeError, TypeError):  # an operation that this device lacks in bf16
-        return fp32
-    _seconds(fp32, attempt)
-    pairs = [(_seconds(fp32, attempt), _seconds(bf16, attempt)) for _ in range(3)]
-    return bf16 if min(b for _, b in pairs) < min(a for a, _ in pairs) else fp32
+        return Precision(device, wanted if wanted != "auto" else "bf16" if native else "fp16")
+    names = ["bf16", "fp32"] if wanted == "auto" else [wanted]
+    counts = [threads] if threads else sorted({torch.get_num_threads(), 1}, reverse=True)
+    candidates = [(count, name) for count in counts for name in names]
+    if len(candidates) > 1:
+        candidates = [_fastest(candidates, device, attempt)]
+    count, name = candidates[0]
+    torch.set_num_threads(count)
+    return Precision(device, name)
 
 
-def _seconds(precision: Precision, attempt: Callable[[Precision], None]) -> float:
+def _fastest(candidates: list[tuple[int, str]], device: torch.device, attempt: Attempt) -> tuple[int, str]:
+    """Return the (threads, format) that takes the least time; each is tried three times, hopeless ones once."""
+    best: dict[tuple[int, str], float] = {}
+    for _ in range(3):
+        for candidate in candidates:
+            if best and best.get(candidate, 0.0) > _HOPELESS * min(best.values()):
+                continue
+            try:
+                seconds = _seconds(candidate[0], Precision(device, candidate[1]), attempt)
+            except (RuntimeError, TypeError):  # an operation that this device lacks in this format
+                if candidate[1] == "fp32":
+                    raise
+                seconds = float("inf")
+            best[candidate] = min(best.get(candidate, float("inf")), seconds)
+    return min(best, key=lambda candidate: best[candidate])
+
+
+def _seconds(threads: int, precision: Precision, attempt: Attempt) -> float:
+    torch.set_num_threads(threads)
     start = time.perf_counter()
     attempt(precision)
     precision.synchronize()

@@ -53,7 +53,7 @@ class TrainTable(Table):
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the averaged weights; 0: none")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
-    threads: int = Field(default=0, ge=0, description="processor threads; 0: as many as there are")
+    threads: int = Field(default=0, ge=0, description="processor threads; 0: all, or one where that is faster")
     compile: bool = False
     evaluations: int = Field(default=20, ge=1)
     samples: int = Field(default=5, ge=0)

@@ -131,7 +131,7 @@ def _assemble(run: Run, wanted: Recipe, team: Team, report: Report) -> Assembly:
         wanted,
         tokenizer=load_tokenizer(run.path / TOKENIZER),
         dtype=env["dtype"],
-        threads=None if wanted.train.threads else int(env["threads"]),
+        threads=int(env["threads"]),
         team=team,
         report=report,
     )
