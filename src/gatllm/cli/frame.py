@@ -17,6 +17,8 @@ from gatllm.errors import GatllmError
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (import path, one line of help)
     "train": ("gatllm.cli.train:train_app", "Train a model by a recipe."),
+    "tune": ("gatllm.cli.evaluate:tune_app", "Search for better hyper-parameters of a recipe."),
+    "eval": ("gatllm.cli.evaluate:eval_app", "Zero-, one- and few-shot evaluation of a run or a pretrained model."),
     "report": ("gatllm.cli.train:report_app", "Write the report of a run: one page with its curves."),
     "ask": ("gatllm.cli.ask:ask", "Ask one question; the answer is reviewed before it is shown."),
     "chat": ("gatllm.cli.ask:chat", "Talk with the assistant in the terminal."),
