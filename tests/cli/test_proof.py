@@ -35,7 +35,7 @@ def test_write_show_verify_export(run: Path, capsys: pytest.CaptureFixture[str])
     assert gatllm("proof", "verify", run, "--dataset", run.parent / "data", "--signer", shown["signer"], "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["ok"]
-    assert [item["name"] for item in result["items"] if item["verdict"] == "skipped"] == ["registration"]
+    assert [item["name"] for item in result["items"] if item["verdict"] == "skipped"] == ["seed", "registration"]
     assert gatllm("proof", "show", run) == 0
     assert shown["digest"] in capsys.readouterr().out.replace("\n", "").replace("│", "").replace(" ", "")
 

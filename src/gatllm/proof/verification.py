@@ -8,7 +8,7 @@ from typing import Any
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.progress import Report, silent
-from gatllm.proof.commitments import Hashes, read_claims
+from gatllm.proof.commitments import Hashes, read_claims, read_recipe
 from gatllm.proof.datasets import data_root, dataset_root, read_manifest
 from gatllm.proof.document import Proof, read_proof
 from gatllm.proof.envelope import check_envelope
@@ -59,6 +59,7 @@ def verify(
     checks = [
         _check_files(proof, found, present),
         _check_claims(run, proof),
+        _check_seed(run, proof),
         _check_weights(run, found),
         _check_datasets(proof, datasets, report),
         _check_signature(proof, signer),
@@ -151,6 +152,27 @@ def _check_claims(run: Path, proof: Proof) -> Iterator[Item]:
             yield Item(name, "failed", "the claims in the proof differ from the run's")
         else:
             yield Item(name, "ok", getattr(hashes, name))
+
+
+def _check_seed(run: Path, proof: Proof) -> Iterator[Item]:
+    from gatllm.training.seeds import committed_seed
+
+    try:
+        recipe = read_recipe(run)
+        wish = recipe.get("determinism", {})
+        if wish.get("seed") != "committed":
+            yield Item("seed", "skipped", "chosen by the trainer, not derived from the commitments")
+            return
+        tokenizer = proof.claims.model["commitments"]["tokenizer"]
+        derived = committed_seed(recipe, proof.hashes.data_hash, tokenizer)
+    except (GatllmError, KeyError, TypeError, AttributeError):
+        yield Item("seed", "failed", "the recipe or the commitments are not those of a training run")
+        return
+    if recipe.get("seed") == derived:
+        by = f"and block {wish['block']}" if wish.get("block") else "alone"
+        yield Item("seed", "ok", f"derived from data, tokenizer, architecture and hyper-parameters {by}")
+    else:
+        yield Item("seed", "failed", f"is {recipe.get('seed')} instead of {derived}, which the commitments give")
 
 
 def _check_datasets(proof: Proof, folders: Sequence[Path], report: Report) -> Iterator[Item]:

@@ -16,7 +16,7 @@ from gatllm.training.objectives.protocol import Objective
 from gatllm.training.pinning import pin
 from gatllm.training.precision import Precision, choose_device, choose_precision
 from gatllm.training.recipe import Recipe
-from gatllm.training.seeds import derive
+from gatllm.training.seeds import committed_seed, derive
 from gatllm.training.session import Session
 
 
@@ -53,9 +53,14 @@ def assemble(
     device = choose_device(recipe.train.device)
     _check_kind(recipe)
     objective = prepare(recipe, tokenizer, report)
-    config = config_from_dict(objective.model_config)
-    resolved = recipe.replace({"model": config.model_dump(mode="json", exclude_none=True)})
-    model = build(config, seed=derive(recipe.seed, "init"))
+    resolved = _resolved(recipe, objective)
+    if recipe.determinism and recipe.determinism.seed == "committed":
+        fingerprint = objective.tokenizer.fingerprint()
+        seed = committed_seed(resolved.to_dict(), objective.data_root, fingerprint)
+        resolved = resolved.replace({"seed": seed})
+        objective.close()
+        objective = prepare(resolved, objective.tokenizer, report)
+    model = build(config_from_dict(resolved.model), seed=derive(resolved.seed, "init"))
     init_root = weights_root(model.state_dict())
 
     def attempt(precision: Precision) -> None:
@@ -77,6 +82,11 @@ def assemble(
         "environment": environment(precision, team.size),
     }
     return Assembly(resolved, objective, session, commitments)
+
+
+def _resolved(recipe: Recipe, objective: Objective) -> Recipe:
+    config = config_from_dict(objective.model_config)
+    return recipe.replace({"model": config.model_dump(mode="json", exclude_none=True)})
 
 
 _KINDS = {"causal": "gpt", "seq2seq": "seq2seq", "tagging": "discriminator"}

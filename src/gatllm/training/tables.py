@@ -71,7 +71,7 @@ class TrainTable(Table):
 
 
 class DeterminismTable(Table):
-    """How far equal bits reach.
+    """How far equal bits reach, and who chooses what is random.
 
     A run is replayed to the bit where processor, number of threads and libraries are the same. ``pinned`` takes one
     thread, fp32 and the kernels that every x86 processor with AVX2 has, so that another machine replays it to the bit
@@ -79,6 +79,11 @@ class DeterminismTable(Table):
     """
 
     pinned: bool = False
+    seed: Literal["given", "committed"] = Field(
+        default="given",
+        description="committed: the seed is the hash of data, tokenizer, architecture, hyper-parameters and block",
+    )
+    block: str = Field(default="", description="hash of a block after the commitment on chain; part of that seed")
 
 
 class ExpectTable(Table):

@@ -18,6 +18,7 @@ from gatllm.training.budget import Budget
 from gatllm.training.distributed import Team, assembled
 from gatllm.training.interrupt import Interrupt
 from gatllm.training.loop import Loop, Observe
+from gatllm.training.pinning import pin
 from gatllm.training.recipe import Recipe
 from gatllm.training.run import CHECKPOINTS, LOG, MODEL, RECIPE, TOKENIZER, Run
 
@@ -49,6 +50,8 @@ def train(
         KeyboardInterrupt: the user stopped it; a checkpoint was written.
     """
     wanted = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    if wanted.determinism and wanted.determinism.pinned:
+        wanted = pin(wanted)
     path = Path(out)
     with assembled() as team, Interrupt() as interrupt:
         begun = _begun(path, resume)
@@ -102,6 +105,8 @@ def _writing(path: Path, team: Team) -> Iterator[HashLog | None]:
 def _check_same(run: Run, wanted: Recipe) -> None:
     """Refuse to go on with a run under another recipe; `[model]` may leave out what the data or defaults decide."""
     before, now = run.recipe.to_dict(), wanted.to_dict()
+    if wanted.determinism and wanted.determinism.seed == "committed":
+        now["seed"] = before["seed"]  # it follows from the rest, and is checked with the commitments
     before["model"] = {key: before["model"].get(key) for key in now["model"]}
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):

@@ -1,0 +1,129 @@
+"""How many untrusted programs a second, beside a bare interpreter that protects nothing and Monty, a Python subset.
+
+    python benchmarks/sandbox.py [--runs 500] [--mbpp FILE]
+
+With ``--mbpp`` (JSONL with `code` and `test_list`) it also judges every reference solution of the form
+`f(literals) == literal`, with the sandbox and with Monty. Prints a table and one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gatllm.sandbox import Case, Job, Runner
+
+CODE = "def add(a, b):\n    return a + b\n"
+JOB = Job(CODE, "add", (Case((1, 2), 3),))
+
+
+def rate(run: Callable[[], object], runs: int) -> dict[str, float]:
+    """Return runs a second and the median milliseconds of one."""
+    taken = []
+    began = time.perf_counter()
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return {"per_second": runs / (time.perf_counter() - began), "median_ms": 1000 * statistics.median(taken)}
+
+
+def bare() -> None:
+    subprocess.run([sys.executable, "-I", "-S", "-c", "pass"], check=True)
+
+
+def monty() -> Callable[[], object] | None:
+    try:
+        import pydantic_monty
+    except ImportError:
+        return None
+    pool = pydantic_monty.Monty().__enter__()
+
+    def run() -> None:
+        with pool.checkout() as session:
+            session.feed_run(CODE)
+            assert session.feed_run("add(1, 2)") == 3
+
+    return run
+
+
+def jobs_of(path: Path) -> list[Job]:
+    """Read the problems whose tests are all `f(literals) == literal`."""
+    jobs = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        problem = json.loads(line)
+        names: set[str] = set()
+        cases: list[Case] = []
+        for test in problem["test_list"]:
+            tree = ast.parse(test).body[0]
+            if not (isinstance(tree, ast.Assert) and isinstance(tree.test, ast.Compare)):
+                break
+            call, (expected,) = tree.test.left, tree.test.comparators
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.keywords):
+                break
+            try:
+                cases.append(Case(tuple(map(ast.literal_eval, call.args)), ast.literal_eval(expected)))
+            except ValueError:
+                break
+            names.add(call.func.id)
+        else:
+            if len(names) == 1:
+                jobs.append(Job(problem["code"].replace("\t", "    "), names.pop(), tuple(cases)))
+    return jobs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--mbpp", type=Path)
+    options = parser.parse_args()
+    found: dict[str, dict[str, float]] = {}
+    with Runner(workers=1) as runner:
+        protections = runner.protections
+        runner.check(JOB)
+        found["sandbox, 1 worker"] = rate(lambda: runner.check(JOB), options.runs)
+        assert runner.check(JOB).passed
+        used = time.process_time()
+        runner.check(JOB)
+        found["sandbox, 1 worker"]["parent_cpu_ms"] = 1000 * (time.process_time() - used)
+    with Runner() as runner:
+        list(runner.check_all([JOB] * runner.workers * 4))
+        began = time.perf_counter()
+        assert all(verdict.passed for verdict in runner.check_all([JOB] * options.runs))
+        found[f"sandbox, {runner.workers} workers"] = {"per_second": options.runs / (time.perf_counter() - began)}
+    found["python -I -S -c pass (no walls)"] = rate(bare, max(20, options.runs // 10))
+    if run := monty():
+        found["Monty session"] = rate(run, options.runs)
+    solved: dict[str, float] = {}
+    if options.mbpp:
+        jobs = jobs_of(options.mbpp)
+        with Runner() as runner:
+            began = time.perf_counter()
+            verdicts = list(runner.check_all(jobs, tolerance=1e-6))
+            seconds = time.perf_counter() - began
+        solved = {
+            "problems": len(jobs),
+            "passed": sum(verdict.passed for verdict in verdicts),
+            "per_second": len(jobs) / seconds,
+        }
+    print(f"walls: {protections.backend}; {protections.missing_text()}; {os.cpu_count()} cores")
+    print(f"{'way':<34} {'runs/s':>8} {'median ms':>10}")
+    for name, numbers in found.items():
+        print(f"{name:<34} {numbers['per_second']:>8.0f} {numbers.get('median_ms', float('nan')):>10.2f}")
+    if solved:
+        print(
+            f"MBPP reference solutions: {solved['passed']} of {solved['problems']} pass, {solved['per_second']:.0f}/s"
+        )
+    print(json.dumps({"rates": found, "mbpp": solved, "walls": protections.backend}))
+
+
+if __name__ == "__main__":
+    main()
