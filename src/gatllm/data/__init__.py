@@ -3,19 +3,23 @@
 from gatllm.data.admission import Options
 from gatllm.data.breaking import build_negative
 from gatllm.data.building import build
+from gatllm.data.conversations import PackingReport, Row, pack, render
 from gatllm.data.corruption import Corruption, corrupt
 from gatllm.data.course import build_course
 from gatllm.data.curriculum import Curriculum
 from gatllm.data.dataset import Dataset, DatasetWriter
 from gatllm.data.families import FAMILIES, Family
 from gatllm.data.functions import Function, docstring_pairs, functions
+from gatllm.data.loader import Loader, Sampling
 from gatllm.data.manifest import Contributor, Manifest
 from gatllm.data.report import write_report
 from gatllm.data.running import running
+from gatllm.data.shards import Shards, ShardWriter
 from gatllm.data.sources import Columns, SourceFile, open_source
 from gatllm.data.split import module_of, split_of
 from gatllm.data.summary import Summary
 from gatllm.data.texts import texts
+from gatllm.data.tokenising import tokenise
 from gatllm.data.verdicts import Judge, Reason, Rules, Verdict, check_paths
 
 __all__ = [
@@ -29,10 +33,16 @@ __all__ = [
     "Family",
     "Function",
     "Judge",
+    "Loader",
     "Manifest",
     "Options",
+    "PackingReport",
     "Reason",
+    "Row",
     "Rules",
+    "Sampling",
+    "ShardWriter",
+    "Shards",
     "SourceFile",
     "Summary",
     "Verdict",
@@ -45,8 +55,11 @@ __all__ = [
     "functions",
     "module_of",
     "open_source",
+    "pack",
+    "render",
     "running",
     "split_of",
     "texts",
+    "tokenise",
     "write_report",
 ]

@@ -78,14 +78,19 @@ class TokenizerBase:
     @property
     def pad_id(self) -> int:
         """The id of ``<|pad|>``."""
-        return self._special(PAD)
+        return self.special(PAD)
 
     @property
     def end_id(self) -> int:
         """The id of ``<end>``."""
-        return self._special(END)
+        return self.special(END)
 
-    def _special(self, token: str) -> int:
+    def special(self, token: str) -> int:
+        """Return the id of a special token.
+
+        Raises:
+            GatllmError: this tokeniser has none.
+        """
         try:
             return self.specials[token]
         except KeyError:
@@ -111,12 +116,12 @@ class TokenizerBase:
         for message in messages:
             ids += self.open_turn(message["role"])
             ids += self.encode(message["content"])
-            ids.append(self._special(IM_END))
+            ids.append(self.special(IM_END))
         return ids + self.open_turn("assistant") if reply else ids
 
     def open_turn(self, role: str) -> list[int]:
         """Return the ids that begin a turn of ``role``."""
-        return [self._special(IM_START), *self.encode(role), self._special(IM_SEP)]
+        return [self.special(IM_START), *self.encode(role), self.special(IM_SEP)]
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of `to_json`."""
