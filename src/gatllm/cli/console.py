@@ -49,7 +49,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         drawn.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(escape(_cell(value)) for value in row))
-    Console(highlight=False).print(drawn)
+    # Without a terminal rich would squeeze the table into 80 columns.
+    Console(highlight=False, width=None if out.is_terminal else 140).print(drawn)
 
 
 def duration(seconds: float) -> str:
@@ -80,7 +81,7 @@ class _Lines:
 
 
 @contextmanager
-def progress_report(*, quiet: bool = False, every: float = 5.0) -> Iterator[Report]:
+def progress_report(*, quiet: bool = False, every: float = 10.0) -> Iterator[Report]:
     """Yield a `Report` that draws live bars on a terminal, and plain lines elsewhere."""
     if quiet:
         yield lambda _: None

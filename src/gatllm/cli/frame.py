@@ -16,6 +16,8 @@ from gatllm.errors import GatllmError
 # Each command is named by its import path and imported when it is used: `gatllm --help` never waits for torch.
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (import path, one line of help)
+    "demo": ("gatllm.cli.demo:demo", "Show the whole of gatllm on real code, in some ten minutes."),
+    "doctor": ("gatllm.cli.doctor:doctor", "Show what this machine has, and the cure for what is missing."),
     "train": ("gatllm.cli.train:train_app", "Train a model by a recipe."),
     "tune": ("gatllm.cli.evaluate:tune_app", "Search for better hyper-parameters of a recipe."),
     "eval": ("gatllm.cli.evaluate:eval_app", "Zero-, one- and few-shot evaluation of a run or a pretrained model."),

@@ -2,5 +2,6 @@
 
 from gatllm.demo.run import run_steps
 from gatllm.demo.stage import Options, Outcome, Session, Stage, Step, rows, skipped
+from gatllm.demo.steps import run_demo
 
-__all__ = ["Options", "Outcome", "Session", "Stage", "Step", "rows", "run_steps", "skipped"]
+__all__ = ["Options", "Outcome", "Session", "Stage", "Step", "rows", "run_demo", "run_steps", "skipped"]

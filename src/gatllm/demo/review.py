@@ -1,72 +1,91 @@
-"""Step 5: held-out real code is broken, and the discriminator finds and mends it."""
+"""Step 5: held-out files are broken; the discriminator finds the errors and mends them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gatllm.demo.data import POSITIVE
 from gatllm.demo.stage import Outcome, Session, Stage
+from gatllm.demo.training import DISCRIMINATOR
+from gatllm.errors import GatllmError
 from gatllm.progress import Progress
 
-_CASES = 200
-_SHOWN = 3
+if TYPE_CHECKING:
+    from gatllm.data import Corruption
+
+_FUNCTIONS, _FILES, _SHOWN = 150, 30, 3
+_SECONDS = 1.0  # for one repair: what takes longer counts as not mended
+_LONGEST = 12_000  # characters of a whole file: some 350 lines
 
 
-def _held_out(session: Session) -> list[tuple[str, str]]:
-    """Origin and text of functions from modules that no training row came from."""
-    from gatllm.data import Dataset, functions, split_of
+def review_held_out(session: Session, stage: Stage) -> Outcome:
+    """Break functions and whole files that no training saw, mend them, and count what is exactly as it was."""
+    from gatllm.review import Reviewer
 
-    dataset = Dataset.open(session.folder("datasets/stdlib"))
-    return [
-        (str(record["origin"]), function.text)
-        for record in dataset.records()
-        if split_of(str(record["origin"])) == "validation"
-        for function in functions(str(record["text"]))
-        if 4 < function.text.count("\n") < 80
+    reviewer, search = Reviewer.load(session.folder(DISCRIMINATOR)), Reviewer()
+    functions = list(islice(_broken(session, whole=False), _FUNCTIONS))
+    files = list(islice(_broken(session, whole=True), _FILES))
+    if not functions:
+        raise GatllmError("no held-out file was left to break", "build the data from more files")
+    _show(reviewer, functions[:_SHOWN], stage)
+    numbers: dict[str, Any] = {}
+    for what, who, cases in (
+        ("functions mended", reviewer, functions),
+        ("by search alone", search, functions),
+        ("files mended", reviewer, files),
+    ):
+        compiles, same = _mended(who, cases, what, stage)
+        stage.say(f"  {what}: {compiles} of {len(cases)} compile again, {same} have the tree they had")
+        numbers[what] = f"{same} of {len(cases)}"
+    return Outcome("done", numbers)
+
+
+def _broken(session: Session, *, whole: bool) -> Iterator[tuple[str, Corruption]]:
+    """Yield held-out texts with one error against the grammar each, and where they come from."""
+    from gatllm.data import Dataset, corrupt, functions, split_of
+
+    rng = Random(f"held out {session.options.seed}")
+    records = [
+        record
+        for record in Dataset.open(session.folder(POSITIVE)).records()
+        if split_of(record["origin"]) == "validation"
     ]
+    rng.shuffle(records)
+    for record in records:
+        texts = [record["text"]] if whole else [function.text for function in functions(record["text"])]
+        for text in texts if whole else rng.sample(texts, min(4, len(texts))):
+            corruption = corrupt(text, rng) if 40 <= len(text) <= _LONGEST else None
+            if corruption is not None and corruption.syntactic:
+                yield record["origin"], corruption
 
 
-def review_code(session: Session, stage: Stage) -> Outcome:
-    """Break held-out functions with one error each; show repairs, and the share mended with and without the model."""
-    from gatllm.data import FAMILIES, corrupt
-    from gatllm.review import Reviewer, same_tree
+def _show(reviewer: Any, cases: list[tuple[str, Corruption]], stage: Stage) -> None:
+    for origin, case in cases:
+        review, repair = reviewer.check(case.broken), reviewer.fix(case.broken)
+        name = origin.rpartition(":")[2]
+        stage.say(f"  {name}")
+        for finding in review.findings[:1]:
+            stage.say(f"    the compiler, line {finding.line}: {finding.message}")
+        for suspect in review.suspects[:1]:
+            where = f"line {suspect.line}, column {suspect.column}"
+            stage.say(f"    the discriminator, {where}: {suspect.words} ({suspect.probability:.0%})")
+        if repair.changed:
+            stage.diff(case.broken, repair.text, name)
+        else:
+            stage.say(f"    left alone: {repair.why}")
 
-    rng = Random(session.options.seed)
-    families = [name for name, family in FAMILIES.items() if family.syntactic]
-    reviewer, alone = Reviewer.load(session.folder("runs/discriminator")), Reviewer()
-    pool = _held_out(session)
-    counts = {"parses": 0, "mended": 0, "mended by search alone": 0}
-    shown = done = 0
-    for _ in range(20 * _CASES):
-        origin, text = rng.choice(pool)
-        made = corrupt(text, rng, 1, families)
-        if made is None or not made.syntactic:
-            continue
-        repair = reviewer.fix(made.broken, seconds=2.0)
-        right = same_tree(repair.text, text)
-        counts["parses"] += repair.compiles
-        counts["mended"] += right
-        counts["mended by search alone"] += same_tree(alone.fix(made.broken, seconds=2.0).text, text)
-        if right and repair.by == "model" and shown < _SHOWN:
-            shown += 1
-            review = reviewer.check(made.broken)
-            stage.say(f"  {origin}: {made.families[0]}")
-            for finding in review.findings[:1]:
-                stage.say(f"    the compiler says, line {finding.line}: {finding.message}")
-            for suspect in review.suspects[:2]:
-                stage.say(f"    the discriminator, line {suspect.line}: {suspect.words} ({suspect.probability:.0%})")
-            stage.diff(made.broken, repair.text, origin.rpartition(":")[2])
-        done += 1
-        stage.report(Progress("mend", done, _CASES, "functions"))
-        if done == _CASES:
-            break
-    if not done:
-        return Outcome("failed", why="no held-out function could be broken")
-    numbers: dict[str, Any] = {"functions broken": done}
-    numbers |= {name: f"{count / done:.1%}" for name, count in counts.items()}
-    stage.say(
-        f"  of {done} broken functions of modules never trained on, {numbers['mended']} have their syntax tree back"
-    )
-    alone_share = numbers["mended by search alone"]
-    stage.say(f"  ({numbers['parses']} compile again; the search without the model mends {alone_share})")
-    return Outcome("done", numbers=numbers)
+
+def _mended(reviewer: Any, cases: list[tuple[str, Corruption]], what: str, stage: Stage) -> tuple[int, int]:
+    """Return how many results compile, and how many have the syntax tree of the original."""
+    from gatllm.review import same_tree
+
+    compiles = same = 0
+    for done, (_, case) in enumerate(cases, 1):
+        repair = reviewer.fix(case.broken, seconds=_SECONDS)
+        compiles += repair.compiles
+        same += repair.compiles and same_tree(repair.text, case.mend())
+        stage.report(Progress(what, done, len(cases), "cases"))
+    return compiles, same

@@ -278,6 +278,12 @@ def _published(wanted: WeightsFile, report: Report) -> Path:
     return ready or _converted(fetch(wanted, report=report), wanted.sha256, cache_folder(), report)
 
 
+def cached_weights(wanted: WeightsFile) -> Path | None:
+    """Return where published weights lie ready on this machine, or None when they must be fetched first."""
+    file = cache_folder() / wanted.name
+    return _ready_copy(cache_folder() / _copy_name(wanted.sha256)) or (file if file.is_file() else None)
+
+
 def _copy_name(sha256: str) -> str:
     return f"converted-{sha256[:16]}"
 

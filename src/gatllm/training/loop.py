@@ -81,7 +81,7 @@ class Loop:
 
     def _tell(self, result: StepResult, speed: float) -> None:
         best = f" · best validation {self.best[0]:.4f}" if self.best else ""
-        left = _clock(self.budget.left(result.step))
+        left = _clock(max(0.0, self.budget.left(result.step)))
         note = f"loss {result.loss:.4f}{best} · {speed:,.0f} tokens/s · {left} left"
         if self.train.steps is not None:
             self.report(Progress("training", result.step, self.train.steps, "steps", note))

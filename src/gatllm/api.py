@@ -1,0 +1,122 @@
+"""The Python face: what ``import gatllm`` gives. Every function imports what it needs when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatllm.errors import UsageError
+from gatllm.progress import Report, silent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gatllm.inference import Generated
+    from gatllm.models import LoadedRun
+    from gatllm.proof import Verification
+    from gatllm.review import Repair, Review, Reviewer
+    from gatllm.training import Recipe, Run
+
+
+def train(recipe: Recipe | str | Path, out: str | Path | None = None, *, report: Report = silent, **keys: Any) -> Run:
+    """Train by a recipe and return the finished run; an interrupted run goes on.
+
+    Args:
+        recipe: a recipe, its file, or the name of one that comes with gatllm.
+        out: the run folder (default: ``runs/NAME``).
+        report: told how far it is.
+        keys: override keys of the recipe; two underscores stand for the dot: ``train__minutes=1.5``.
+
+    Raises:
+        UsageError: an unknown key, or a value out of bounds.
+        GatllmError: bad data, no memory, no disk.
+    """
+    from gatllm.training import Recipe
+    from gatllm.training import train as train_run
+
+    overrides = {key.replace("__", "."): value for key, value in keys.items()}
+    if isinstance(recipe, Recipe):
+        if overrides:
+            raise UsageError("a Recipe object takes no overrides", "load it with Recipe.load(path, overrides)")
+    else:
+        recipe = Recipe.load(recipe, overrides)
+    return train_run(recipe, out or Path("runs") / recipe.name, report=report)
+
+
+class Model:
+    """A trained model: a GPT or an encoder-decoder generates, every kind embeds."""
+
+    def __init__(self, run: LoadedRun) -> None:
+        self.run = run
+
+    def generate(self, prompts: Sequence[str], **sampling: Any) -> list[list[Generated]]:
+        """Return the answers to each prompt.
+
+        Args:
+            prompts: texts of any lengths.
+            sampling: see `gatllm.inference.Sampling`: ``max_new_tokens``, ``temperature``, ``top_p``, ``n``, ``seed`` …
+
+        Raises:
+            GatllmError: the model writes no text, or a prompt does not fit.
+        """
+        from gatllm.inference import Sampling, generate
+
+        return generate(self.run.model, self.run.tokenizer, list(prompts), Sampling(**sampling))
+
+    def get_embeddings(self, sentences: Sequence[str]) -> Tensor:
+        """Return contextual embeddings, ``(batch, max_tokens, width)``; positions past a sentence's end are zero."""
+        from gatllm.inference import get_embeddings
+
+        return get_embeddings(self.run.model, self.run.tokenizer, sentences)
+
+
+def load(run: str | Path, *, device: str = "cpu") -> Model:
+    """Load the model of a run folder.
+
+    Raises:
+        GatllmError: a file of the folder is missing or damaged.
+    """
+    from gatllm.models import load_run
+
+    return Model(load_run(run, device=device))
+
+
+def get_embeddings(sentences: Sequence[str], run: str | Path) -> Tensor:
+    """Return the contextual embeddings of a run's model, ``(batch, max_tokens, width)``."""
+    return load(run).get_embeddings(sentences)
+
+
+@lru_cache(maxsize=1)
+def _reviewer() -> Reviewer:
+    from gatllm.review.default import load_reviewer
+
+    return load_reviewer()
+
+
+def check(code: str) -> Review:
+    """Judge Python code with the default discriminator: verdict, probability, suspect places. Safe among threads."""
+    return _reviewer().check(code)
+
+
+def fix(code: str) -> Repair:
+    """Mend Python code that does not compile; code that does is returned as it is. Safe among threads."""
+    return _reviewer().fix(code)
+
+
+def verify(run: str | Path, *, datasets: Sequence[str | Path] = (), depth: str = "hashes") -> Verification:
+    """Verify the proof of training of a run folder; ``.ok`` tells, ``.failures`` names what does not hold.
+
+    Args:
+        run: the run folder.
+        datasets: the datasets that it claims to be trained on.
+        depth: ``hashes``, ``replay`` (also repeat sampled segments) or ``full``.
+
+    Raises:
+        UsageError: there is no such depth.
+        GatllmError: there is no run or no proof.
+    """
+    from gatllm.proof import verify as verify_run
+
+    return verify_run(Path(run), datasets=[Path(dataset) for dataset in datasets], depth=depth)  # type: ignore[arg-type]

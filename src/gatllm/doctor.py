@@ -1,0 +1,78 @@
+"""What `gatllm doctor` finds: what this machine has, and the cure for what is missing. Changes nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; without a ``required`` one gatllm can't do its main job."""
+
+    what: str
+    ok: bool
+    found: str
+    cure: str = ""
+    required: bool = False
+
+
+def diagnose() -> list[Check]:
+    """Look at the processor, the disk, the parts that set-up built and the optional packages; asks no network."""
+    return [*_machine(), *_built(), *_optional()]
+
+
+def _machine() -> Iterator[Check]:
+    import torch
+
+    enough = sys.version_info >= (3, 11)
+    yield Check("Python", enough, platform.python_version(), "install Python 3.11 or newer", required=True)
+    yield Check("PyTorch", True, f"{torch.__version__}, {torch.get_num_threads()} threads", required=True)
+    device = "CUDA" if torch.cuda.is_available() else "MPS" if torch.backends.mps.is_available() else "none"
+    yield Check("GPU", device != "none", device, "optional: everything runs on the processor")
+    level = torch.backends.cpu.get_cpu_capability()
+    bf16 = any(f" {flag}" in _processor_flags() for flag in ("amx_bf16", "avx512_bf16"))
+    yield Check("bf16", bf16, f"{level}{', bf16 instructions' if bf16 else ''}", "optional: training uses fp32 instead")
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    yield Check("disk", free > 4, f"{free:.0f} GB free here", "free 4 GB: the demo makes 1 GB, the chat model needs 2")
+
+
+def _processor_flags() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _built() -> Iterator[Check]:
+    from gatllm.market import find_anvil
+    from gatllm.models.pretrained import QWEN_CODER, cached_weights
+
+    package = Path(__file__).parent
+    abi = sorted((package / "market" / "abi").glob("*.json"))
+    yield Check("contracts", bool(abi), f"{len(abi)} ABIs", "make setup", required=True)
+    assets = sorted((package / "service" / "static" / "vendor").glob("*"))
+    yield Check("page assets", bool(assets), f"{len(assets)} files", "make setup", required=True)
+    anvil = find_anvil()
+    yield Check("local chain", anvil is not None, "anvil" if anvil else "", "make setup")
+    weights = cached_weights(QWEN_CODER)
+    yield Check("chat model", weights is not None, str(weights or ""), "fetched once, by the first `gatllm ask`")
+
+
+def _optional() -> Iterator[Check]:
+    for package, extra, use in (
+        ("optuna", "tune", "gatllm tune"),
+        ("datasets", "hf", "Hugging Face data sets"),
+        ("ray", "ray", "building data on a cluster"),
+        ("tree_sitter_cpp", "cpp", "C++ data"),
+    ):
+        found = importlib.util.find_spec(package) is not None
+        yield Check(use, found, package if found else "", f"optional: pip install 'gatllm[{extra}]'")
+    key = bool(os.environ.get("GATLLM_KEY"))
+    yield Check("trainer's key", True, "GATLLM_KEY" if key else "a file in the data folder, made when first needed")
