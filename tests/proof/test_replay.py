@@ -246,6 +246,22 @@ def test_final_weights_from_elsewhere_are_caught(honest: Path, key: Key) -> None
     assert "final weights" in forged(honest, key)
 
 
+def test_averaged_weights_are_those_in_the_checkpoint(text: Path, tmp_path: Path, key: Key) -> None:
+    run = train(recipe(text, **{"train.ema": 0.9}), tmp_path / "run").path
+    write_proof(run, key)
+    assert (verdicts(run)["final weights"], verdicts(run)["replay"]) == ("ok", "ok")
+    weights = load_weights(run / "model.safetensors")
+    next(iter(weights.values())).view(-1)[0] += 1e-3
+    save_weights(run / "model.safetensors", weights)
+    root = weights_root(load_weights(run / "model.safetensors"))
+
+    def claim(event: str, fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "weights_root": root} if event == "end" else fields
+
+    rewrite_log(run, claim)
+    assert "final weights" in forged(run, key)
+
+
 def test_data_changed_by_one_byte_is_caught(honest: Path, text: Path, tmp_path: Path) -> None:
     changed = tmp_path / "text.txt"
     changed.write_bytes(text.read_bytes().replace(b"dog", b"hog", 1))

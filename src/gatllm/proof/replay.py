@@ -122,7 +122,7 @@ def check_final(replayer: Replayer) -> Iterator[Item]:
     end = run.events("end")[-1]
     logged = {entry["weights_root"] for entry in run.events("checkpoint")}
     if run.recipe.train.ema:
-        yield Item("final weights", "skipped", "they are an average over updates that no checkpoint names")
+        yield _check_average(run, end["step"])
     elif end["weights_root"] in logged:
         yield Item("final weights", "ok", "those of a logged checkpoint")
     else:
@@ -141,6 +141,25 @@ def check_final(replayer: Replayer) -> Iterator[Item]:
     near = all(_near(measured[key], said[key], replayer.environment["dtype"]) for key in wrong)
     detail = f"measured again: {_numbers(measured)}, but the run says {_numbers(said)}"
     yield Item("metrics", "within tolerance" if others and near else "failed", detail)
+
+
+def _check_average(run: Run, step: int) -> Item:
+    """Hold averaged final weights against the average in the state of their checkpoint, which the replay gave too."""
+    import torch
+
+    from gatllm.models import load_weights
+
+    folder = run.path / "checkpoints" / f"step-{step:08d}"
+    if not folder.is_dir():
+        return Item("final weights", "skipped", f"an average after update {step}, whose checkpoint was not kept")
+    state, weights = load_weights(folder / "state.safetensors"), load_weights(folder / "model.safetensors")
+    # A tensor that the model shares under two names is averaged under one of them.
+    averages = {weights[name].data_ptr(): state[f"average/{name}"] for name in weights if f"average/{name}" in state}
+    expected = {name: averages.get(tensor.data_ptr(), tensor) for name, tensor in weights.items()}
+    final = load_weights(run.path / "model.safetensors")
+    if final.keys() == expected.keys() and all(torch.equal(final[name], expected[name]) for name in final):
+        return Item("final weights", "ok", f"the average in the checkpoint of update {step}")
+    return Item("final weights", "failed", f"not the average in the checkpoint of update {step}")
 
 
 def _near(measured: float, said: object, dtype: str) -> bool:

@@ -187,9 +187,12 @@ def _finish(run: Run, made: Assembly, loop: Loop) -> None:
     with session.averaged() as model:
         weights = session.weights()
         artifacts = dict(made.objective.artifacts(model))
+        # Inside: outside, the tensors hold the last weights again instead of their average.
+        root = weights_root(weights)
+        if loop.log is not None:
+            save_weights(run.path / MODEL, weights)
     if loop.log is None:
         return
-    save_weights(run.path / MODEL, weights)
     for name, text in artifacts.items():
         if name in _OURS or Path(name).name != name:
             raise GatllmError(f"an objective may not write {name}")
@@ -197,7 +200,7 @@ def _finish(run: Run, made: Assembly, loop: Loop) -> None:
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     end = {
         "step": session.step,
-        "weights_root": weights_root(weights),
+        "weights_root": root,
         "metrics": {**metrics, **spent, "parameters": parameters},
         "artifacts": {name: sha256(text.encode()) for name, text in artifacts.items()},
     }
