@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -15,10 +15,12 @@ from gatllm.data.journal import Journal
 from gatllm.data.languages.base import suffixes_of
 from gatllm.data.sources import SourceFile, open_source
 from gatllm.data.sources.folders import commit_of
-from gatllm.data.verdicts import Judge, Rules
+from gatllm.data.verdicts import Judge, Rules, Verdict
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import new_folder
+
+Judging = Callable[[Iterator[SourceFile], Options], Iterator[Verdict]]
 
 
 def build(
@@ -29,6 +31,7 @@ def build(
     seed: int = 0,
     options: Options | None = None,
     replace: bool = False,
+    judging: Judging | None = None,
     report: Report = silent,
 ) -> Dataset:
     """Write a dataset of what passes; the rest goes to ``rejected.jsonl`` with its reasons.
@@ -43,6 +46,7 @@ def build(
         seed: see ``limit``.
         options: languages, licences, privacy, duplicates, rules.
         replace: put the new dataset in the place of one that is there.
+        judging: who judges the files, where it is not this machine (`cluster.ray_judging`).
         report: told after each item.
 
     Raises:
@@ -68,9 +72,10 @@ def build(
             DatasetWriter(folder, "positive", out.name) as writer,
             Judge(rules=Rules(options.rules), target=options.target, journal=journal) as judge,
         ):
+            verdicts = judging(iter(files), options) if judging else judge.judge(files)
             admission = Admission(options)
             done = 0
-            for done, verdict in enumerate(judge.judge(files), 1):
+            for done, verdict in enumerate(verdicts, 1):
                 report(Progress("check", done, total, "files", f"{len(writer):,} kept"))
                 record, reasons = admission.admit(verdict)
                 if record is None:

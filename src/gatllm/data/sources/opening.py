@@ -50,13 +50,13 @@ def _open(source: str, columns: Columns, suffixes: Sequence[str]) -> Iterator[So
         return tables.hugging_face(source.removeprefix("hf:"), columns)
     path = Path(source)
     try:
-        if path.is_dir():
+        if source and path.is_dir():
             return folders.folder(path, suffixes)
         if path.is_file():
             return _file(path, columns, suffixes)
     except OSError as error:  # a name that is too long, a folder that can't be entered
         raise GatllmError(f"can't read {source}: {error.strerror}", "check the name and its permissions") from None
-    raise UsageError(f"no source {source}", "name a folder, a file, `stdlib` or `dist:NAME`")
+    raise UsageError(f"no source {source!r}", "name a folder, a file, `stdlib` or `dist:NAME`")
 
 
 def _file(path: Path, columns: Columns, suffixes: Sequence[str]) -> Iterator[SourceFile]:

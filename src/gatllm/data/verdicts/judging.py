@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ from gatllm.data.journal import Journal
 from gatllm.data.languages import language
 from gatllm.data.languages.base import suffixes_of
 from gatllm.data.sources import SourceFile, open_source
-from gatllm.data.verdicts.lint import Finding, format_distance, lint
+from gatllm.data.verdicts.lint import DOUBTFUL, Finding, format_distance, lint
 from gatllm.data.verdicts.rules import Rules
 from gatllm.data.verdicts.syntax import Compiler
 from gatllm.data.verdicts.verdict import Reason, Verdict, decode, look
@@ -25,6 +26,16 @@ MAX_BYTES = 1 << 20
 _BATCH_FILES, _BATCH_BYTES = 512, 16 << 20
 
 Run = Callable[[str], str]
+
+
+@dataclass
+class _Batch:
+    """Files that are judged together: their verdicts, and by index the bytes and what their texts alone show."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    contents: dict[int, bytes] = field(default_factory=dict)
+    looks: dict[int, list[Reason]] = field(default_factory=dict)
+    size: int = 0
 
 
 class Judge:
@@ -40,6 +51,7 @@ class Judge:
         formatter: measure the distance to what ``ruff format`` would write.
         run: called with the text of each good file; returns what went wrong, or ''.
         journal: verdicts that are known already, by content; new ones are noted there.
+        processes: compiling processes; None: one for each processor.
     """
 
     def __init__(
@@ -52,6 +64,7 @@ class Judge:
         formatter: bool = False,
         run: Run | None = None,
         journal: Journal | None = None,
+        processes: int | None = None,
     ) -> None:
         self.rules = rules or Rules()
         running = f"py{sys.version_info.major}{sys.version_info.minor}"
@@ -63,62 +76,62 @@ class Judge:
         self.formatter = formatter
         self.run = run
         self.journal = journal
-        self._compiler = Compiler()
+        self._compiler = Compiler(processes)
 
     def judge(self, files: Iterable[SourceFile]) -> Iterator[Verdict]:
         """Yield a verdict for each file, in order; memory does not grow with their number."""
-        remaining = iter(files)
-        while batch := list(islice(remaining, _BATCH_FILES)):
-            yield from self._batch(batch)
+        batches = self._batches(files)
+        # The next batch is read while linter and compiler, which are other processes, work on this one.
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(next, batches, None)
+            while (batch := coming.result()) is not None:
+                coming = pool.submit(next, batches, None)
+                self._examine(batch)
+                yield from batch.verdicts
 
-    def _batch(self, files: Sequence[SourceFile]) -> Iterator[Verdict]:
-        verdicts = [Verdict(file) for file in files]
-        contents: dict[int, bytes] = {}
-        size = 0
-        first = 0
-        for index, verdict in enumerate(verdicts):
+    def _batches(self, files: Iterable[SourceFile]) -> Iterator[_Batch]:
+        batch = _Batch()
+        for file in files:
+            verdict = Verdict(file)
             if (data := self._read(verdict)) is not None:
-                contents[index] = data
-                size += len(data)
-            if size > _BATCH_BYTES:
-                self._examine(verdicts, contents)
-                yield from verdicts[first : index + 1]
-                contents, size, first = {}, 0, index + 1
-        self._examine(verdicts, contents)
-        yield from verdicts[first:]
+                batch.contents[len(batch.verdicts)] = data
+                batch.size += len(data)
+                if file.content == "code":
+                    batch.looks[len(batch.verdicts)] = look(verdict.text)
+            batch.verdicts.append(verdict)
+            if len(batch.verdicts) >= _BATCH_FILES or batch.size >= _BATCH_BYTES:
+                yield batch
+                batch = _Batch()
+        if batch.verdicts:
+            yield batch
 
-    def _examine(self, verdicts: Sequence[Verdict], contents: dict[int, bytes]) -> None:
+    def _examine(self, batch: _Batch) -> None:
+        verdicts, contents = batch.verdicts, batch.contents
         hashes = {} if self.journal is None else {index: sha256(data) for index, data in contents.items()}
         for index, hashed in hashes.items():
             if self.journal is not None and (known := self.journal.get(hashed)) is not None:
                 verdicts[index].reasons += [Reason(**reason) for reason in known]
                 del contents[index]
-        self._examine_new(verdicts, contents)
+        python = {i: data for i, data in contents.items() if verdicts[i].file.language == "python"}
+        if python:
+            self._examine_python(verdicts, python)
+        for index in contents:
+            self._examine_one(verdicts[index], batch.looks.get(index, []))
         if self.journal is not None:
             for index in contents:
                 self.journal.note(hashes[index], [reason.as_dict() for reason in verdicts[index].reasons])
             self.journal.flush()
 
-    def _examine_new(self, verdicts: Sequence[Verdict], contents: Mapping[int, bytes]) -> None:
-        python = {i: data for i, data in contents.items() if verdicts[i].file.language == "python"}
-        if python:
-            self._examine_python(verdicts, python)
-        for index in contents:
-            verdict = verdicts[index]
-            if verdict.file.language not in {"python", ""}:
-                tree, message, line = language(verdict.file.language).parse(verdict.text)
-                if tree is None:
-                    self._note(verdict, Reason("syntax", message, line))
-            if verdict.file.content == "code":
-                for reason in look(verdict.text):
-                    self._note(verdict, reason)
-            if (
-                self.run is not None
-                and verdict.good
-                and verdict.file.language == "python"
-                and (wrong := self.run(verdict.text))
-            ):
-                self._note(verdict, Reason("run", wrong))
+    def _examine_one(self, verdict: Verdict, looks: Sequence[Reason]) -> None:
+        name = verdict.file.language
+        if name not in {"python", ""}:
+            tree, message, line = language(name).parse(verdict.text)
+            if tree is None:
+                self._note(verdict, Reason("syntax", message, line))
+        for reason in looks:
+            self._note(verdict, reason)
+        if self.run is not None and verdict.good and name == "python" and (wrong := self.run(verdict.text)):
+            self._note(verdict, Reason("run", wrong))
 
     def _examine_python(self, verdicts: Sequence[Verdict], contents: Mapping[int, bytes]) -> None:
         with tempfile.TemporaryDirectory(prefix="gatllm-") as folder:
@@ -184,7 +197,9 @@ def _plain_path(file: SourceFile, data: bytes, folder: Path, index: int) -> Path
 
 
 def _doubtful(findings: Sequence[Finding]) -> bool:
-    return any(finding.code in {"invalid-syntax", "F404", "F407"} or finding.code[:2] == "E9" for finding in findings)
+    return any(
+        finding.code in {"invalid-syntax", DOUBTFUL, "F404", "F407"} or finding.code[:2] == "E9" for finding in findings
+    )
 
 
 def _reasons(error: Mapping[str, Any], findings: Sequence[Finding]) -> list[Reason]:
@@ -196,7 +211,7 @@ def _reasons(error: Mapping[str, Any], findings: Sequence[Finding]) -> list[Reas
         if finding.code == "invalid-syntax":
             if not error:
                 reasons.append(Reason("syntax", finding.message, finding.line))
-        else:
+        elif finding.code != DOUBTFUL:
             reasons.append(Reason(finding.code, finding.message, finding.line))
     return reasons
 
