@@ -20,6 +20,7 @@ from typing import Self
 
 CRASHED = b"\0crashed"
 TIMED_OUT = b"\0timed out"
+_STARTING = 60.0  # seconds that a new interpreter may take before its first answer
 _AHEAD = 64  # items in flight for each child, so that a stream of any length needs little memory
 
 
@@ -58,15 +59,17 @@ class _Child:
 
     def answer(self, item: bytes) -> bytes:
         """Return the child's answer, `CRASHED` or `TIMED_OUT`."""
+        seconds = self._seconds
         if self._process is None:
             self._process = self._start()
+            seconds += _STARTING
         process = self._process
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
         try:
             view = memoryview(len(item).to_bytes(8, "big") + item)
             while view:
                 view = view[process.stdin.write(view) :]
-            head = _read(process.stdout.fileno(), 8, self._seconds)
+            head = _read(process.stdout.fileno(), 8, seconds)
             body = _read(process.stdout.fileno(), int.from_bytes(head, "big"), self._seconds) if head else head
         except OSError:
             head = body = b""
