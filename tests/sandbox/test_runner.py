@@ -48,7 +48,7 @@ def test_values_survive_the_sandbox(runner: Runner, value: Any) -> None:
     assert repr(encode(result.value)) == repr(encode(value))
 
 
-@pytest.mark.parametrize("value", [object(), range(3), {1: object()}, type("I", (int,), {})(1), [iter([])]])
+@pytest.mark.parametrize("value", [object(), range(3), {1: object()}, [iter([])], type, len])
 def test_what_is_no_plain_value_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="no plain value"):
         encode(value)
@@ -77,11 +77,12 @@ def test_what_was_not_encoded_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("expected", "actual", "equal"),
     [
-        (1, True, False),
-        (True, 1, False),
+        (1, True, True),
+        (True, 0, False),
+        (10**400, 1.0, False),
         (1, 1.0, True),
         (1.0, 1, True),
-        (1.0, True, False),
+        (1.0, True, True),
         ((1,), [1], False),
         ([1, [2]], [1, [2]], True),
         ([1], [1, 1], False),

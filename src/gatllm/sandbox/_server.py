@@ -54,10 +54,13 @@ def write_frame(stream: BinaryIO, value: Any) -> None:
 
 
 def encode(value: Any) -> Any:
-    """Return a plain value as JSON values that keep its exact types.
+    """Return a plain value as JSON values that keep its types.
+
+    A value of a subclass (Counter, namedtuple, …) goes as the built-in it is based on, by that one's own methods:
+    what a candidate overrides never reaches the parent.
 
     Raises:
-        TypeError: it is, or holds, something that is no plain built-in value (subclasses included).
+        TypeError: it is, or holds, something that is no built-in value.
     """
     kind = type(value)
     if value is None or kind in (bool, str):
@@ -66,9 +69,12 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if kind is int and -(2**53) < value < 2**53:
         return value
-    if kind not in _TAGGED:
-        raise TypeError(f"{kind.__name__} is no plain value")
-    return {kind.__name__: _TAGGED[kind](value)}
+    if kind in _TAGGED:
+        return {kind.__name__: _TAGGED[kind](value)}
+    for base, plain in _PLAIN.items():
+        if base in kind.__mro__:
+            return encode(plain(value))
+    raise TypeError(f"{kind.__name__} is no plain value")
 
 
 _TAGGED: dict[type, Callable[[Any], Any]] = {
@@ -80,6 +86,21 @@ _TAGGED: dict[type, Callable[[Any], Any]] = {
     dict: lambda value: [[encode(key), encode(item)] for key, item in value.items()],
     set: lambda value: sorted(map(encode, value), key=json.dumps),
     frozenset: lambda value: sorted(map(encode, value), key=json.dumps),
+}
+
+
+_ALL = slice(None)
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    dict: dict.copy,
+    list: list.copy,
+    tuple: lambda value: tuple.__getitem__(value, _ALL),
+    str: lambda value: str.__getitem__(value, _ALL),
+    bytes: lambda value: bytes.__getitem__(value, _ALL),
+    int: int.__pos__,
+    float: float.__pos__,
+    complex: complex.__pos__,
+    set: lambda value: set.union(set(), value),
+    frozenset: lambda value: frozenset.union(frozenset(), value),
 }
 
 

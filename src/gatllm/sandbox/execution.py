@@ -98,17 +98,23 @@ def _error(value: Any) -> CandidateError:
     return CandidateError(value["type"], value["message"], line if isinstance(line, int) else None)
 
 
+def _close(expected: float, actual: float, tolerance: float) -> bool:
+    try:
+        if math.isnan(expected) and math.isnan(actual):
+            return True
+        return tolerance > 0 and math.isclose(expected, actual, rel_tol=tolerance, abs_tol=tolerance)
+    except OverflowError:  # an int beyond all floats
+        return False
+
+
 def same(expected: Any, actual: Any, tolerance: float = 0.0) -> bool:
-    """Tell whether two plain values are equal: by exact types, save that an int may stand for a float.
+    """Tell whether two plain values are equal as Python sees it: numbers by value, all else by type and value.
 
     ``tolerance`` is the relative and absolute distance that floats may have. A NaN is the same as a NaN.
     """
-    if isinstance(expected, float) or isinstance(actual, float):
-        numbers = all(type(value) in (int, float) for value in (expected, actual))
-        return numbers and (
-            expected == actual
-            or (math.isnan(expected) and math.isnan(actual))
-            or (tolerance > 0 and math.isclose(expected, actual, rel_tol=tolerance, abs_tol=tolerance))
+    if isinstance(expected, int | float) and isinstance(actual, int | float):
+        return expected == actual or (
+            (isinstance(expected, float) or isinstance(actual, float)) and _close(expected, actual, tolerance)
         )
     if type(expected) is not type(actual):
         return False
