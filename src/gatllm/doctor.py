@@ -74,5 +74,17 @@ def _optional() -> Iterator[Check]:
     ):
         found = importlib.util.find_spec(package) is not None
         yield Check(use, found, package if found else "", f"optional: pip install 'gatllm[{extra}]'")
+    yield _sandbox()
     key = bool(os.environ.get("GATLLM_KEY"))
     yield Check("trainer's key", True, "GATLLM_KEY" if key else "a file in the data folder, made when first needed")
+
+
+def _sandbox() -> Check:
+    from gatllm.errors import GatllmError
+    from gatllm.sandbox import Runner
+
+    try:
+        with Runner(workers=1) as runner:
+            return Check("sandbox", True, runner.protections.backend)
+    except GatllmError as error:
+        return Check("sandbox", False, "", error.cause)
