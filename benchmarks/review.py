@@ -35,7 +35,7 @@ from gatllm.tokenizers.lexer import pieces
 # Installed with gatllm, and left out of every training set (docs/review.md).
 HELD_OUT = (
     *("rich", "jinja2", "fastapi", "starlette", "anyio", "httpx", "h11", "markdown-it-py", "networkx", "uvicorn"),
-    *("cyclopts", "websockets", "httpcore", "click", "import-linter", "prometheus_client"),
+    *("cyclopts", "websockets", "httpcore", "import-linter", "prometheus_client"),
 )
 SYNTACTIC = [name for name, family in FAMILIES.items() if family.syntactic]
 SEMANTIC = [name for name, family in FAMILIES.items() if not family.syntactic]
