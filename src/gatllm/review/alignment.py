@@ -86,7 +86,7 @@ def _align(
         if found:
             tags[gap] = found
     for position, (gap, new) in enumerate(inserted):
-        if gap in tags and is_line(broken[gap]) and TAGS[tags[gap]] == Tag("shift", columns=-1):
+        if gap >= 0 and gap in tags and is_line(broken[gap]) and TAGS[tags[gap]] == Tag("shift", columns=-1):
             del tags[gap]  # the space that stood after a lost first word: `insert` takes it away
             complete = True
         if gap in tags or (position and inserted[position - 1][0] == gap):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gatllm.errors import UsageError
-from gatllm.models import build, config_from_dict, weights_root
+from gatllm.models import build, config_from_dict, load_weights, put_weights, weights_root
 from gatllm.progress import Report, silent
 from gatllm.tokenizers import Tokenizer
+from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training.distributed import Team
 from gatllm.training.environment import code, environment
 from gatllm.training.objectives import prepare
@@ -39,7 +41,7 @@ def assemble(
     team: Team | None = None,
     report: Report = silent,
 ) -> Assembly:
-    """Prepare data, tokenizer and a freshly initialised model.
+    """Prepare data, tokenizer and a model, freshly initialised or with the weights of the run that ``start`` names.
 
     ``tokenizer``, ``dtype`` and ``threads`` are given when a run is resumed or replayed: they were decided before.
 
@@ -52,6 +54,8 @@ def assemble(
         recipe, threads, dtype = pin(recipe), 1, "fp32"
     device = choose_device(recipe.train.device)
     _check_kind(recipe)
+    if tokenizer is None and recipe.start:
+        tokenizer = load_tokenizer(recipe.start)
     objective = prepare(recipe, tokenizer, report)
     resolved = _resolved(recipe, objective)
     if recipe.determinism and recipe.determinism.seed == "committed":
@@ -61,6 +65,9 @@ def assemble(
         objective.close()
         objective = prepare(resolved, objective.tokenizer, report)
     model = build(config_from_dict(resolved.model), seed=derive(resolved.seed, "init"))
+    if recipe.start:
+        file = Path(recipe.start) / "model.safetensors"
+        put_weights(model, load_weights(file), str(file))
     init_root = weights_root(model.state_dict())
 
     def attempt(precision: Precision) -> None:

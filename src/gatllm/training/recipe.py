@@ -31,6 +31,7 @@ class Recipe(Table):
     about: str = ""
     seed: int = Field(default=1337, ge=0, lt=2**53)
     data: Table
+    start: str = Field(default="", description="run folder whose weights and tokenizer this run begins with")
     tokenizer: TokenizerTable = TokenizerTable()
     model: dict[str, Any]
     train: TrainTable

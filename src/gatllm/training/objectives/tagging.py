@@ -30,7 +30,17 @@ from gatllm.tokenizers.lexicon import Lexicon
 from gatllm.training.objectives.corpora import open_dataset
 from gatllm.training.objectives.data_tables import TaggingTable
 from gatllm.training.objectives.protocol import Batch
-from gatllm.training.objectives.tagging_samples import GROUP, SYNTACTIC, Mix, Pair, Row, Sampler, Texts, texts_of
+from gatllm.training.objectives.tagging_samples import (
+    GROUP,
+    SYNTACTIC,
+    UNKNOWN,
+    Mix,
+    Pair,
+    Row,
+    Sampler,
+    Texts,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from gatllm.models import Discriminator
@@ -56,7 +66,8 @@ class Tagging:
             "tags": len(TAGS),
         }
         self._keep_weight = table.keep_weight
-        mix = Mix(table.real, table.semantic, table.several, table.stored)
+        weights = tuple(sorted(table.families.items()))
+        mix = Mix(table.real, table.semantic, table.several, table.stored, table.invented, weights)
         sampler = partial(Sampler, lexicon=lexicon, context=context, batch=recipe.train.batch, mix=mix)
         self._sampler = sampler(train, seed=recipe.seed)
         self._groups: dict[int, list[list[Row]]] = {}
@@ -105,13 +116,14 @@ class Tagging:
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the sum of the three losses, and each."""
         ids, tags, fake = batch.tensors["ids"], batch.tensors["tags"], batch.tensors["fake"]
-        padding = tags < 0
-        out = model(ids, padding)
-        solid = ~padding
+        out = model(ids, ids == self.tokenizer.pad_id)
+        solid = tags != UNKNOWN
         weights = torch.where(tags == KEEP, self._keep_weight, 1.0)[solid]
         edit = F.cross_entropy(out.edit_logits[solid].float(), tags[solid], reduction="none")
-        edit = (edit * weights).sum() / weights.sum()
-        wrong = F.binary_cross_entropy_with_logits(out.error_logits[solid].float(), (tags[solid] != KEEP).float())
+        edit = (edit * weights).sum() / weights.sum().clamp(min=1.0)
+        wrong = F.binary_cross_entropy_with_logits(
+            out.error_logits[solid].float(), (tags[solid] != KEEP).float(), reduction="sum"
+        ) / solid.sum().clamp(min=1)
         whole = F.binary_cross_entropy_with_logits(out.fake_logit.float(), fake)
         return {"loss": edit + 0.5 * wrong + 0.2 * whole, "edit": edit, "error": wrong, "fake": whole}
 
@@ -128,12 +140,14 @@ class Tagging:
             batch = _batch(rows, self.tokenizer.pad_id)
             for name, value in self.loss(model, batch).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
-            out = model(batch.tensors["ids"], batch.tensors["tags"] < 0)
+            padding = batch.tensors["ids"] == self.tokenizer.pad_id
+            out = model(batch.tensors["ids"], padding)
             scores += out.fake_logit.float().tolist()
-            where = out.error_logits.float().masked_fill(batch.tensors["tags"] < 0, -torch.inf).argmax(1).tolist()
+            where = out.error_logits.float().masked_fill(padding, -torch.inf).argmax(1).tolist()
             for row, place in zip(rows, where, strict=True):
-                total += row.fake
-                found += bool(row.fake and row.tags[place] != KEEP)
+                placed = row.tags[0] != UNKNOWN and row.fake
+                total += placed
+                found += bool(placed and row.tags[place] != KEEP)
         metrics = {name: value / len(self._validation) for name, value in sums.items()}
         metrics["auroc"] = auroc(scores, [row.fake for row in self._validation])
         metrics["localised"] = found / max(total, 1)
@@ -192,6 +206,9 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report =
             side.functions += functions
             side.runs += [run for run in runs if run not in functions]
     train, validation = sides["train"], sides["validation"]
+    if _table(recipe).fakes:
+        for record in open_dataset(_table(recipe).fakes, report).records():
+            sides[split_of(str(record.get("origin", record["id"])))].fakes.append(str(record["text"]))
     if not len(train) or not len(validation):
         raise GatllmError(
             f"{_table(recipe).source}: {len(train)} texts to train on, {len(validation)} to validate on",
@@ -224,7 +241,7 @@ def _cases(texts: Texts, count: int, rng: Random) -> list[tuple[str, str]]:
 def _batch(rows: list[Row], pad: int) -> Batch:
     longest = max(len(row.ids) for row in rows)
     ids = np.full((len(rows), longest), pad)
-    tags = np.full((len(rows), longest), -1)
+    tags = np.full((len(rows), longest), UNKNOWN)
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = row.ids
         tags[number, : len(row.ids)] = row.tags

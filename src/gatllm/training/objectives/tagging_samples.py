@@ -19,6 +19,7 @@ from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 SYNTACTIC = tuple(name for name, family in FAMILIES.items() if family.syntactic)
 SEMANTIC = tuple(name for name, family in FAMILIES.items() if not family.syntactic)
+UNKNOWN = -1  # no tag: padding, or a generator's sample
 GROUP = 8  # batches drawn together, so that rows of like length share one
 _WIDE = 0.25  # share of windows that are as long as the context
 _RUNS = 0.2  # share of texts that are runs of top-level statements
@@ -41,6 +42,7 @@ class Texts:
     functions: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    fakes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.functions) + len(self.runs)
@@ -53,7 +55,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Row:
-    """One window: ids, the tag of each token, and whether anything is wrong."""
+    """One window: ids, the tag of each token (`UNKNOWN` where nobody knows), and whether anything is wrong."""
 
     ids: np.ndarray  # (tokens,)
     tags: np.ndarray  # (tokens,)
@@ -62,12 +64,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Mix:
-    """What share of rows is what; the rest is one syntactic error."""
+    """What share of rows is what; the rest is one syntactic error. ``families`` are weights, in a fixed order."""
 
     real: float
     semantic: float
     several: float
     stored: float
+    invented: float = 0.0
+    families: tuple[tuple[str, float], ...] = ()
+
+    def draw(self, kinds: tuple[str, ...], rng: Random) -> tuple[str, ...]:
+        """The kinds of error to choose among: one, drawn by weight, where weights are given."""
+        weights = [weight for name, weight in self.families if name in kinds]
+        if not sum(weights):
+            return kinds
+        return (rng.choices([name for name, _ in self.families if name in kinds], weights)[0],)
 
 
 class Sampler:
@@ -99,6 +110,8 @@ class Sampler:
     def _try(self, rng: Random) -> Row | None:
         draw = rng.random()
         mix = self.mix
+        if self.texts.fakes and rng.random() < mix.invented:
+            return self._cut(tokens_of(self.lexicon, rng.choice(self.texts.fakes)), None, rng)
         if self.texts.pairs and rng.random() < mix.stored:
             return self.label(rng.choice(self.texts.pairs), rng)
         text = self.texts.draw(rng)
@@ -106,11 +119,11 @@ class Sampler:
             tokens = tokens_of(self.lexicon, text)
             return self._cut(tokens, Tagging({}, True), rng)
         if draw < mix.real + mix.semantic:
-            level, families = 2, SEMANTIC
+            level, families = 2, mix.draw(SEMANTIC, rng)
         elif draw < mix.real + mix.semantic + mix.several:
             level, families = rng.choice((3, 3, 4, 4, 5)), SYNTACTIC
         else:
-            level, families = 1, SYNTACTIC
+            level, families = 1, mix.draw(SYNTACTIC, rng)
         made = corrupt(text, rng, level, families)
         return None if made is None else self.label(Pair(made.broken, text, made.edits), rng)
 
@@ -121,13 +134,13 @@ class Sampler:
         shifted = Tagging({number + 1: tag for number, tag in tagging.tags.items()}, tagging.complete)
         return self._cut(broken, shifted, rng) if shifted.tags else None
 
-    def _cut(self, tokens: list[Lexeme], tagging: Tagging, rng: Random) -> Row | None:
+    def _cut(self, tokens: list[Lexeme], tagging: Tagging | None, rng: Random) -> Row | None:
         """At most ``context`` tokens, mostly fewer, that hold some error: most errors are mended by what is near."""
         size = self.context if rng.random() < _WIDE else self.context * 2 // 5
         start = 0
         if len(tokens) > size:
             latest = len(tokens) - size
-            if tagging.tags:
+            if tagging is not None and tagging.tags:
                 focus = rng.choice(sorted(tagging.tags))
                 margin = min(16, size // 4)
                 start = rng.randint(max(focus - size + margin, 0), max(focus - margin, 0))
@@ -137,13 +150,16 @@ class Sampler:
             while start > 0 and "\n" not in tokens[start].text:  # windows begin at a line, as they do in use
                 start -= 1
         window = tokens[start : start + size]
+        ids = np.array([token.id for token in window], np.int64)
+        if tagging is None:
+            return Row(ids, np.full(len(window), UNKNOWN, np.int64), True)
         tags = np.full(len(window), KEEP, np.int64)
         for number, tag in tagging.tags.items():
             if start <= number < start + len(window):
                 tags[number - start] = tag
         if tagging.tags and not tags.any():
             return None
-        return Row(np.array([token.id for token in window], np.int64), tags, bool(tagging.tags))
+        return Row(ids, tags, bool(tagging.tags))
 
 
 def texts_of(text: str, lines: int = _LINES) -> tuple[list[str], list[str]]:
