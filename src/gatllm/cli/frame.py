@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain."),
     "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),
     "proof": ("gatllm.cli.proof:app", "Prove a run, and check anyone's proof."),
+    "rounds": ("gatllm.cli.rounds:rounds", "Play the discriminator against a breaker that learns what it misses."),
     "lsp": ("gatllm.cli.review:lsp", "Serve an editor: findings as diagnostics, repairs as quick fixes."),
 }
 

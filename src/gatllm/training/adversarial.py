@@ -46,13 +46,13 @@ class Case:
 class Standing:
     """How the two sides stand on held-out code: one entry of the log.
 
-    ``missed`` is the share of each kind that the discriminator does not mend (grammar) or notice (meaning); ``repaired``
-    the share of grammar errors whose syntax tree came back; ``auroc`` tells errors of meaning from untouched code,
-    ``auroc_samples`` a generator's samples (None without a generator); the ``samples_*`` are shares of those.
+    ``missed`` is the share of each kind that the discriminator does not mend (grammar) or notice (meaning);
+    ``repaired`` the share of grammar errors whose syntax tree came back; ``auroc`` tells errors of meaning from
+    untouched code, ``auroc_samples`` a generator's samples; ``samples_*`` are shares of those. None: not measured.
     """
 
     round: int
-    auroc: float
+    auroc: float | None
     false_alarms: float
     repaired: float
     missed: dict[str, float]
@@ -156,7 +156,7 @@ def _missed(reviewer: Reviewer, cases: list[Case]) -> dict[str, float]:
 def _harder(weights: Mapping[str, float], missed: Mapping[str, float]) -> dict[str, float]:
     """The breaker's next mixture: more of what was missed; grammar and meaning each keep their share."""
     grown = {name: weight * math.exp(_RATE * missed.get(name, 0.0)) for name, weight in weights.items()}
-    out = {}
+    out: dict[str, float] = {}
     for syntactic in (True, False):
         names = [name for name, family in FAMILIES.items() if family.syntactic == syntactic]
         scale = sum(FAMILIES[name].weight for name in names) / sum(grown[name] for name in names)
@@ -200,10 +200,10 @@ def _samples(generator: Path | str, texts: Texts, out: Path, number: int, count:
         return out
     loaded, rng = load_run(generator), Random(f"samples {number}")
     prompts = ["\n".join(texts.draw(rng).split("\n")[:3]) + "\n" for _ in range(count)]
-    written = generate(loaded.model, loaded.tokenizer, prompts, Sampling(max_new_tokens=96, seed=number))  # type: ignore[arg-type]
+    written = generate(loaded.model, loaded.tokenizer, prompts, Sampling(max_new_tokens=96, seed=number))
     with new_folder(out) as folder, DatasetWriter(folder, "positive", out.name) as writer:
-        for prompt, answer in zip(prompts, written, strict=True):
-            text = prompt + str(getattr(answer, "text", answer))
+        for prompt, answers in zip(prompts, written, strict=True):
+            text = prompt + answers[0].text
             record = {"id": sha256(text.encode())[:16], "text": text, "sha256": sha256(text.encode())}
             writer.add({**record, "licence": "NOASSERTION", "origin": f"generator:{sha256(text.encode())[:8]}"})
         writer.finish(sources=[str(generator)])
@@ -222,15 +222,21 @@ def _measure(number: int, reviewer: Reviewer, fixed: list[Case], clean: list[str
         parsing = [text for text in texts if compile_error(text) is None]
         looks = [review.probability or 0.0 for review in reviewer.check_all(texts)]
         extra = {
-            "auroc_samples": auroc([*untouched, *looks], [False] * len(untouched) + [True] * len(looks)),
+            "auroc_samples": _auroc(untouched, looks),
             "samples_parse": len(parsing) / max(len(texts), 1),
             "samples_clean": sum(not found for found in lint(parsing)) / max(len(texts), 1),
         }
     return Standing(
         round=number,
-        auroc=auroc([*untouched, *scores], [False] * len(untouched) + [True] * len(scores)),
+        auroc=_auroc(untouched, scores),
         false_alarms=sum(value >= reviewer.threshold for value in untouched) / max(len(untouched), 1),
         repaired=1 - sum(missed[name] for name in grammar) / max(len(grammar), 1),
         missed=missed,
         **extra,
     )
+
+
+def _auroc(real: list[float], fake: list[float]) -> float | None:
+    if not real or not fake:
+        return None
+    return auroc([*real, *fake], [False] * len(real) + [True] * len(fake))

@@ -149,7 +149,9 @@ class Tagging:
                 total += placed
                 found += bool(placed and row.tags[place] != KEEP)
         metrics = {name: value / len(self._validation) for name, value in sums.items()}
-        metrics["auroc"] = auroc(scores, [row.fake for row in self._validation])
+        fakes = [row.fake for row in self._validation]
+        if any(fakes) and not all(fakes):
+            metrics["auroc"] = auroc(scores, fakes)
         metrics["localised"] = found / max(total, 1)
         if self._cases:
             reviewer = Reviewer.of(cast("Discriminator", model), self.tokenizer)
