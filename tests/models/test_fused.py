@@ -51,7 +51,7 @@ def test_short_attention(rotary: bool, qk_norm: bool, pattern: Pattern, padded: 
 
     query, key, value = qkv.view(batch, tokens, 3, heads, head).unbind(2)
     if turns is not None:
-        query, key = rotate(query, turns), rotate(key, turns)
+        query, key = (rotate(part[:, :, None], turns)[:, :, 0] for part in (query, key))
     if qk_norm:
         query, key = (F.rms_norm(part, (head,), eps=EPSILON) for part in (query, key))
     plain = attend(query, key, value, pattern, wanted_padding).flatten(2)

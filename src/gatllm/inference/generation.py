@@ -178,6 +178,7 @@ def _run(
         return
     with torch.inference_mode():
         texts = _begin(model, tokenizer, prompts, requests, prefix)
+        hidden = _hidden(texts.logits, tokenizer)
     copies = [index for index, request in enumerate(requests) for _ in range(request.n)]
     numbers = [sample for request in requests for sample in range(request.n)]
     rows = [
@@ -189,8 +190,7 @@ def _run(
     while rows:
         # Each turn is one step inside inference mode, which must not stay on while the caller has control.
         with torch.inference_mode():
-            _hide(texts.logits, tokenizer)
-            chosen = _choose(texts, rows)
+            chosen = _choose(texts.logits + hidden, texts, rows)
         said = [row.add(token, logprob) for row, (token, logprob) in zip(rows, chosen, strict=True)]
         if cancel is not None and cancel.is_set():
             said = [
@@ -267,15 +267,16 @@ def _grow(model: GPT | Seq2Seq, texts: GrowingTexts, tokens: Tensor) -> None:
         texts.add(tokens)
 
 
-def _hide(logits: Tensor, tokenizer: Tokenizer) -> None:
-    """Make padding, and ids that the tokenizer doesn't know, impossible."""
-    logits[:, tokenizer.pad_id] = -torch.inf
-    logits[:, tokenizer.size :] = -torch.inf
+def _hidden(logits: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Return what makes padding, and ids that the tokenizer doesn't know, impossible: (vocabulary,) to add."""
+    hidden = torch.zeros_like(logits[0])
+    hidden[tokenizer.pad_id] = -torch.inf
+    hidden[tokenizer.size :] = -torch.inf
+    return hidden
 
 
-def _choose(texts: GrowingTexts, rows: Sequence[_Row]) -> list[tuple[int, float]]:
+def _choose(logits: Tensor, texts: GrowingTexts, rows: Sequence[_Row]) -> list[tuple[int, float]]:
     """Return the next token of each row and its log-probability."""
-    logits = texts.logits
     logprobs = logits.log_softmax(-1)
     groups: dict[Sampling, list[int]] = {}
     for place, row in enumerate(rows):

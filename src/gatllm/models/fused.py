@@ -26,15 +26,17 @@ _MOST_SCORES = 1 << 27
 
 def rms_norm(x: Tensor, epsilon: float) -> Tensor:
     """Return x / rms(x) over the last dimension (Zhang & Sennrich 2019), in autocast's type where that is on."""
-    if x.device.type != "cpu":
+    autocast = torch.is_autocast_enabled("cpu")
+    # Without gradients and on few tokens what counts is the number of calls, not of passes.
+    if x.device.type != "cpu" or (not autocast and not torch.is_grad_enabled()):
         return F.rms_norm(x, x.shape[-1:], eps=epsilon)
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
     return _RMSNorm.apply(x, epsilon, dtype)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def squared_relu(x: Tensor) -> Tensor:
     """Return relu(x)**2 (So et al. 2021)."""
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or not torch.is_grad_enabled():
         return F.relu(x).square()
     return _SquaredReLU.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -88,7 +90,10 @@ def short_attention(qkv: Tensor, heads: int, turns: Turns | None, epsilon: float
     Returns:
         (batch, tokens, width).
     """
-    cosine, sine = (None, None) if turns is None else (turns.cosine[:, 0], turns.sine[:, 0])
+    cosine = sine = None
+    if turns is not None:
+        half = turns.cosine.shape[-1] // 2
+        cosine, sine = turns.cosine[:, 0, 0, half:], turns.sine[:, 0, 0, half:]
     return _ShortAttention.apply(qkv, heads, cosine, sine, epsilon, mask)  # type: ignore[no-any-return, no-untyped-call]
 
 

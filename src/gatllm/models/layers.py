@@ -54,7 +54,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's output for ``x`` (batch, tokens, width), of the same shape."""
-        return self.down(self._activate(self.up(x)))  # type: ignore[no-any-return]
+        hidden = self._activate(F.linear(x, self.up.weight, self.up.bias))
+        return F.linear(hidden, self.down.weight, self.down.bias)
 
     def _activate(self, x: Tensor) -> Tensor:
         match self.activation:
@@ -103,15 +104,17 @@ class SelfAttention(nn.Module):
 
     def extend(self, x: Tensor, turns: Turns | None, cache: LayerCache, step: Step) -> Tensor:
         """Return the attended new tokens ``x`` (batch, tokens, width), which join ``cache``."""
-        mixed = cache.extend(*self.split(self.qkv(x), turns), step)
-        return self.output(mixed.flatten(2))  # type: ignore[no-any-return]
+        # Functional calls here and in the feed-forward: on one token a module call costs as much as its product.
+        qkv = F.linear(x, self.qkv.weight, self.qkv.bias)
+        mixed = cache.extend(*self.split(qkv, turns), step)
+        return F.linear(mixed.flatten(2), self.output.weight, self.output.bias)
 
     def split(self, qkv: Tensor, turns: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each (batch, tokens, heads, head), turned and normed."""
         split = qkv.view(*qkv.shape[:2], 3, self.heads, self.head)
         qk, value = split[:, :, :2], split[:, :, 2]
         if turns is not None:
-            qk = rotate(qk, Turns(turns.cosine.unsqueeze(-3), turns.sine.unsqueeze(-3)))
+            qk = rotate(qk, turns)
         if self.qk_norm:
             qk = rms_norm(qk, self.epsilon)
         query, key = qk.unbind(2)
@@ -168,7 +171,7 @@ class Branch(nn.Module, Generic[Inner]):
 
     def enter(self, x: Tensor) -> Tensor:
         """Return what ``inner`` reads of the residual stream ``x`` (batch, tokens, width)."""
-        return x if self.before is None else self.before(x)
+        return x if self.before is None else self.before.forward(x)
 
     def join(self, x: Tensor, branch: Tensor) -> Tensor:
         """Return the residual stream after ``branch`` joined ``x``, both (batch, tokens, width)."""
@@ -226,4 +229,4 @@ class Block(nn.Module):
         if self.cross is not None and cross is not None:
             x = self.cross.join(x, self.cross.inner.read(self.cross.enter(x), cross, source_padding, step))
         think = self.feed_forward
-        return think.join(x, think.inner(think.enter(x)))
+        return think.join(x, think.inner.forward(think.enter(x)))

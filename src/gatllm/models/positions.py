@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 
 class Turns(NamedTuple):
-    """Cosine and sine of the rotary angles, each (tokens, 1, head / 2) or (batch, tokens, 1, head / 2)."""
+    """Cosine and sine of the rotary angles, each (tokens, 1, 1, head) or (batch, tokens, 1, 1, head).
+
+    Both hold each angle twice, as ``rotate`` wants them: (cos, cos) and (-sin, sin).
+    """
 
     cosine: Tensor
     sine: Tensor
 
     def at(self, positions: Tensor) -> Turns:
-        """Return the turns at ``positions`` (…,), shaped (…, 1, head / 2)."""
+        """Return the turns at ``positions`` (…,), shaped (…, 1, 1, head)."""
         return Turns(self.cosine[positions], self.sine[positions])
 
     def between(self, start: int, stop: int) -> Turns:
@@ -28,15 +31,15 @@ def rotary_turns(tokens: int, head: int, base: float) -> Turns:
     """Return the turns of rotary position embedding (Su et al. 2021), in the half-split layout of GPT-NeoX."""
     # Computed in float64: at position 16k a float32 angle is already off by 1e-3.
     frequencies = base ** (-torch.arange(0, head, 2, dtype=torch.float64) / head)
-    angles = torch.arange(tokens, dtype=torch.float64)[:, None, None] * frequencies
-    return Turns(angles.cos().float(), angles.sin().float())
+    angles = torch.arange(tokens, dtype=torch.float64)[:, None, None, None] * frequencies
+    cosine, sine = angles.cos().float(), angles.sin().float()
+    return Turns(torch.cat([cosine, cosine], dim=-1), torch.cat([-sine, sine], dim=-1))
 
 
 def rotate(x: Tensor, turns: Turns) -> Tensor:
-    """Turn each pair (x[i], x[i + head / 2]) of (batch, tokens, heads, head) by its position's angle."""
+    """Turn each pair (x[i], x[i + head / 2]) of (batch, tokens, parts, heads, head) by its position's angle."""
     cosine, sine = turns.cosine.to(x.dtype), turns.sine.to(x.dtype)
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat([left * cosine - right * sine, right * cosine + left * sine], dim=-1)
+    return torch.addcmul(x * cosine, x.roll(x.shape[-1] // 2, -1), sine)
 
 
 def sinusoids(tokens: int, width: int) -> Tensor:
