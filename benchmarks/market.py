@@ -71,7 +71,7 @@ def gas(folder: Path) -> dict[str, int]:
     return used
 
 
-def content(folder: Path, size: int = 256) -> dict[str, float]:
+def content(folder: Path, size: int = 128) -> dict[str, float]:
     """Return MiB a second of each step that content goes through."""
     plain = folder / "plain"
     plain.write_bytes(random.Random(0).randbytes(size * MIB))  # equal blocks would be written once
