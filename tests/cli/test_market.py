@@ -135,6 +135,9 @@ def test_a_run_is_registered_and_verified_against_the_chain(
     assert {"name": "registration", "verdict": "ok"}.items() <= next(
         item for item in verdict["items"] if item["name"] == "registration"
     ).items()
+    code, _, error = proof("register", "run", "--substrate", "ws://127.0.0.1:9")
+    assert code == 1
+    assert "Substrate client is not installed" in error or "nothing answers" in error
     code, _, error = proof("register", "run", "--key", "other.key")
     assert code == 1
     assert "with the key that signed it" in error

@@ -12,7 +12,7 @@ from gatllm.cli.market_setting import Setting, receipt_json, show_quote
 from gatllm.cli.restart import restart_with
 
 if TYPE_CHECKING:
-    from gatllm.proof import Registration
+    from gatllm.proof import Proof, Registration
 
 _NO_SETTING = Setting()
 app = App(name="proof", help="Prove a run, and check anyone's proof.")
@@ -186,6 +186,21 @@ def replay(
     return verify(run, dataset=dataset, depth="replay", segments=segments, seed=seed, json=json)
 
 
+def _register_on_substrate(url: str, proof: Proof, *, json: bool) -> None:
+    import os
+
+    from gatllm.market import SubstrateRegistry
+
+    with SubstrateRegistry(url, os.environ.get("GATLLM_SUBSTRATE_SECRET")) as registry:
+        done = registry.register(proof)
+        registrar = registry.registrar
+    value = {"trainer": proof.signer, "registrar": registrar, "block": done.block if done else None}
+    if json:
+        print_json(value | {"extrinsic": done.hash if done else None, "fee": str(done.fee) if done else None})
+    else:
+        table("registered" if done else "registered before", ("what", "value"), list(value.items()))
+
+
 def _registered(run: Path, setting: Setting) -> tuple[Registration, str | None]:
     """Return what the chain holds about a run, and the hash of the block after it was registered."""
     from gatllm.market import ProofRegistry
@@ -198,13 +213,23 @@ def _registered(run: Path, setting: Setting) -> tuple[Registration, str | None]:
 
 
 @app.command
-def register(run: Path, *, dry_run: bool = False, json: bool = False, setting: Setting = _NO_SETTING) -> None:
+def register(
+    run: Path,
+    *,
+    substrate: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    setting: Setting = _NO_SETTING,
+) -> None:
     """Register a run's four hashes on a chain, with the key that signed its proof; a run is registered once.
 
     Parameters
     ----------
     run
         The run folder.
+    substrate
+        Register on the Substrate chain at this address (ws://…) instead, with the account whose secret is in
+        GATLLM_SUBSTRATE_SECRET.
     dry_run
         Show the cost, send nothing.
     json
@@ -215,6 +240,9 @@ def register(run: Path, *, dry_run: bool = False, json: bool = False, setting: S
 
     proof = read_proof(run)
     verify(run).raise_on_failure()
+    if substrate is not None:
+        _register_on_substrate(substrate, proof, json=json)
+        return
     with progress_report(quiet=json) as report:
         chain = setting.chain(report=report)
         registry = ProofRegistry(chain, setting.deployment(chain))

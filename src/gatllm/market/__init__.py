@@ -13,6 +13,7 @@ from gatllm.market.seaport import Offer, Trade, find_seaport
 from gatllm.market.signin import SignedIn, SignIn
 from gatllm.market.stores import Gateway, KuboStore, LocalStore, Store, open_store, pin
 from gatllm.market.subscriptions import Subscriptions
+from gatllm.market.substrate import ProofChain, SubstrateRegistry
 from gatllm.market.tokens import DatasetTokens, Kind, Minted, Origin, Token
 from gatllm.market.unlocking import KeyVault, Release, Unlocker, request_key
 
@@ -33,6 +34,7 @@ __all__ = [
     "Offer",
     "Origin",
     "Policy",
+    "ProofChain",
     "ProofRegistry",
     "Publication",
     "Quote",
@@ -45,6 +47,7 @@ __all__ = [
     "Statement",
     "Store",
     "Subscriptions",
+    "SubstrateRegistry",
     "Terms",
     "Token",
     "TokenMetadata",

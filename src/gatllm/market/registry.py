@@ -132,6 +132,11 @@ class ProofRegistry:
         texts = [bytes(value).hex() if any(value) else "" for value in hashes]
         return RegisteredRun(run, str(trainer), Hashes(*texts), int(committed), int(registered))
 
+    def registration_of(self, proof: Proof) -> Registration | None:
+        """Return what is registered about the run of a proof, or None."""
+        known = self.find(self.run_id(proof.signer, proof.hashes.data_hash, proof.hashes.model_hash))
+        return known.registration if known is not None and known.registered_block else None
+
     def by_trainer(self, trainer: str) -> Iterator[RegisteredRun]:
         """Yield the registered runs of one trainer, oldest first."""
         event = self.contract.events.TrainingProofRegistered()
