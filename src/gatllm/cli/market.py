@@ -39,19 +39,19 @@ def devnet(*, port: int = 8545, block_time: float | None = None, setting: Settin
     from gatllm.proof import load_key
 
     running = Devnet(setting.folder / "devnet", port=port, block_time=block_time)
-    with running, progress_report() as report:
-        mine = load_key(setting.key)
-        running.fund(mine.address)
-        deployment = deploy(Chain(running.url, mine, home=setting.folder, report=report), setting.folder)
-        rows = [("address", running.url), ("state", str(running.folder / "state.json")), ("you", mine.address)]
-        table("local chain", ("what", "where"), [*rows, *deployment.addresses.items()])
-        note("keys of funded accounts are public knowledge here; Ctrl-C stops the chain, its state stays")
-        try:
+    try:
+        with running, progress_report() as report:
+            mine = load_key(setting.key)
+            running.fund(mine.address)
+            deployment = deploy(Chain(running.url, mine, home=setting.folder, report=report), setting.folder)
+            rows = [("address", running.url), ("state", str(running.folder / "state.json")), ("you", mine.address)]
+            table("local chain", ("what", "where"), [*rows, *deployment.addresses.items()])
+            note("keys of funded accounts are public knowledge here; Ctrl-C stops the chain, its state stays")
             while running.alive:
                 time.sleep(0.2)
-        except KeyboardInterrupt:
-            note("stopped")
-            return
+    except KeyboardInterrupt:
+        note("stopped")
+        return
     raise GatllmError("the local chain ended", f"see {running.folder / 'anvil.log'}")
 
 
