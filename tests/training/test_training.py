@@ -208,3 +208,33 @@ def test_a_log_line_is_json_of_plain_values(tiny: dict[str, Any], tmp_path: Path
     run = train(Recipe.of(tiny), tmp_path / "run")
     for line in (run.path / "log.jsonl").read_text().splitlines():
         assert {"seq", "time", "event", "prev"} <= set(json.loads(line))
+
+
+def test_a_run_begins_with_the_weights_of_another(tiny: dict[str, Any], tmp_path: Path) -> None:
+    first = train(Recipe.of(tiny, {"train.steps": 40}), tmp_path / "first")
+    second = train(Recipe.of(tiny, {"start": str(first.path), "train.steps": 3}), tmp_path / "second")
+    assert second.start["commitments"]["init_root"] == first.log[-1]["weights_root"]
+    assert losses(second)[0] < losses(first)[0] - 0.3
+    assert replay(second, 0, 3).steps[2].loss == losses(second)[2]
+
+
+def test_another_that_does_not_fit_is_refused(tiny: dict[str, Any], tmp_path: Path) -> None:
+    first = train(Recipe.of(tiny, {"train.steps": 2}), tmp_path / "first")
+    with pytest.raises(GatllmError, match="doesn't fit the model"):
+        train(Recipe.of(tiny, {"start": str(first.path), "model.width": 32}), tmp_path / "wide")
+    (tmp_path / "tokenizer.json").write_text((first.path / "tokenizer.json").read_text().replace('"e"', '"é"'))
+    text = tmp_path / "text.txt"
+    text.write_text(Path(tiny["data"]["source"]).read_text().replace("e", "é"))
+    other = {"tokenizer.kind": "file", "tokenizer.path": str(tmp_path / "tokenizer.json"), "data.source": str(text)}
+    with pytest.raises(UsageError, match="another tokenizer"):
+        train(Recipe.of(tiny, {"start": str(first.path), **other}), tmp_path / "other")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_a_compiled_model_trains_the_same(tiny: dict[str, Any], tmp_path: Path) -> None:
+    plain = train(Recipe.of(tiny, {"model.dropout": 0.0, "train.steps": 4}), tmp_path / "plain")
+    fast = train(
+        Recipe.of(tiny, {"model.dropout": 0.0, "train.steps": 4, "train.compile": "on"}), tmp_path / "compiled"
+    )
+    assert losses(fast) == pytest.approx(losses(plain), abs=1e-3)

@@ -54,7 +54,7 @@ def assemble(
         recipe, threads, dtype = pin(recipe), 1, "fp32"
     device = choose_device(recipe.train.device)
     _check_kind(recipe)
-    if tokenizer is None and recipe.start:
+    if tokenizer is None and recipe.start and recipe.tokenizer.kind != "file":
         tokenizer = load_tokenizer(recipe.start)
     objective = prepare(recipe, tokenizer, report)
     resolved = _resolved(recipe, objective)
@@ -66,6 +66,8 @@ def assemble(
         objective = prepare(resolved, objective.tokenizer, report)
     model = build(config_from_dict(resolved.model), seed=derive(resolved.seed, "init"))
     if recipe.start:
+        if objective.tokenizer.fingerprint() != load_tokenizer(recipe.start).fingerprint():
+            raise UsageError(f"{recipe.start} was trained with another tokenizer", "leave out the [tokenizer] table")
         file = Path(recipe.start) / "model.safetensors"
         put_weights(model, load_weights(file), str(file))
     init_root = weights_root(model.state_dict())

@@ -48,6 +48,8 @@ class Session:
         self.team = team or Team()
         self.model = model.to(precision.device)
         self.forward = self.team.wrap(self.model, recipe.train)
+        if self._compiles(recipe):
+            self.forward = torch.compile(self.forward)  # type: ignore[assignment]
         self.optimizer = Optimizer(self.model, recipe.train)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.name == "fp16")
         self.average: dict[str, Tensor] = {}
@@ -55,6 +57,12 @@ class Session:
             self.average = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
         self.step = 0
         self.tokens = 0
+
+    def _compiles(self, recipe: Recipe) -> bool:
+        """Tell whether `torch.compile` pays: at most 10 % on processors, and each new length compiles anew."""
+        if recipe.train.compile == "auto":
+            return self.precision.device.type == "cuda" and recipe.objective == "causal"
+        return recipe.train.compile == "on"
 
     def batches(self, progress: float) -> list[Batch]:
         """Return this process's passes of the next update."""

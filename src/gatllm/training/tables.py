@@ -54,7 +54,7 @@ class TrainTable(Table):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
     threads: int = Field(default=0, ge=0, description="processor threads; 0: all, or one where that is faster")
-    compile: bool = False
+    compile: Literal["auto", "on", "off"] = Field(default="auto", description="auto: on CUDA, for rows of one length")
     evaluations: int = Field(default=20, ge=1)
     samples: int = Field(default=5, ge=0)
     checkpoints: int = Field(default=10, ge=1)

@@ -48,7 +48,8 @@ def _alphabetize(table: PairTable, seed: int) -> Pairs:
 
     def string_of(use: str, number: int, shortest: int) -> str:
         generator = random.Random(derive(seed, use, number))
-        length = generator.randint(shortest, table.length)
+        # Half of the strings have the full length: it is the hardest, and what is validated.
+        length = table.length if generator.random() < 0.5 else generator.randint(shortest, table.length)
         return "".join(generator.choice(string.ascii_lowercase) for _ in range(length))
 
     # Validation strings have the full length: the shorter ones are too few to be kept apart from training.

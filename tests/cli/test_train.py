@@ -1,0 +1,104 @@
+"""`gatllm train`, `report`, `eval`, `tune` as a user calls them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RECIPE = """
+objective = "causal"
+[data]
+source = "{text}"
+[tokenizer]
+kind = "characters"
+[model]
+layers = 1
+heads = 2
+width = 16
+context = 16
+[train]
+steps = {steps}
+batch = 4
+precision = "fp32"
+threads = 1
+evaluations = 2
+samples = 1
+checkpoints = 2
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 60)
+    (tmp_path / "tiny.toml").write_text(RECIPE.format(text=tmp_path / "text.txt", steps=10))
+    return tmp_path / "tiny.toml"
+
+
+def gatllm(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "gatllm", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_train_report_and_eval(recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    trained = gatllm("train", recipe, "--out", out, "--json", "--set", "train.lr=0.01")
+    result = json.loads(trained.stdout)
+    assert result["metrics"]["steps"] == 10
+    assert "validation loss" in trained.stderr
+    reported = json.loads(gatllm("report", out, "--json").stdout)
+    assert reported["complete"] is True
+    task = tmp_path / "task.jsonl"
+    task.write_text(
+        "".join(json.dumps({"input": f"the {w}", "output": "sat"}) + "\n" for w in ("cat", "mat", "hen")[:2]) * 4
+    )
+    asked = gatllm("eval", out, "--task", task, "--template", "{input}", "--shots", "0", "--limit", "3", "--json")
+    assert json.loads(asked.stdout)[0]["asked"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "train.stepz=3"], "did you mean steps"),
+        (["--set", "train.lr"], "no KEY=VALUE"),
+        (["--set", 'train.device="cuda:9"'], "no device cuda:9"),
+        (["--set", "data.source=missing.txt"], "can't read missing.txt"),
+        (["--set", "model.widht=8"], "widht"),
+    ],
+)
+def test_what_is_wrong_is_one_line(recipe: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
+    code = 1 if "missing" in words else 2
+    done = gatllm("train", recipe, "--out", tmp_path / "run", "--quiet", *arguments, code=code)
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_recipe_names_those_there_are() -> None:
+    assert "did you mean shakespeare" in gatllm("train", "shakespear", code=2).stderr
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.format(text=tmp_path / "text.txt", steps=100_000))
+    out = tmp_path / "run"
+    program = [sys.executable, "-m", "gatllm", "train", str(recipe), "--out", str(out), "--quiet"]
+    child = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    log = out / "log.jsonl"
+    deadline = time.monotonic() + 60
+    while not (log.is_file() and log.read_text().count('"event":"step"') > 3):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "Traceback" not in errors
+    last = json.loads(log.read_text().splitlines()[-1])
+    assert last["event"] == "checkpoint"
+    assert not json.loads(gatllm("report", out, "--json").stdout)["complete"]
