@@ -101,6 +101,7 @@ def verify(
     segments: int = 2,
     seed: str | None = None,
     on_chain: bool = False,
+    authority: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     json: bool = False,
     setting: Setting = _NO_SETTING,
 ) -> int:
@@ -122,6 +123,8 @@ def verify(
         What draws those parts: something nobody knew when the run was registered, such as the hash of a later block.
     on_chain
         Also compare with what is registered; the hash of the block after the registration is then the seed.
+    authority
+        The root certificate (PEM) of an authority whose time stamp counts; may be repeated.
     json
         Print JSON instead of one line per item.
     """
@@ -143,6 +146,7 @@ def verify(
             registration=registration,
             segments=segments,
             seed=seed,
+            authorities=authority,
             report=report,
         )
     if json:
@@ -283,6 +287,42 @@ def export(run: Path, *, key: Path | None = None, out: Path | None = None) -> No
     else:
         write_file(out, json_module.dumps(to_envelope(run, proof, signing), indent=1) + "\n")
     note(f"wrote {out}")
+
+
+@app.command
+def stamp(run: Path, *, url: str | None = None, request: Path | None = None, response: Path | None = None) -> None:
+    """Have an authority state when the proof was there (RFC 3161); give one of the options.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    url
+        Ask the authority at this address.
+    request
+        Write the query to this file, to be answered elsewhere.
+    response
+        Keep the answer in this file.
+    """
+    from gatllm.errors import GatllmError, UsageError
+    from gatllm.proof import attach_timestamp, fetch_timestamp, timestamp_request
+    from gatllm.records import write_file
+
+    if [url, request, response].count(None) != 2:
+        raise UsageError("stamp takes one of --url, --request, --response", "see gatllm proof stamp --help")
+    if request is not None:
+        write_file(request, timestamp_request(run))
+        note(f"wrote {request}; keep the answer with --response")
+        return
+    if url is not None:
+        when = fetch_timestamp(run, url)
+    else:
+        try:
+            answer = Path(response or "").read_bytes()
+        except OSError as error:
+            raise GatllmError(f"can't read {response}: {error.strerror}", "name the authority's answer") from None
+        when = attach_timestamp(run, answer)
+    note(f"the authority states {when}; verify with --authority its root certificate")
 
 
 @app.command

@@ -4,6 +4,7 @@ from gatllm.proof.commitments import Claims, Hashes, numerical_variables, read_c
 from gatllm.proof.document import Proof, read_proof, write_proof
 from gatllm.proof.envelope import to_envelope, write_envelope
 from gatllm.proof.keys import Key, default_key_path, load_key
+from gatllm.proof.timestamp import attach_timestamp, fetch_timestamp, timestamp_request
 from gatllm.proof.verdict import Depth, Item, Registration, Verification
 from gatllm.proof.verification import verify
 
@@ -16,11 +17,14 @@ __all__ = [
     "Proof",
     "Registration",
     "Verification",
+    "attach_timestamp",
     "default_key_path",
+    "fetch_timestamp",
     "load_key",
     "numerical_variables",
     "read_claims",
     "read_proof",
+    "timestamp_request",
     "to_envelope",
     "verify",
     "write_envelope",

@@ -12,8 +12,9 @@ from gatllm.proof.commitments import Hashes, read_claims, read_recipe
 from gatllm.proof.datasets import data_root, dataset_root, read_manifest
 from gatllm.proof.document import Proof, read_proof
 from gatllm.proof.envelope import check_envelope
-from gatllm.proof.inventory import ENVELOPE_FILE, Inventory, files_root, hash_files, list_files
+from gatllm.proof.inventory import ENVELOPE_FILE, TIMESTAMP_FILE, Inventory, files_root, hash_files, list_files
 from gatllm.proof.signature import recover, verify_statement
+from gatllm.proof.timestamp import check_timestamp
 from gatllm.proof.verdict import Depth, Item, Registration, Verification
 from gatllm.records import read_log
 
@@ -27,6 +28,7 @@ def verify(
     registration: Registration | None = None,
     segments: int = 2,
     seed: str | None = None,
+    authorities: Sequence[Path] = (),
     report: Report = silent,
 ) -> Verification:
     """Check a run folder against its ``proof.json``.
@@ -34,7 +36,7 @@ def verify(
     ``datasets`` are the folders it claims to be trained on, ``signer`` the address it must be signed by,
     ``registration`` what the chain holds about it. The depth ``replay`` also does ``segments`` parts of the training
     again, drawn by ``seed`` (take what nobody knew when the run was registered, such as the hash of a later block);
-    ``full`` does all of them.
+    ``full`` does all of them. ``authorities`` are root certificates (PEM) that a time stamp must be signed under.
 
     Raises:
         GatllmError: there is no run or no proof to check.
@@ -64,6 +66,7 @@ def verify(
         _check_datasets(proof, datasets, report),
         _check_signature(proof, signer),
         _check_envelope(run, proof),
+        _check_timestamp(run, authorities),
         _check_registration(proof, registration),
     ]
     if depth != "hashes":
@@ -225,6 +228,13 @@ def _check_envelope(run: Path, proof: Proof) -> Iterator[Item]:
     if (run / ENVELOPE_FILE).exists():
         trouble = check_envelope(run, proof)
         yield Item(ENVELOPE_FILE, "failed" if trouble else "ok", trouble or "says what the proof says, same key")
+
+
+def _check_timestamp(run: Path, authorities: Sequence[Path]) -> Iterator[Item]:
+    if (run / TIMESTAMP_FILE).exists():
+        yield check_timestamp(run, authorities)
+    elif authorities:
+        yield Item(TIMESTAMP_FILE, "failed", "there is no time stamp")
 
 
 def _check_registration(proof: Proof, registration: Registration | None) -> Iterator[Item]:
