@@ -1,0 +1,47 @@
+"""Puts the service together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.staticfiles import StaticFiles
+
+from gatllm import __version__
+from gatllm.answering import Assistant
+from gatllm.service import errors, health, openai_api, pages
+from gatllm.service.conversations import Conversations
+from gatllm.service.guard import Guard
+from gatllm.service.slots import Slots
+
+LARGEST_BODY = 2 << 20
+
+
+def create_app(
+    assistant: Assistant, *, slots: int = 1, queue: int = 8, hosts: Collection[str] | None = None
+) -> FastAPI:
+    """Return the web application: chat page, OpenAI-compatible API, health.
+
+    Args:
+        assistant: who answers.
+        slots: how many answers are generated at once.
+        queue: how many more requests may wait; beyond, they get 429.
+        hosts: the names by which the service is reached; None: only this machine's own, empty: any.
+    """
+    app = FastAPI(title="gatllm", version=__version__, docs_url=None, redoc_url=None)
+    app.state.assistant = assistant
+    app.state.slots = Slots(slots, queue)
+    app.state.conversations = Conversations()
+    app.state.stopped = set()
+    app.state.started = int(time.time())
+    app.state.probed = float("-inf")
+    errors.install(app)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
+    app.add_middleware(Guard, hosts=hosts)
+    for router in (openai_api.router, health.router, pages.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    return app

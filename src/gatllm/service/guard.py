@@ -1,0 +1,88 @@
+"""What every request passes: a known host, no cross-site writes, an id, and headers that say what may run."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gatllm.service.errors import body
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types htmx default"
+)
+_ID = re.compile(r"[\w.-]{1,64}")
+
+
+def _refused(headers: Headers, method: str, hosts: Collection[str]) -> str:
+    """Return why a request is refused ('' when it isn't).
+
+    A page of another site may make the browser send requests here, under our name (DNS rebinding) or another's.
+    """
+    host = headers.get("host", "")
+    name = urlsplit(f"//{host}").hostname or ""
+    if hosts and name not in hosts:
+        return f"the host {name!r} is not served here"
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return ""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return "" if site in ("same-origin", "none") else "requests from other sites are refused"
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        return "requests from other sites are refused"
+    return ""
+
+
+class Guard:
+    """ASGI middleware. ``hosts``: the names the app is reached by; None: only this machine's own, empty: any."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None = None) -> None:
+        self._app = app
+        self._hosts = frozenset(LOOPBACK if hosts is None else hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request and dress its response."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        asked = headers.get("x-request-id", "")
+        state = scope.setdefault("state", {})
+        state["id"] = asked if _ID.fullmatch(asked) else secrets.token_hex(8)
+        state["nonce"] = secrets.token_urlsafe(16)
+
+        instead: bytes | None = None
+
+        async def dressed(message: Message) -> None:
+            nonlocal instead
+            if message["type"] == "http.response.body" and instead is not None:
+                message, instead = {"type": "http.response.body", "body": instead}, b""
+                if not message["body"]:
+                    return
+            if message["type"] == "http.response.start":
+                given = MutableHeaders(scope=message)
+                if message["status"] == 413 and not given.get("content-type", "").startswith("application/json"):
+                    # The framework refuses large bodies in plain text, before any of its own error handlers.
+                    instead = json.dumps(body(413, "the request is too large")).encode()
+                    given["content-type"], given["content-length"] = "application/json", str(len(instead))
+                given["x-request-id"] = state["id"]
+                given["x-content-type-options"] = "nosniff"
+                given["referrer-policy"] = "no-referrer"
+                given.setdefault("content-security-policy", _POLICY.format(nonce=state["nonce"]))
+                given.setdefault("cache-control", "no-store")
+            await send(message)
+
+        if why := _refused(headers, scope["method"], self._hosts):
+            await JSONResponse(body(403, why), 403)(scope, receive, dressed)
+        else:
+            await self._app(scope, receive, dressed)

@@ -1,0 +1,66 @@
+"""A service with a fake generator; everything else is real."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library
+from gatllm.models import ChatOptions, Message
+from gatllm.review import Reviewer
+from gatllm.service import create_app
+
+pytest_plugins = ["tests.answering.conftest"]
+
+REPLY = "Here it is:\n\n```python\ndef double(x)\n    return 2 * x\n```\n\nThat is all."
+MENDED = REPLY.replace("(x)\n", "(x):\n")
+
+
+class SlowGenerator(FakeGenerator):
+    """Takes its time, and knows how many of it are at work."""
+
+    def __init__(self, *replies: str, pause: float = 0.02) -> None:
+        super().__init__(*replies)
+        self.pause = pause
+        self.working = 0
+        self.most = 0
+        self.said = 0
+
+    def stream(self, messages: Sequence[Message], options: ChatOptions):  # type: ignore[no-untyped-def]
+        import time
+
+        self.working += 1
+        self.most = max(self.most, self.working)
+        try:
+            for piece in super().stream(messages, options):
+                time.sleep(self.pause)
+                self.said += 1
+                yield piece
+        finally:
+            self.working -= 1
+
+
+Connect = Callable[[FastAPI], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def connect() -> Connect:
+    @asynccontextmanager
+    async def open_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client
+
+    return open_client
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    return create_app(Assistant(FakeGenerator(REPLY), Reviewer()))
+
+
+@pytest.fixture
+def informed(library: Library, confidence: ConfidenceModel) -> FastAPI:
+    return create_app(Assistant(FakeGenerator(REPLY), Reviewer(), library, confidence=confidence))

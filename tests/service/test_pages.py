@@ -1,0 +1,189 @@
+"""The chat page as a plain form, its headers, and what it does with hostile text."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from gatllm.answering import Assistant, FakeGenerator
+from gatllm.review import Reviewer
+from gatllm.service import create_app
+from gatllm.service.conversations import Conversations
+from gatllm.service.markup import diff, markdown
+from tests.service.conftest import Connect
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def run(coroutine: Any) -> Any:
+    return asyncio.run(coroutine)
+
+
+def test_a_plain_form_gets_a_page_with_the_answer(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            page = await client.get("/")
+            assert 'action="/chat"' in page.text
+            assert "Ask about Python" in page.text
+            posted = await client.post("/chat", data={"prompt": "double a <b>number</b>"})
+            assert posted.status_code == 303
+            shown = await client.get(posted.headers["location"])
+            assert "double a &lt;b&gt;number&lt;/b&gt;" in shown.text
+            assert 'class="language-python">def double(x):\n' in shown.text
+            assert "Code passed the review" in shown.text
+            assert "1 correction" in shown.text
+            name = re.search(r'name="conversation" value="([^"]+)"', shown.text)
+            assert name
+            again = await client.post("/chat", data={"prompt": "and now?", "conversation": name[1]})
+            shown = await client.get(again.headers["location"])
+            assert shown.text.count('<article class="turn"') == 2
+
+    run(go())
+
+
+def test_the_conversation_is_remembered(connect: Connect) -> None:
+    generator = FakeGenerator("one", "two")
+    app = create_app(Assistant(generator, Reviewer()))
+
+    async def go() -> None:
+        async with connect(app) as client:
+            posted = await client.post("/chat", data={"prompt": "first"})
+            name = posted.headers["location"].split("/")[2].split("#")[0]
+            await client.post("/chat", data={"prompt": "second", "conversation": name})
+
+    run(go())
+    assert [message["content"] for message in generator.asked[1]][1:] == ["first", "one", "second"]
+
+
+def test_below_the_threshold_the_user_decides(informed: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(informed) as client:
+            posted = await client.post("/chat", data={"prompt": "Which wine goes with roast duck?"})
+            shown = await client.get(posted.headers["location"])
+            assert "can't answer it accurately" in shown.text
+            assert "def double" not in shown.text
+            button = re.search(r'name="again" value="(\w+)"', shown.text)
+            assert button
+            name = posted.headers["location"].split("/")[2].split("#")[0]
+            posted = await client.post("/chat", data={"again": button[1], "conversation": name, "prompt": ""})
+            shown = await client.get(posted.headers["location"])
+            assert "def double" in shown.text
+            assert "can't answer it accurately" in shown.text
+            assert shown.text.count('<article class="turn"') == 1
+            assert 'name="again"' not in shown.text
+
+    run(go())
+
+
+def test_with_script_the_answer_streams_in(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            response = await client.post("/chat", data={"prompt": "double"}, headers={"hx-request": "true"})
+        assert response.headers["content-type"].startswith("text/event-stream")
+        events = response.text.split("\n\n")
+        assert '<hx-partial hx-target="#turns" hx-swap="beforeend">' in events[0]
+        assert "def double(x):" in events[-2]
+        assert "Code passed the review" in events[-2]
+        shown = [event for event in events if 'class="diff"' not in event]
+        assert all("def double(x)\n" not in event for event in shown)
+
+    run(go())
+
+
+def test_no_question_is_said_so(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            plain = await client.post("/chat", data={"prompt": "  "})
+            assert plain.status_code == 400
+            assert "Write a question first." in plain.text
+            scripted = await client.post("/chat", data={"prompt": ""}, headers={"hx-request": "true"})
+            assert "Write a question first." in scripted.text
+            lost = await client.get("/chat/unknown")
+            assert lost.status_code == 404
+            assert "no longer kept" in lost.text
+
+    run(go())
+
+
+def test_a_failure_is_shown_on_the_page(connect: Connect) -> None:
+    app = create_app(Assistant(FakeGenerator("x", context=5), Reviewer()))
+
+    async def go() -> None:
+        async with connect(app) as client:
+            posted = await client.post("/chat", data={"prompt": "word " * 20})
+            shown = await client.get(posted.headers["location"])
+            assert "the model reads at most 5" in shown.text
+
+    run(go())
+
+
+def test_pages_say_what_may_run(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            first, second = await client.get("/"), await client.get("/")
+        policy = first.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "require-trusted-types-for 'script'" in policy
+        nonce = re.search(r"'nonce-([\w-]+)'", policy)
+        assert nonce
+        assert f'hx-nonce="{nonce[1]}"' in first.text
+        assert nonce[1] not in second.headers["content-security-policy"]
+        assert all("src=" in script for script in re.findall(r"<script[^>]*>", first.text))
+        assert "style=" not in first.text
+        assert "onclick" not in first.text
+
+    run(go())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 403),
+        ({"host": "localhost:8000"}, 303),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 303),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://localhost"}, 303),
+    ],
+)
+def test_other_sites_can_do_nothing_here(app: FastAPI, connect: Connect, headers: dict[str, str], status: int) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            response = await client.post("/chat", data={"prompt": "x"}, headers=headers)
+            assert response.status_code == status
+            if status == 403:
+                assert response.json()["error"]["type"] == "permission_error"
+
+    run(go())
+
+
+def test_models_cannot_write_html() -> None:
+    hostile = (
+        "<script>alert(1)</script> <img src=x onerror=alert(1)> [a](javascript:alert(1)) [b](http://x.example)"
+        " [c](https://x.example) ![d](https://x.example/i.png)\n\n```html\n<b hx-get=/x>\n```"
+    )
+    shown = str(markdown(hostile))
+    assert "<script" not in shown
+    assert "<img" not in shown
+    assert "javascript:" not in re.sub(r"\[a\]\([^)]*\)", "", shown)
+    assert re.findall(r'href="([^"]*)"', shown) == ["https://x.example"]
+    assert "&lt;b hx-get=/x&gt;" in shown
+
+
+def test_a_diff_is_escaped() -> None:
+    shown = str(diff("a\n<b>\n", "a\n<i>\n"))
+    assert '<span class="removed"><b>−</b> &lt;b&gt;' in shown
+    assert '<span class="added"><b>+</b> &lt;i&gt;' in shown
+
+
+def test_the_oldest_conversations_are_forgotten() -> None:
+    kept = Conversations(most=2)
+    first, second = kept.open(None), kept.open(None)
+    assert kept.open(first.id) is first
+    third = kept.open(None)
+    assert kept.get(second.id) is None
+    assert kept.get(first.id) is first
+    assert kept.open("guessed").id not in ("guessed", first.id, third.id)
