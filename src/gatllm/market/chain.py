@@ -407,6 +407,13 @@ class Chain:
             raise GatllmError(f"{self.rpc_url} does not answer as a chain does: {error}", "check the address") from None
 
 
+def call_json(call: Any, sender: str, value: int = 0) -> dict[str, str]:
+    """Return a call as wallets take it (``eth_sendTransaction``): they add fees and nonce, sign, and send."""
+    fixed = {"gas": 1, "nonce": 0, "maxFeePerGas": 1, "maxPriorityFeePerGas": 1, "chainId": 1}
+    built = call.build_transaction({"from": Chain.checksum(sender), "value": value, **fixed})
+    return {"from": str(built["from"]), "to": str(built["to"]), "data": str(built["data"]), "value": hex(value)}
+
+
 def _message(error: Exception) -> str:
     answer = getattr(error, "rpc_response", None) or {}
     return str(answer.get("error", {}).get("message", error)) if isinstance(answer, dict) else str(error)

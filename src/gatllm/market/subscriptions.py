@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gatllm.market.chain import Chain, Quote, Receipt
+from gatllm.market.chain import Chain, Quote, Receipt, call_json
 from gatllm.market.deployment import Deployment
 
 
@@ -35,6 +35,11 @@ class Subscriptions:
         """Return what `subscribe` would cost; nothing is sent."""
         call, value = self._call(months, user, max_price)
         return self.chain.quote(call, value)
+
+    def prepare(self, user: str, months: int) -> dict[str, str]:
+        """Return the transaction with which the wallet of ``user`` pays."""
+        call, value = self._call(months, user, None)
+        return call_json(call, user, value)
 
     def paid_until(self, address: str | None = None, *, behind: int = 0) -> int:
         """Return until when an address (default: the account) has paid, in seconds since 1970 (0: never).

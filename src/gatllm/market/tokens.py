@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.market.chain import Chain, Quote, Receipt
+from gatllm.market.chain import Chain, Quote, Receipt, call_json
 from gatllm.market.deployment import Deployment
 from gatllm.market.devnet import DEVNET_CHAIN_ID
 from gatllm.progress import Progress
@@ -125,6 +125,29 @@ class DatasetTokens:
         price, highest = commit.fee // commit.gas, commit.max_fee // commit.gas
         return commit + Quote(MINT_GAS_BOUND, MINT_GAS_BOUND * price, MINT_GAS_BOUND * highest)
 
+    def prepare(self, origin: Origin, address: str) -> dict[str, Any]:
+        """Return the transactions with which another wallet mints: what `mint` sends, for ``address`` to sign.
+
+        ``commit`` is None when it is announced already; the mint is accepted from block ``ready`` on (0: not yet
+        known).
+
+        Raises:
+            GatllmError: the dataset is minted.
+        """
+        owner = self.find_owner(origin.root)
+        if owner is not None:
+            raise GatllmError(f"this dataset is minted, {owner} owns it", "a dataset is minted once")
+        commitment = self._commitment(origin, address)
+        ready = self._ready(commitment)
+        commit = None if ready else call_json(self.contract.functions.commit(commitment), address)
+        return {
+            "chain_id": self.chain.chain_id,
+            "delay": int(self.chain.read(self.contract.functions.revealDelay())),
+            "ready": ready,
+            "commit": commit,
+            "mint": call_json(self._mint_call(origin), address),
+        }
+
     def find_owner(self, root: str | int, *, behind: int = 0) -> str | None:
         """Return who owns a token (``behind`` blocks ago), or None when it isn't minted."""
         try:
@@ -209,9 +232,9 @@ class DatasetTokens:
             origin.token_id, bytes.fromhex(origin.content), bytes.fromhex(origin.metadata), int(origin.kind)
         )
 
-    def _commitment(self, origin: Origin) -> bytes:
+    def _commitment(self, origin: Origin, address: str | None = None) -> bytes:
         fields = (
-            self.chain.address,
+            self.chain.checksum(address or self.chain.address),
             origin.token_id,
             bytes.fromhex(origin.content),
             bytes.fromhex(origin.metadata),

@@ -183,6 +183,6 @@ def _post(url: str, body: dict[str, str]) -> dict[str, Any]:
     except (requests.RequestException, ValueError):
         raise GatllmError(f"nothing useful answers at {url}", "check the address of the service") from None
     if not answer.ok or not isinstance(value, dict):
-        detail = value.get("detail", "") if isinstance(value, dict) else ""
+        detail = value.get("error", {}).get("message", "") if isinstance(value, dict) else ""
         raise GatllmError(f"the service refuses: {detail or answer.status_code}")
     return value

@@ -1,0 +1,267 @@
+"""The market on the web: sign in with a wallet, pay, mint, unlock; transactions are signed and paid by the wallet.
+
+The server never sees a key of anybody: it prepares what a wallet sends (receiver, data, value) and reads the chain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gatllm.data import Dataset
+from gatllm.errors import GatllmError, UsageError, VerificationError
+from gatllm.market import (
+    About,
+    DatasetTokens,
+    KeyVault,
+    SignIn,
+    Store,
+    Subscriptions,
+    Unlocker,
+    new_content_key,
+    publish,
+)
+from gatllm.service.sessions import Sessions
+
+COOKIE = "gatllm-session"
+_STATEMENT = "Sign in to gatllm. This costs nothing and moves nothing."
+
+
+@dataclass
+class Market:
+    """What the market's pages work on; ``datasets`` is the folder whose datasets may be minted from the page."""
+
+    tokens: DatasetTokens
+    subscriptions: Subscriptions
+    vault: KeyVault
+    signin: SignIn
+    sessions: Sessions
+    store: Store
+    datasets: Path
+    releases: Path
+    confirmations: int = 1
+    _paid: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def unlocker(self) -> Unlocker:
+        """Who releases content keys."""
+        return Unlocker(self.tokens, self.vault, self.signin, self.releases, confirmations=self.confirmations)
+
+    def paid_until(self, address: str) -> int:
+        """Return until when an address has paid; asked of the chain only while what is known has run out.
+
+        Time that was paid is never taken back by the contract, so what is known stays true.
+        """
+        if self._paid.get(address, 0) <= time.time():
+            self._paid[address] = self.subscriptions.paid_until(address, behind=self.confirmations - 1)
+        return self._paid[address]
+
+
+class _Route(APIRoute):
+    """Errors that a user can cause become one clear sentence with a fitting status."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except GatllmError as error:
+                status = 403 if isinstance(error, VerificationError) else 400
+                return refusal(status, str(error))
+
+        return handle
+
+
+def refusal(status: int, message: str, **more: Any) -> JSONResponse:
+    """Return an error in the shape of the service's API."""
+    kinds = {401: "authentication_error", 402: "payment_required", 403: "permission_error"}
+    kind = kinds.get(status, "invalid_request_error")
+    return JSONResponse({"error": {"message": message, "type": kind, **more}}, status)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Who(_Strict):
+    """Whose wallet asks."""
+
+    address: str
+
+
+class Signed(_Strict):
+    """A signed challenge."""
+
+    message: str = Field(max_length=4000)
+    signature: str = Field(max_length=10_000)
+
+
+class Dataset_(_Strict):  # noqa: N801  # a request's body; `Dataset` is the room's word for the folder
+    """Whose wallet asks about which dataset."""
+
+    root: str
+    address: str
+
+
+class Unlock(Signed):
+    """A signed challenge for one dataset."""
+
+    root: str
+
+
+class Mint(_Strict):
+    """What a contributor tells about themselves and their dataset."""
+
+    dataset: str
+    address: str
+    name: str = Field("", max_length=200)
+    description: str = Field("", max_length=4000)
+    sealed: bool = False
+
+
+class Subscribe(_Strict):
+    """Who pays for how long."""
+
+    address: str
+    months: int = Field(1, ge=1, le=12)
+
+
+router = APIRouter(prefix="/market", route_class=_Route)
+
+
+def _market(request: Request) -> Market:
+    market: Market = request.app.state.market
+    return market
+
+
+@router.get("/status")
+def status(request: Request, address: str | None = None) -> dict[str, Any]:
+    """What a page shows first: the chain, the price, and what an address has paid."""
+    market = _market(request)
+    chain = market.tokens.chain
+    value = {
+        "chain_id": chain.chain_id,
+        "token_contract": market.tokens.address,
+        "price_wei": str(market.subscriptions.price()),
+        "datasets": _mintable(market),
+    }
+    if address is not None:
+        value["paid_until"] = market.paid_until(str(chain.checksum(address)))
+    return value
+
+
+@router.post("/session/challenge")
+def challenge(request: Request, who: Who) -> dict[str, str]:
+    """The text that a wallet signs to sign in."""
+    return {"message": _market(request).signin.challenge(who.address, _STATEMENT)}
+
+
+@router.post("/session")
+def sign_in(request: Request, signed: Signed) -> JSONResponse:
+    """A session for whoever signed the challenge, as a token and as a cookie."""
+    market = _market(request)
+    who = market.signin.check(signed.message, signed.signature)
+    if who.statement != _STATEMENT:
+        raise VerificationError("this was signed for another purpose", "sign in anew")
+    token = market.sessions.open(who.address)
+    answer = JSONResponse({"address": who.address, "token": token, "paid_until": market.paid_until(who.address)})
+    secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, token, max_age=24 * 3600, httponly=True, samesite="strict", secure=secure)
+    return answer
+
+
+@router.post("/unlock/challenge")
+def unlock_challenge(request: Request, which: Dataset_) -> dict[str, str]:
+    """The text that an owner signs to get a dataset's key."""
+    return {"message": _market(request).unlocker.challenge(which.root, which.address)}
+
+
+@router.post("/unlock")
+def unlock(request: Request, signed: Unlock) -> dict[str, str]:
+    """The key of a dataset, for its current owner."""
+    release = _market(request).unlocker.release(signed.root, signed.message, signed.signature)
+    return {"root": release.root, "key": release.key.hex()}
+
+
+@router.post("/mint/prepare")
+def prepare_mint(request: Request, mint: Mint) -> dict[str, Any]:
+    """Put a dataset into the store; return the two transactions that the contributor's wallet sends."""
+    market = _market(request)
+    if mint.dataset not in _mintable(market):
+        raise UsageError(f"there is no dataset {mint.dataset!r} to mint", "choose one that the page lists")
+    dataset = Dataset.open(market.datasets / mint.dataset)
+    root = dataset.manifest.merkle_root
+    key = None
+    if mint.sealed:
+        key = market.vault.find(root) or new_content_key()
+        market.vault.put(root, key)
+    published = publish(dataset, market.store, key=key, about=About(mint.name, mint.description))
+    prepared = market.tokens.prepare(published.origin, mint.address)
+    return {"root": root, "content": published.content.uri, **prepared}
+
+
+@router.post("/subscribe/prepare")
+def prepare_subscription(request: Request, wish: Subscribe) -> dict[str, Any]:
+    """The transaction that a wallet sends to pay for the chat."""
+    market = _market(request)
+    return {"chain_id": market.tokens.chain.chain_id, **market.subscriptions.prepare(wish.address, wish.months)}
+
+
+@router.get("", include_in_schema=False)
+def page(request: Request) -> HTMLResponse:
+    """The page on which contributors mint and readers pay."""
+    here = Path(__file__).parent
+    text = (here / "templates" / "market.html").read_text(encoding="utf-8")
+    script = (here / "static" / "market.js").read_text(encoding="utf-8")
+    nonce = getattr(request.state, "nonce", "")
+    return HTMLResponse(text.replace("{{ nonce }}", nonce).replace("{{ script }}", script))
+
+
+def _mintable(market: Market) -> list[str]:
+    return sorted(path.parent.name for path in market.datasets.glob("*/manifest.json"))
+
+
+class Paywall:
+    """ASGI middleware: questions are answered for those who have paid, and refused with a clear reason otherwise."""
+
+    def __init__(self, app: ASGIApp, market: Market, paths: tuple[str, ...]) -> None:
+        self._app = app
+        self._market = market
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._paths:
+            from starlette.concurrency import run_in_threadpool
+
+            refused = await run_in_threadpool(self._refuse, Request(scope))
+            if refused is not None:
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refuse(self, request: Request) -> Response | None:
+        given = request.headers.get("authorization", "")
+        token = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
+        address = self._market.sessions.address(token)
+        if address is None:
+            return refusal(401, "sign in with a wallet first, at /market", code="not_signed_in")
+        try:
+            if self._market.paid_until(address) > time.time():
+                return None
+            price = self._market.subscriptions.price()
+        except GatllmError as error:
+            return refusal(503, str(error), code="chain_unreachable")
+        message = f"{address} has no subscription; it costs {price / 10**18:g} ETH a month, pay at /market"
+        return refusal(402, message, code="no_subscription", price_wei=str(price))

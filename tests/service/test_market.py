@@ -1,0 +1,271 @@
+"""The market's pages: who has not paid is refused, who owns unlocks, and a browser's wallet pays and mints."""
+
+# ruff: noqa: F811  # the fixtures of the market's tests are imported by name
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account.messages import encode_defunct
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from gatllm.data import DatasetWriter
+from gatllm.errors import GatllmError, VerificationError
+from gatllm.market import (
+    Chain,
+    DatasetTokens,
+    Deployment,
+    Devnet,
+    KeyVault,
+    LocalStore,
+    SignIn,
+    Subscriptions,
+    request_key,
+)
+from gatllm.proof import Key
+from gatllm.records import new_folder, sha256
+from gatllm.service.market import Market, Paywall, router
+from gatllm.service.sessions import Sessions
+from tests.market.conftest import deployment, devnet, new_key, owner  # noqa: F401  # fixtures
+
+Keys = Callable[[], Key]
+
+
+@pytest.fixture
+def base() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def market(devnet: Devnet, deployment: Deployment, tmp_path: Path, base: str) -> Market:
+    reader = Chain(devnet.url)
+    with new_folder(tmp_path / "datasets" / "tiny") as partial:
+        writer = DatasetWriter(partial, kind="positive", name="tiny")
+        text = f"x = {time.time_ns()}\n"  # another dataset, and so another token, for each test
+        digest = sha256(text.encode())
+        writer.add({"id": digest[:16], "text": text, "sha256": digest, "licence": "MIT", "origin": "x.py"})
+        writer.finish()
+    domain = base.removeprefix("http://")
+    return Market(
+        tokens=DatasetTokens(reader, deployment),
+        subscriptions=Subscriptions(reader, deployment),
+        vault=KeyVault(tmp_path / "keys"),
+        signin=SignIn(tmp_path / "nonces", domain=domain, uri=f"{base}/market", chain_id=reader.chain_id),
+        sessions=Sessions(tmp_path / "session.key"),
+        store=LocalStore(tmp_path / "store"),
+        datasets=tmp_path / "datasets",
+        releases=tmp_path / "releases.jsonl",
+    )
+
+
+@pytest.fixture
+def app(market: Market) -> FastAPI:
+    made = FastAPI()
+    made.state.market = market
+    made.include_router(router)
+
+    @made.post("/v1/chat/completions")
+    def answer() -> dict[str, str]:
+        return {"answer": "42"}
+
+    made.add_middleware(Paywall, market=market, paths=("/v1/chat/completions",))
+    return made
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app) as made:
+        yield made
+
+
+def _sign(key: Key, message: str) -> str:
+    return "0x" + bytes(key.account.sign_message(encode_defunct(text=message)).signature).hex()
+
+
+def _session(client: TestClient, key: Key) -> str:
+    message = client.post("/market/session/challenge", json={"address": key.address}).json()["message"]
+    answer = client.post("/market/session", json={"message": message, "signature": _sign(key, message)})
+    assert answer.status_code == 200, answer.text
+    client.cookies.clear()
+    return str(answer.json()["token"])
+
+
+def _send(devnet: Devnet, key: Key, transaction: dict[str, str]) -> None:
+    """What a wallet does."""
+    web3 = Chain(devnet.url).web3
+    fields: dict[str, Any] = {
+        **transaction,
+        "value": int(transaction["value"], 16),
+        "nonce": web3.eth.get_transaction_count(Chain.checksum(key.address)),
+        "chainId": 31337,
+        "gas": 500_000,
+        "maxFeePerGas": 10**11,
+        "maxPriorityFeePerGas": 10**9,
+    }
+    del fields["from"]
+    receipt = web3.eth.wait_for_transaction_receipt(
+        web3.eth.send_raw_transaction(key.account.sign_transaction(fields).raw_transaction)
+    )
+    assert receipt["status"] == 1
+
+
+def test_a_subscription_gates_the_answers(client: TestClient, devnet: Devnet, new_key: Keys) -> None:
+    key = new_key()
+
+    def ask(token: str) -> Any:
+        return client.post("/v1/chat/completions", headers={"authorization": f"Bearer {token}"})
+
+    assert ask("").status_code == ask("a.b").status_code == 401
+    token = _session(client, key)
+    assert ask(token[:-2] + "xx").status_code == 401
+    refused = ask(token)
+    assert refused.status_code == 402
+    assert "0.003 ETH a month" in refused.json()["error"]["message"]
+    prepared = client.post("/market/subscribe/prepare", json={"address": key.address, "months": 2}).json()
+    assert prepared.pop("chain_id") == 31337
+    _send(devnet, key, prepared)
+    assert ask(token).json() == {"answer": "42"}
+    assert client.get("/market/status", params={"address": key.address}).json()["paid_until"] > time.time()
+
+
+def test_a_session_is_not_forged_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = Sessions(tmp_path / "secret")
+    token = sessions.open("0xabc")
+    assert sessions.address(token) == Sessions(tmp_path / "secret").address(token) == "0xabc"
+    assert Sessions(tmp_path / "other").address(token) is None
+    for bad in ("", ".", "a.b", token + "a", token.replace(".", ""), "é.é"):
+        assert sessions.address(bad) is None
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
+    assert sessions.address(token) is None
+    assert (tmp_path / "secret").stat().st_mode & 0o77 == 0
+
+
+def test_a_wallet_mints_what_the_server_prepared(
+    client: TestClient,
+    market: Market,
+    devnet: Devnet,
+    new_key: Keys,
+) -> None:
+    key = new_key()
+    wish = {"dataset": "tiny", "address": key.address, "name": "Mine", "description": "By me.", "sealed": True}
+    prepared = client.post("/market/mint/prepare", json=wish).json()
+    _send(devnet, key, prepared["commit"])
+    again = client.post("/market/mint/prepare", json=wish).json()
+    assert again["commit"] is None
+    _send(devnet, key, again["mint"])
+    assert market.tokens.owner_of(prepared["root"]) == key.address
+    refused = client.post("/market/mint/prepare", json=wish)
+    assert refused.status_code == 400
+    assert "is minted" in refused.json()["error"]["message"]
+    assert client.post("/market/mint/prepare", json=wish | {"dataset": "../secret"}).status_code == 400
+    assert client.post("/market/mint/prepare", json=wish | {"address": "me"}).status_code == 400
+
+
+@pytest.fixture
+def served(app: FastAPI, base: str) -> Iterator[str]:
+    """The app on a real port."""
+    import uvicorn
+
+    port = int(base.rsplit(":", 1)[1])
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield base
+    server.should_exit = True
+    thread.join()
+
+
+def test_the_client_unlocks_through_the_service(
+    served: str,
+    market: Market,
+    devnet: Devnet,
+    client: TestClient,
+    new_key: Keys,
+) -> None:
+    key, stranger = new_key(), new_key()
+    wish = {"dataset": "tiny", "address": key.address, "sealed": True}
+    prepared = client.post("/market/mint/prepare", json=wish).json()
+    for name in ("commit", "mint"):
+        _send(devnet, key, prepared[name])
+    root = prepared["root"]
+    assert request_key(served, root, Chain(devnet.url, key)) == market.vault.get(root)
+    with pytest.raises(GatllmError, match="does not own"):
+        request_key(served, root, Chain(devnet.url, stranger))
+    with pytest.raises(GatllmError, match="not kept here"):
+        request_key(served, "ab" * 32, Chain(devnet.url, key))
+    with pytest.raises(VerificationError, match="something else"):  # the challenge names another site
+        request_key(served.replace("127.0.0.1", "localhost"), root, Chain(devnet.url, key))
+
+
+_WALLET = """
+const provider = { request: async ({ method, params }) => {
+  const { value, code } = await window.__wallet(method, params ?? []);
+  if (code) throw Object.assign(new Error('refused'), { code });
+  return value;
+} };
+const announce = () => window.dispatchEvent(new CustomEvent('eip6963:announceProvider', {
+  detail: Object.freeze({ info: { uuid: '1', name: 'Test Wallet', icon: '', rdns: 'io.metamask' }, provider }) }));
+window.addEventListener('eip6963:requestProvider', announce);
+announce();
+"""
+
+
+def test_a_browsers_wallet_signs_in_pays_and_mints(
+    served: str,
+    market: Market,
+    devnet: Devnet,
+    new_key: Keys,
+) -> None:
+    import shutil
+
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium")
+    key = new_key()
+    refusals = ["eth_requestAccounts"]
+
+    def wallet(method: str, params: list[Any]) -> dict[str, Any]:
+        if method in refusals:
+            refusals.remove(method)
+            return {"code": 4001}
+        if method == "eth_requestAccounts":
+            return {"value": [key.address]}
+        if method == "personal_sign":
+            return {"value": _sign(key, bytes.fromhex(params[0][2:]).decode())}
+        if method == "eth_sendTransaction":
+            devnet.rpc("anvil_impersonateAccount", key.address)
+        return {"value": devnet.rpc(method, *params)}
+
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.expose_function("__wallet", wallet)
+        page.add_init_script(_WALLET)
+        page.goto(f"{served}/market")
+        page.get_by_role("button", name="Connect Test Wallet").click()
+        playwright.expect(page.locator("#message")).to_contain_text("You declined")
+        page.get_by_role("button", name="Connect Test Wallet").click()
+        playwright.expect(page.locator("#account")).to_contain_text(key.address)
+        page.get_by_role("button", name="Pay").click()
+        playwright.expect(page.locator("#message")).to_contain_text("Paid.", timeout=15_000)
+        playwright.expect(page.locator("#paid")).to_contain_text("paid until")
+        page.get_by_label("Name").fill("From a browser")
+        page.get_by_role("button", name="Mint").click()
+        playwright.expect(page.locator("#message")).to_contain_text("Minted: token", timeout=15_000)
+        root = str(page.locator("#message").text_content()).split()[-1]
+        browser.close()
+    assert market.tokens.owner_of(root) == key.address
+    assert market.subscriptions.is_active(key.address)
