@@ -172,6 +172,15 @@ def test_data_changed_by_one_byte_is_caught(run: Path, dataset: Path) -> None:
     assert failed(run, datasets=[dataset]) == ["data data", "data"]
 
 
+def test_another_contributor_in_the_manifest_is_caught_but_not_a_new_place(run: Path, dataset: Path) -> None:
+    path = dataset / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "cid": "bafy"}))
+    assert failed(run, datasets=[dataset]) == []
+    path.write_text(json.dumps({**manifest, "contributor": {"name": "Mallory", "wallet": ""}}))
+    assert failed(run, datasets=[dataset]) == ["data data"]
+
+
 def test_another_dataset_is_caught(run: Path, tmp_path: Path) -> None:
     assert failed(run, datasets=[make_dataset(tmp_path / "other", records=6)]) == ["data"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.progress import Report, silent
 from gatllm.proof.commitments import Hashes, read_claims, read_recipe
-from gatllm.proof.datasets import data_root, dataset_root, read_manifest
+from gatllm.proof.datasets import data_root, dataset_root, read_manifest, summarise
 from gatllm.proof.document import Proof, read_proof
 from gatllm.proof.envelope import check_envelope
 from gatllm.proof.inventory import ENVELOPE_FILE, TIMESTAMP_FILE, Inventory, files_root, hash_files, list_files
@@ -189,10 +189,23 @@ def _check_datasets(proof: Proof, folders: Sequence[Path], report: Report) -> It
         roots.append(found)
         if stated != found:
             yield Item(f"data {folder.name}", "failed", "its records are not the ones its manifest states")
+        elif changed := _changed_since(proof, folder, found):
+            yield Item(
+                f"data {folder.name}", "failed", f"its manifest states another {', '.join(changed)} than the proof"
+            )
     if data_root(roots) != proof.hashes.data_hash:
         yield Item("data", "failed", "the run was trained on other records than these")
     else:
         yield Item("data", "ok", f"{len(roots)} dataset(s), every record as committed before training")
+
+
+def _changed_since(proof: Proof, folder: Path, root: str) -> list[str]:
+    """Return what the dataset's manifest says otherwise than when the run was proven; where it lies may change."""
+    now = summarise(folder)
+    for then in proof.datasets:
+        if then.get("merkle_root") == root:
+            return sorted(key for key in then.keys() - {"manifest", "cid", "name"} if then[key] != now.get(key))
+    return []
 
 
 def _names(entry: dict[str, str], signer: str) -> bool:
