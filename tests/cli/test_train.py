@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+from gatllm.cli import main
 
 RECIPE = """
 objective = "causal"
@@ -39,29 +43,34 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "tiny.toml"
 
 
-def gatllm(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "gatllm", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+class Answer(NamedTuple):
+    code: object
+    out: str
+    err: str
 
 
-def test_train_report_and_eval(recipe: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def gatllm(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    def call(*arguments: str | Path) -> Answer:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        return Answer(stopped.value.code, *capsys.readouterr())
+
+    return call
+
+
+def test_train_report_and_eval(recipe: Path, tmp_path: Path, gatllm: Callable[..., Answer]) -> None:
     out = tmp_path / "run"
     trained = gatllm("train", recipe, "--out", out, "--json", "--set", "train.lr=0.01")
-    result = json.loads(trained.stdout)
-    assert result["metrics"]["steps"] == 10
-    assert "validation loss" in trained.stderr
-    reported = json.loads(gatllm("report", out, "--json").stdout)
-    assert reported["complete"] is True
+    assert json.loads(trained.out)["metrics"]["steps"] == 10
+    assert "validation loss" in trained.err
+    assert json.loads(gatllm("report", out, "--json").out)["complete"] is True
     task = tmp_path / "task.jsonl"
     task.write_text(
-        "".join(json.dumps({"input": f"the {w}", "output": "sat"}) + "\n" for w in ("cat", "mat", "hen")[:2]) * 4
+        "".join(json.dumps({"input": f"the {word}", "output": "sat"}) + "\n" for word in ("cat", "mat", "the"))
     )
-    asked = gatllm("eval", out, "--task", task, "--template", "{input}", "--shots", "0", "--limit", "3", "--json")
-    assert json.loads(asked.stdout)[0]["asked"] == 3
+    asked = gatllm("eval", out, "--task", task, "--template", "{input}", "--shots", "0", "--limit", "2", "--json")
+    assert json.loads(asked.out)[0]["asked"] == 2
 
 
 @pytest.mark.parametrize(
@@ -74,18 +83,20 @@ def test_train_report_and_eval(recipe: Path, tmp_path: Path) -> None:
         (["--set", "model.widht=8"], "widht"),
     ],
 )
-def test_what_is_wrong_is_one_line(recipe: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
-    code = 1 if "missing" in words else 2
-    done = gatllm("train", recipe, "--out", tmp_path / "run", "--quiet", *arguments, code=code)
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_what_is_wrong_is_one_line(
+    recipe: Path, tmp_path: Path, arguments: list[str], words: str, gatllm: Callable[..., Answer]
+) -> None:
+    done = gatllm("train", recipe, "--out", tmp_path / "run", "--quiet", *arguments)
+    assert done.code == (1 if "missing" in words else 2)
+    assert words in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
-def test_a_missing_recipe_names_those_there_are() -> None:
-    assert "did you mean shakespeare" in gatllm("train", "shakespear", code=2).stderr
+def test_a_missing_recipe_names_those_there_are(gatllm: Callable[..., Answer]) -> None:
+    assert "did you mean shakespeare" in gatllm("train", "shakespear").err
 
 
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(recipe: Path, tmp_path: Path) -> None:
+def test_ctrl_c_stops_cleanly(recipe: Path, tmp_path: Path, gatllm: Callable[..., Answer]) -> None:
     recipe.write_text(RECIPE.format(text=tmp_path / "text.txt", steps=100_000))
     out = tmp_path / "run"
     program = [sys.executable, "-m", "gatllm", "train", str(recipe), "--out", str(out), "--quiet"]
@@ -101,4 +112,4 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(recipe: Path, tmp_pat
     assert "Traceback" not in errors
     last = json.loads(log.read_text().splitlines()[-1])
     assert last["event"] == "checkpoint"
-    assert not json.loads(gatllm("report", out, "--json").stdout)["complete"]
+    assert not json.loads(gatllm("report", out, "--json").out)["complete"]

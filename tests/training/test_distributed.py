@@ -53,7 +53,11 @@ def by_two(recipe: Recipe, folder: Path, stop_at: int = 0) -> Run:
 
 @pytest.mark.parametrize(
     ("parallel", "optimizer"),
-    [("ddp", "adamw"), pytest.param("fsdp", "adamw", marks=pytest.mark.slow), ("fsdp", "muon")],
+    [
+        ("ddp", "adamw"),
+        pytest.param("fsdp", "adamw", marks=pytest.mark.slow),
+        pytest.param("fsdp", "muon", marks=pytest.mark.slow),
+    ],
 )
 def test_two_processes_do_what_one_does_with_twice_the_passes(
     tiny: dict[str, Any], tmp_path: Path, parallel: str, optimizer: str
