@@ -24,6 +24,7 @@ class Names:
         for number, token in enumerate(tokens):
             if token.text.isidentifier() and not keyword.iskeyword(token.text):
                 self._places.setdefault(token.text, []).append(number)
+        self._known: dict[tuple[str, str, str], list[str]] = {}
         self._counts = Counter({name: len(places) for name, places in self._places.items()})
 
     def candidates(self, tag: Tag, number: int, most: int = 4) -> list[str]:
@@ -32,10 +33,11 @@ class Names:
         if not word and tag.action in ("respell", "cut", "rename"):
             return []
         match tag.action:
-            case "respell":
-                return self._respelt(word)[:most]
-            case "cut":
-                return self._cut(word, tag.text)[:most]
+            case "respell" | "cut":
+                key = (tag.action, tag.text, word)
+                if key not in self._known:
+                    self._known[key] = self._respelt(word) if tag.action == "respell" else self._cut(word, tag.text)
+                return self._known[key][:most]
             case "rename":
                 return [name for name in self._near(number) if name != word][: 2 * most]
             case "insert name":

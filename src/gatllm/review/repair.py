@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,9 +17,12 @@ from gatllm.review.tags import TAGS
 from gatllm.tokenizers.lexicon import Lexeme
 
 _BEAM = 4  # states kept from round to round
-_SINGLES = 16  # single edits tried for each state
+_BROAD = 160  # single edits tried on a text as it is given
+_SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
+_MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
+_SEEKS_END = re.compile("never closed|unterminated|unexpected EOF|expected an indented block|expected '")
 
 
 @dataclass(frozen=True)
@@ -81,44 +86,53 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
 
 
 def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) -> list[_State]:
-    """Rounds of proposals; the first round in which something parses decides."""
+    """Rounds of proposals, until no unfinished state is likelier than the best that parses."""
     states, seen = [_State(text)], {text}
     errors = {text: error}
-    for _ in range(_ROUNDS):
-        if time.monotonic() > until:
-            return []
+    solved: list[_State] = []
+    for depth in range(_ROUNDS):
         tokens = [tokens_of(tagger.lexicon, state.text) for state in states]
         windows = [window(t, s.text, errors[s.text], tagger.context) for t, s in zip(tokens, states, strict=True)]
-        solved: list[_State] = []
-        open_: list[_State] = []
+        waiting: list[_State] = []
         for state, cut, scores in zip(states, tokens, tagger.score(windows), strict=True):
-            for gain, edits in _proposals(scores.edits, cut):
+            reach = _reach(state.text, errors[state.text])
+            left, wins = (_BROAD if depth == 0 else _SINGLES), 0
+            for gain, edits in _proposals(scores.edits, cut, reach):
                 tried = apply(state.text, cut, edits)
                 if tried in seen:
                     continue
+                if left <= 0 or wins > most or time.monotonic() > until:
+                    break
+                left -= 1
                 seen.add(tried)
                 problem = compile_error(tried)
                 follower = _State(tried, state.score + gain, state.edits + len(edits))
                 if problem is None:
                     solved.append(follower)
-                    if len(solved) >= most + 2:
-                        break
-                else:
+                    wins += 1
+                elif len(waiting) < _SINGLES * len(states):
                     errors[tried] = problem
                     moved = (problem.line, problem.column) > (errors[state.text].line, errors[state.text].column)
-                    open_.append(
-                        _State(tried, follower.score, follower.edits, follower.score + (1.0 if moved else -1.0))
-                    )
-        if solved:
-            return sorted(solved, key=lambda state: -state.score)[:most]
-        states = sorted(open_, key=lambda state: -state.rank)[:_BEAM]
-        if not states:
-            return []
-    return []
+                    rank = follower.score + (_MOVED if moved else -_MOVED)
+                    waiting.append(_State(tried, follower.score, follower.edits, rank))
+        states = sorted(waiting, key=lambda state: -state.rank)[:_BEAM]
+        best = max((state.score for state in solved), default=-math.inf)
+        if time.monotonic() > until or not any(state.score > best for state in states):
+            break
+    return sorted(solved, key=lambda state: -state.score)[:most]
 
 
-def _proposals(scored: list[tuple[float, Edit]], tokens: list[Lexeme]) -> Iterator[tuple[float, list[Edit]]]:
-    """Yield (log-odds, edits): all likely edits together, then one after the other."""
+def _reach(text: str, error: Finding) -> int:
+    """The last offset at which an edit can matter: the parser has read nothing further, unless it looks for an end."""
+    if _SEEKS_END.search(error.message):
+        return len(text)
+    return offset(text, error.line, error.column)
+
+
+def _proposals(
+    scored: list[tuple[float, Edit]], tokens: list[Lexeme], reach: int
+) -> Iterator[tuple[float, list[Edit]]]:
+    """Yield (log-odds, edits): all likely edits together, then one after the other, those within reach."""
     names = Names(tokens)
     sure: dict[int, tuple[float, Edit]] = {}
     for value, edit in scored:
@@ -127,9 +141,10 @@ def _proposals(scored: list[tuple[float, Edit]], tokens: list[Lexeme]) -> Iterat
     if len(sure) > 1:
         filled = [(value, fill[0]) for value, edit in sure.values() if (fill := _filled(edit, names, 1))]
         yield sum(value for value, _ in filled), [edit for _, edit in filled]
-    for value, edit in scored[:_SINGLES]:
-        for rank, filled_edit in enumerate(_filled(edit, names, 3)):
-            yield value - 0.7 * rank, [filled_edit]
+    for value, edit in scored:
+        if tokens[edit.token].start <= reach:
+            for rank, filled_edit in enumerate(_filled(edit, names, 3)):
+                yield value - 0.7 * rank, [filled_edit]
 
 
 def _filled(edit: Edit, names: Names, most: int) -> list[Edit]:
@@ -164,7 +179,7 @@ def improve(tagger: Tagger, text: str, *, sure: float = 1.0, most: int = 5) -> S
         ]
         tried = [
             Solution(apply(best.text, tokens, edits), best.score + gain, best.edits + 1)
-            for gain, edits in _proposals(sorted(scored, key=lambda pair: -pair[0])[:8], tokens)
+            for gain, edits in _proposals(sorted(scored, key=lambda pair: -pair[0])[:8], tokens, len(best.text))
             if len(edits) == 1
         ]
         sound = [solution for solution in tried if solution.text != best.text and compile_error(solution.text) is None]

@@ -14,7 +14,7 @@ from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 _ROWS = 16  # windows judged in one pass
-MOST = 24  # edits proposed for one window
+MOST = 240  # edits proposed for one window
 
 
 @dataclass(frozen=True)
