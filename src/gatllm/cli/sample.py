@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,6 +36,7 @@ def sample(
     overflow: Overflow | None = None,
     logprobs: int = 0,
     device: str = "cpu",
+    fast: bool = False,
     quiet: bool = False,
     json: bool = False,
 ) -> None:
@@ -70,15 +72,19 @@ def sample(
         With --json: how many alternatives to show for each token.
     device
         cpu, cuda or mps.
+    fast
+        Compute in bfloat16 with weights laid out for this processor (rounds differently, so other answers).
     quiet
         Print the answers only: no prompt, no speed.
     json
         Print JSON: text, tokens, log-probabilities, why it ended.
     """
-    from gatllm.inference import Sampling
-    from gatllm.models import Seq2Seq, load_run
+    from gatllm.inference import Sampling, packed
+    from gatllm.models import GPT, Seq2Seq, load_run
 
     loaded = load_run(run, device=device)
+    if fast and device == "cpu" and isinstance(loaded.model, GPT | Seq2Seq):
+        loaded = replace(loaded, model=packed(loaded.model))
     default: Overflow = "stop" if isinstance(loaded.model, Seq2Seq) else "slide"
     sampling = Sampling(
         max_new_tokens=tokens,

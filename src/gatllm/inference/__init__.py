@@ -3,6 +3,7 @@
 from gatllm.inference.batch import GrowingTexts, Prefix
 from gatllm.inference.embeddings import get_embeddings, pooled_embeddings
 from gatllm.inference.generation import Generated, Piece, generate, stream
+from gatllm.inference.packed import can_pack, packed
 from gatllm.inference.sampling import Sampling
 
 __all__ = [
@@ -11,8 +12,10 @@ __all__ = [
     "Piece",
     "Prefix",
     "Sampling",
+    "can_pack",
     "generate",
     "get_embeddings",
+    "packed",
     "pooled_embeddings",
     "stream",
 ]

@@ -281,11 +281,16 @@ def _choose(logits: Tensor, texts: GrowingTexts, rows: Sequence[_Row]) -> list[t
     groups: dict[Sampling, list[int]] = {}
     for place, row in enumerate(rows):
         groups.setdefault(row.sampling, []).append(place)
+    several = len(groups) > 1
     tokens = torch.empty(len(rows), dtype=torch.long, device=logits.device)
     for sampling, places in groups.items():
-        part = logits if len(groups) == 1 else logits[places]
+        part = logits[places] if several else logits
         seen = _seen(part, [texts.texts[place] for place in places]) if sampling.repetition_penalty != 1 else None
-        tokens[places] = choose(part, sampling, [rows[place].random for place in places], seen)
+        drawn = choose(part, sampling, [rows[place].random for place in places], seen)
+        if several:
+            tokens[places] = drawn
+        else:
+            tokens = drawn
         if sampling.top_logprobs:
             best = logprobs[places].topk(min(sampling.top_logprobs, logits.shape[-1]))
             pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)

@@ -17,7 +17,6 @@ class Step:
     Attributes:
         starts: position of each row's first new token.
         counts: number of real new tokens of each row; the rest of the row is padding.
-        positions: (batch, tokens); of padding, where a token would stand.
         fresh: all rows were empty.
         uniform: all rows start at the same position and none is padded.
     """
@@ -27,14 +26,21 @@ class Step:
         self.fresh = not any(self.starts)
         self.uniform = len(set(self.starts)) == 1 and all(count == tokens for count in self.counts)
         self.used = max(self.starts) + tokens
-        if self.uniform:
-            span = torch.arange(self.starts[0], self.used, device=device)
-            self.positions = span.expand(len(self.starts), tokens)
-        else:
-            first = torch.tensor(self.starts, device=device)
-            self.positions = first[:, None] + torch.arange(tokens, device=device)
         self._masks: dict[object, Tensor | None] = {}
+        self._positions: Tensor | None = None
         self._real: Tensor | None = None
+
+    @property
+    def positions(self) -> Tensor:
+        """(batch, tokens), where each token stands; padding: where a token would stand."""
+        if self._positions is None:
+            if self.uniform:
+                span = torch.arange(self.starts[0], self.used, device=self.device)
+                self._positions = span.expand(len(self.starts), self.tokens)
+            else:
+                first = torch.tensor(self.starts, device=self.device)
+                self._positions = first[:, None] + torch.arange(self.tokens, device=self.device)
+        return self._positions
 
     @property
     def real(self) -> Tensor:

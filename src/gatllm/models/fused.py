@@ -29,6 +29,8 @@ def rms_norm(x: Tensor, epsilon: float) -> Tensor:
     autocast = torch.is_autocast_enabled("cpu")
     # Without gradients and on few tokens what counts is the number of calls, not of passes.
     if x.device.type != "cpu" or (not autocast and not torch.is_grad_enabled()):
+        if x.dtype == torch.bfloat16 and x.device.type == "cpu":  # composed with five conversions otherwise
+            return x * _inverse_rms(x, epsilon).to(x.dtype)
         return F.rms_norm(x, x.shape[-1:], eps=epsilon)
     dtype = torch.get_autocast_dtype("cpu") if autocast else x.dtype
     return _RMSNorm.apply(x, epsilon, dtype)  # type: ignore[no-any-return, no-untyped-call]

@@ -43,7 +43,7 @@ class GPT(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits (…, vocabulary) of final states (…, width)."""
-        return F.linear(states, self.output_weight)
+        return F.linear(states, self.embedding.weight) if self.head is None else self.head.forward(states)
 
     @property
     def output_weight(self) -> Tensor:

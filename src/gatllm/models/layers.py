@@ -54,8 +54,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's output for ``x`` (batch, tokens, width), of the same shape."""
-        hidden = self._activate(F.linear(x, self.up.weight, self.up.bias))
-        return F.linear(hidden, self.down.weight, self.down.bias)
+        return self.down.forward(self._activate(self.up.forward(x)))
 
     def _activate(self, x: Tensor) -> Tensor:
         match self.activation:
@@ -104,10 +103,10 @@ class SelfAttention(nn.Module):
 
     def extend(self, x: Tensor, turns: Turns | None, cache: LayerCache, step: Step) -> Tensor:
         """Return the attended new tokens ``x`` (batch, tokens, width), which join ``cache``."""
-        # Functional calls here and in the feed-forward: on one token a module call costs as much as its product.
-        qkv = F.linear(x, self.qkv.weight, self.qkv.bias)
+        # `forward` past the module call, here and in the feed-forward: on one token that costs as much as a product.
+        qkv = self.qkv.forward(x)
         mixed = cache.extend(*self.split(qkv, turns), step)
-        return F.linear(mixed.flatten(2), self.output.weight, self.output.bias)
+        return self.output.forward(mixed.flatten(2))
 
     def split(self, qkv: Tensor, turns: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each (batch, tokens, heads, head), turned and normed."""

@@ -65,7 +65,7 @@ class Seq2Seq(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits (…, vocabulary) of final states (…, width)."""
-        return F.linear(states, self.output_weight)
+        return F.linear(states, self.embedding.weight) if self.head is None else self.head.forward(states)
 
     @property
     def output_weight(self) -> Tensor:

@@ -109,7 +109,7 @@ class Stack(nn.Module):
         self.check_length(max(map(sum, zip(step.starts, step.counts, strict=True))), cache.capacity)
         tables = self.turns()
         turns = None if tables is None else step.turns(tables)
-        x = self.embed(embedded, step.positions)
+        x = self.embed(embedded, None if self.positions is None else step.positions)
         crosses: Sequence[CrossCache | None] = cache.cross or [None] * len(cache.layers)
         for block, layer, cross in zip(self.layers, cache.layers, crosses, strict=True):
             x = block.extend(x, turns, layer, step, cross, cache.padding)
