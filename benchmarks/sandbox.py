@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gatllm.errors import GatllmError
 from gatllm.sandbox import Case, Job, Runner
 
 CODE = "def add(a, b):\n    return a + b\n"
@@ -99,6 +100,12 @@ def main() -> None:
         began = time.perf_counter()
         assert all(verdict.passed for verdict in runner.check_all([JOB] * options.runs))
         found[f"sandbox, {runner.workers} workers"] = {"per_second": options.runs / (time.perf_counter() - began)}
+    try:
+        with Runner(workers=1, quick=True) as runner:
+            runner.check(JOB)
+            found["sandbox, quick tier first"] = rate(lambda: runner.check(JOB), options.runs)
+    except GatllmError as error:
+        print(error)
     found["python -I -S -c pass (no walls)"] = rate(bare, max(20, options.runs // 10))
     if run := monty():
         found["Monty session"] = rate(run, options.runs)

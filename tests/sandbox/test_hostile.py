@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,25 @@ def test_nothing_but_the_right_values_passes(runner: Runner, name: str) -> None:
     assert not verdict.passed
     assert verdict.why
     assert runner.check(Job(HONEST, "add", CASES)).passed
+
+
+@pytest.fixture(scope="module")
+def quick(runner: Runner) -> Iterator[Runner]:
+    pytest.importorskip("pydantic_monty", reason="the optional package pydantic-monty is not installed")
+    with Runner(workers=1, limits=Limits(wall_seconds=1.5), quick=True) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", list(FORGERIES))
+def test_the_quick_tier_lets_nothing_else_pass(quick: Runner, name: str) -> None:
+    assert not quick.check(Job(FORGERIES[name], "add", CASES)).passed
+
+
+def test_the_quick_tier_agrees_on_honest_programs(quick: Runner) -> None:
+    assert quick.check(Job(HONEST, "add", CASES)).passed
+    # What Monty does not know goes on to the real interpreter.
+    assert quick.check(Job("import heapq\ndef f(x): return heapq.nsmallest(1, x)", "f", (Case(([2, 1],), [1]),))).passed
+    assert not quick.check(Job("def f(x):\n    while True: pass", "f", (Case((1,), 1),))).passed
 
 
 def test_no_case_proves_nothing(runner: Runner) -> None:
