@@ -16,6 +16,7 @@ from eth_account.messages import encode_defunct
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from gatllm.answering import Assistant, FakeGenerator
 from gatllm.data import DatasetWriter
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.market import (
@@ -31,7 +32,9 @@ from gatllm.market import (
 )
 from gatllm.proof import Key
 from gatllm.records import new_folder, sha256
-from gatllm.service.market import Market, Paywall, router
+from gatllm.review import Reviewer
+from gatllm.service import create_app
+from gatllm.service.market import Market
 from gatllm.service.sessions import Sessions
 from tests.market.conftest import deployment, devnet, new_key, owner  # noqa: F401  # fixtures
 
@@ -69,21 +72,12 @@ def market(devnet: Devnet, deployment: Deployment, tmp_path: Path, base: str) ->
 
 @pytest.fixture
 def app(market: Market) -> FastAPI:
-    made = FastAPI()
-    made.state.market = market
-    made.include_router(router)
-
-    @made.post("/v1/chat/completions")
-    def answer() -> dict[str, str]:
-        return {"answer": "42"}
-
-    made.add_middleware(Paywall, market=market, paths=("/v1/chat/completions",))
-    return made
+    return create_app(Assistant(FakeGenerator("Hello."), Reviewer()), market=market, paid=True)
 
 
 @pytest.fixture
 def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app) as made:
+    with TestClient(app, base_url="http://localhost") as made:
         yield made
 
 
@@ -122,7 +116,8 @@ def test_a_subscription_gates_the_answers(client: TestClient, devnet: Devnet, ne
     key = new_key()
 
     def ask(token: str) -> Any:
-        return client.post("/v1/chat/completions", headers={"authorization": f"Bearer {token}"})
+        question = {"model": "gatllm", "messages": [{"role": "user", "content": "Hi"}]}
+        return client.post("/v1/chat/completions", json=question, headers={"authorization": f"Bearer {token}"})
 
     assert ask("").status_code == ask("a.b").status_code == 401
     token = _session(client, key)
@@ -133,7 +128,7 @@ def test_a_subscription_gates_the_answers(client: TestClient, devnet: Devnet, ne
     prepared = client.post("/market/subscribe/prepare", json={"address": key.address, "months": 2}).json()
     assert prepared.pop("chain_id") == 31337
     _send(devnet, key, prepared)
-    assert ask(token).json() == {"answer": "42"}
+    assert ask(token).json()["choices"][0]["message"]["content"] == "Hello."
     assert client.get("/market/status", params={"address": key.address}).json()["paid_until"] > time.time()
 
 
@@ -269,3 +264,14 @@ def test_a_browsers_wallet_signs_in_pays_and_mints(
         browser.close()
     assert market.tokens.owner_of(root) == key.address
     assert market.subscriptions.is_active(key.address)
+
+
+def test_people_with_a_page_are_led_to_where_they_can_pay(client: TestClient) -> None:
+    form = {"prompt": "Hi"}
+    led = client.post("/chat", data=form, headers={"accept": "text/html"}, follow_redirects=False)
+    assert (led.status_code, led.headers["location"]) == (303, "/market")
+    assert client.post("/chat", data=form, headers={"hx-request": "true"}).headers["hx-redirect"] == "/market"
+    assert client.get("/").status_code == 200
+    page = client.get("/market")
+    nonce = page.headers["content-security-policy"].partition("'nonce-")[2].partition("'")[0]
+    assert f'nonce="{nonce}"' in page.text

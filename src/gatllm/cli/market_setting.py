@@ -14,6 +14,7 @@ from gatllm.progress import Report, silent
 
 if TYPE_CHECKING:
     from gatllm.market import Chain, Deployment, Quote, Receipt, Store
+    from gatllm.service.market import Market
 
 ETHER = 10**18
 
@@ -92,6 +93,37 @@ class Setting:
         from gatllm.market import open_store
 
         return open_store(self.store or str(self.folder / "store"))
+
+
+def open_market(rpc: str | None, site: str, datasets: Path) -> Market:
+    """Return what the market's pages work on; ``site`` is the address that people reach the service by.
+
+    Raises:
+        GatllmError: nothing answers, or the contracts are not deployed on that chain.
+    """
+    from urllib.parse import urlsplit
+
+    from gatllm.market import DatasetTokens, KeyVault, SignIn, Subscriptions
+    from gatllm.service.market import Market
+    from gatllm.service.sessions import Sessions
+
+    setting = Setting(rpc=rpc)
+    chain, home = setting.chain(account=False), setting.folder
+    deployment = setting.deployment(chain)
+    domain = urlsplit(site).netloc
+    return Market(
+        tokens=DatasetTokens(chain, deployment),
+        subscriptions=Subscriptions(chain, deployment),
+        vault=KeyVault(home / "keys"),
+        signin=SignIn(
+            home / "challenges", domain=domain, uri=f"{site}/market", chain_id=chain.chain_id, rpc_url=chain.rpc_url
+        ),
+        sessions=Sessions(home / "session.key"),
+        store=setting.open_store(),
+        datasets=datasets,
+        releases=home / "releases.jsonl",
+        confirmations=chain.policy.confirmations,
+    )
 
 
 def ether(wei: int) -> str:

@@ -27,6 +27,10 @@ def serve(
     queue: int = 8,
     grace: float = 10.0,
     wishes: Path = Path("wishes.jsonl"),
+    market: Annotated[bool, _FLAG] = False,
+    paid: Annotated[bool, _FLAG] = False,
+    rpc: Annotated[str | None, Parameter(env_var="GATLLM_RPC")] = None,
+    datasets: Path = Path("datasets"),
 ) -> None:
     """Serve the chat page and `POST /v1/chat/completions` until Ctrl-C.
 
@@ -43,18 +47,30 @@ def serve(
         queue: how many more requests may wait; the next ones are told to come back later.
         grace: seconds that open answers get to end when the service is stopped.
         wishes: the log in which prompts below the threshold are kept.
+        market: also serve /market, where wallets sign in, pay, mint and unlock.
+        paid: answer only those who have a subscription (with --market).
+        rpc: RPC address of the market's chain; by default the local chain of `gatllm market devnet`.
+        datasets: the folder whose datasets may be minted from the page.
     """
     if not 0 <= port < 65536:
         raise UsageError(f"there is no port {port}", "name one from 0 to 65535")
     if slots < 1 or queue < 0 or grace < 0:
         raise UsageError("--slots must be at least 1, --queue and --grace at least 0")
     from gatllm.answering.opening import open_assistant
+    from gatllm.cli.market_setting import open_market
     from gatllm.models import ChatOptions
     from gatllm.service import create_app, listen
     from gatllm.service import serve as run
 
+    if paid and not market:
+        raise UsageError("--paid needs --market", "people must be able to pay somewhere")
     listener = listen(host, port)  # first: a taken port is known before a model is loaded
     try:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}"
+        hosts = _hosts(host, allow_host or [])
+        site = f"https://{allow_host[0]}" if allow_host else address
+        opened = open_market(rpc, site, datasets) if market else None
         with progress_report() as report:
             assistant = open_assistant(
                 model=model,
@@ -65,9 +81,7 @@ def serve(
                 options=ChatOptions(max_new_tokens=max_tokens),
                 report=report,
             )
-        app = create_app(assistant, slots=slots, queue=queue, hosts=_hosts(host, allow_host or []))
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{listener.getsockname()[1]}"
+        app = create_app(assistant, slots=slots, queue=queue, hosts=hosts, market=opened, paid=paid)
         note(f"chat: {address}/   API: {address}/v1   (Ctrl-C stops)")
         run(app, listener, grace=grace)
     finally:

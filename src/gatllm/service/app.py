@@ -15,13 +15,21 @@ from gatllm.answering import Assistant
 from gatllm.service import errors, health, openai_api, pages
 from gatllm.service.conversations import Conversations
 from gatllm.service.guard import Guard
+from gatllm.service.market import Market, Paywall
+from gatllm.service.market import router as market_router
 from gatllm.service.slots import Slots
 
 LARGEST_BODY = 2 << 20
 
 
 def create_app(
-    assistant: Assistant, *, slots: int = 1, queue: int = 8, hosts: Collection[str] | None = None
+    assistant: Assistant,
+    *,
+    slots: int = 1,
+    queue: int = 8,
+    hosts: Collection[str] | None = None,
+    market: Market | None = None,
+    paid: bool = False,
 ) -> FastAPI:
     """Return the web application: chat page, OpenAI-compatible API, health.
 
@@ -30,6 +38,8 @@ def create_app(
         slots: how many answers are generated at once.
         queue: how many more requests may wait; beyond, they get 429.
         hosts: the names by which the service is reached; None: only this machine's own, empty: any.
+        market: what the market's pages work on; None: there are none.
+        paid: answer only those who have a subscription.
     """
     app = FastAPI(title="gatllm", version=__version__, docs_url=None, redoc_url=None)
     app.state.assistant = assistant
@@ -40,6 +50,11 @@ def create_app(
     app.state.probed = float("-inf")
     errors.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
+    if market is not None:
+        app.state.market = market
+        app.include_router(market_router)
+        if paid:
+            app.add_middleware(Paywall, market=market, paths=("/v1/chat/completions", "/chat"))
     app.add_middleware(Guard, hosts=hosts)
     for router in (openai_api.router, health.router, pages.router):
         app.include_router(router)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -256,7 +256,7 @@ class Paywall:
         token = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
         address = self._market.sessions.address(token)
         if address is None:
-            return refusal(401, "sign in with a wallet first, at /market", code="not_signed_in")
+            return _lead(request) or refusal(401, "sign in with a wallet first, at /market", code="not_signed_in")
         try:
             if self._market.paid_until(address) > time.time():
                 return None
@@ -264,4 +264,11 @@ class Paywall:
         except GatllmError as error:
             return refusal(503, str(error), code="chain_unreachable")
         message = f"{address} has no subscription; it costs {price / 10**18:g} ETH a month, pay at /market"
-        return refusal(402, message, code="no_subscription", price_wei=str(price))
+        return _lead(request) or refusal(402, message, code="no_subscription", price_wei=str(price))
+
+
+def _lead(request: Request) -> Response | None:
+    """Return what leads a person with a page to where they can pay; None for programs."""
+    if "hx-request" in request.headers:
+        return Response(status_code=204, headers={"HX-Redirect": "/market"})
+    return RedirectResponse("/market", 303) if "text/html" in request.headers.get("accept", "") else None
