@@ -17,6 +17,7 @@ from gatllm.answering.calibration import Calibration, Quality
 from gatllm.answering.confidence import Confidence, ConfidenceModel
 from gatllm.answering.generators import FakeGenerator, load_generator
 from gatllm.answering.library import Library
+from gatllm.answering.threshold import Reliability
 from gatllm.answering.transcript import Transcript
 from gatllm.answering.wishes import Wishes
 
@@ -36,6 +37,7 @@ __all__ = [
     "Library",
     "Note",
     "Quality",
+    "Reliability",
     "Source",
     "Text",
     "Transcript",

@@ -95,6 +95,7 @@ class Assessment:
     certified: bool
     features: dict[str, float]
     warning: str
+    difficulty: str = ""
 
 
 @dataclass(frozen=True, slots=True)

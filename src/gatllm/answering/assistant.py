@@ -14,6 +14,7 @@ from gatllm.answering.checking import CodeReviewer, as_round, better, review_cod
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
 from gatllm.answering.library import Library
 from gatllm.answering.sources import find_sources
+from gatllm.answering.threshold import Reliability, difficulty
 from gatllm.answering.transcript import Transcript
 from gatllm.answering.wishes import Wishes
 from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
@@ -37,6 +38,7 @@ class Assistant:
         reviewer: who checks and mends code (`gatllm.review.Reviewer`).
         library: the datasets to compare with and to trace answers to; None: no confidence, no sources.
         confidence: calibrated on ``library``; without one it is calibrated here.
+        reliability: how often proposals passed so far; it raises the threshold where they fail (None: begins anew).
         wishes: where prompts below the threshold are kept; None: nowhere.
         options: how to generate, where a call says nothing else.
         rounds: how often the generator is asked again about a code block that the reviewers still refuse.
@@ -50,6 +52,7 @@ class Assistant:
         library: Library | None = None,
         *,
         confidence: ConfidenceModel | None = None,
+        reliability: Reliability | None = None,
         wishes: Wishes | None = None,
         options: ChatOptions | None = None,
         rounds: int = 1,
@@ -58,6 +61,7 @@ class Assistant:
         self.generator = generator
         self.reviewer = reviewer
         self.library = library
+        self.reliability = reliability or Reliability()
         self.wishes = wishes
         self.options = options or ChatOptions(max_new_tokens=400)
         self.rounds = rounds
@@ -68,11 +72,13 @@ class Assistant:
         """Tell how far the prompt may be trusted to the model, before anything is generated."""
         if self.confidence is None or self._threshold is None:
             return Assessment(None, None, False, {}, "")
-        threshold, certified = self._threshold
+        base, certified = self._threshold
+        level = difficulty(prompt)
+        threshold = self.reliability.threshold(base, level)
         found = self.confidence.score(prompt)
         low = found.value < threshold
         warning = WARNING.format(confidence=found.value, threshold=threshold) if low else ""
-        return Assessment(found.value, threshold, certified, found.features, warning)
+        return Assessment(found.value, threshold, certified, found.features, warning, level)
 
     def ask(
         self,
@@ -143,7 +149,7 @@ class _Work:
         )  # fmt: skip
         self.transcript.add(
             "confidence", value=found.confidence, threshold=found.threshold, certified=found.certified,
-            features=found.features, warning=found.warning,
+            features=found.features, warning=found.warning, difficulty=found.difficulty,
         )  # fmt: skip
         if found.warning and self.owner.wishes and found.confidence is not None and found.threshold is not None:
             self.owner.wishes.add(self.prompt, found.confidence, found.threshold)
@@ -211,6 +217,8 @@ class _Work:
         else:
             review = review_code(part.code, self.owner.reviewer, language=part.language)
             self._record(review, "block")
+            if part.closed:  # a block that was cut off says nothing about the generator
+                self.owner.reliability.learn(difficulty(self.prompt), review.verdict == "real" and not review.changed)
             if part.closed:
                 review = self._again(review, messages)
         self.reviews.append(review)

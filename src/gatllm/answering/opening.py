@@ -10,6 +10,7 @@ from gatllm.answering.assistant import Assistant
 from gatllm.answering.confidence import ConfidenceModel
 from gatllm.answering.generators import load_generator
 from gatllm.answering.library_store import open_library, store_folder
+from gatllm.answering.threshold import Reliability
 from gatllm.answering.wishes import Wishes
 from gatllm.data import Dataset, build
 from gatllm.errors import GatllmError
@@ -47,11 +48,13 @@ def open_assistant(
     library = open_library(list(data) or find_datasets() or [_standard_library(report)], report=report)
     reviewer = load_reviewer(discriminator)
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
+    chosen = generator or load_generator(model, small=small, report=report)
     return Assistant(
-        generator or load_generator(model, small=small, report=report),
+        chosen,
         reviewer,
         library,
         confidence=ConfidenceModel.cached(library, calibration, report=report),
+        reliability=Reliability(store_folder() / f"reliability-{chosen.name.replace('/', '-')}.json"),
         wishes=Wishes(wishes or Path("wishes.jsonl")),
         options=options,
     )
