@@ -238,3 +238,11 @@ def test_a_compiled_model_trains_the_same(tiny: dict[str, Any], tmp_path: Path) 
         Recipe.of(tiny, {"model.dropout": 0.0, "train.steps": 4, "train.compile": "on"}), tmp_path / "compiled"
     )
     assert losses(fast) == pytest.approx(losses(plain), abs=1e-3)
+
+
+def test_what_a_crash_at_the_very_beginning_left_is_no_hindrance(tiny: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("log.jsonl", "recipe.toml", ".partial-tokenizer.json-0123abcd"):
+        (folder / name).write_text("")
+    assert train(Recipe.of(tiny, {"train.steps": 2}), folder).complete

@@ -47,9 +47,10 @@ class Session:
         self.precision = precision
         self.team = team or Team()
         self.model = model.to(precision.device)
-        self.forward = self.team.wrap(self.model, recipe.train)
+        self.wrapped = self.team.wrap(self.model, recipe.train)
+        self.forward = self.wrapped
         if self._compiles(recipe):
-            self.forward = torch.compile(self.forward)  # type: ignore[assignment]
+            self.forward = torch.compile(self.wrapped)  # type: ignore[assignment]
         self.optimizer = Optimizer(self.model, recipe.train)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.name == "fp16")
         self.average: dict[str, Tensor] = {}
@@ -84,7 +85,7 @@ class Session:
         totals: dict[str, Tensor] = {}
         for turn, batch in enumerate(batches):
             torch.manual_seed(self._dropout_seed(turn))
-            with self.team.synchronising(self.forward, turn == len(batches) - 1), self.precision.autocast():
+            with self.team.synchronising(self.wrapped, turn == len(batches) - 1), self.precision.autocast():
                 losses = self.objective.loss(self.forward, batch)
                 share = batch.weight / weight
                 # The team averages gradients over its processes; the sum over all passes is what we want.
@@ -131,8 +132,8 @@ class Session:
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:
         """Yield the model with its averaged weights (its own where none are kept), in evaluation mode."""
-        own = {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
-        own = own if self.average else {}
+        parameters = dict(self.model.named_parameters())
+        own = {name: parameters[name].detach().clone() for name in self.average}
         self._copy(self.average)
         self.model.eval()
         try:

@@ -10,7 +10,7 @@ from typing import Any
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.models import save_weights, weights_root
 from gatllm.progress import Report, silent
-from gatllm.records import HashLog, sha256, write_file
+from gatllm.records import HashLog, is_partial, sha256, write_file
 from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training import checkpoint
 from gatllm.training.assembly import Assembly, assemble
@@ -84,7 +84,10 @@ def _begun(path: Path, resume: bool) -> bool:
     begun = (path / LOG).is_file() and (path / LOG).stat().st_size > 0 and (path / RECIPE).is_file()
     if begun and not resume:
         raise UsageError(f"{path} already holds a run", "name another --out, or resume it")
-    if not begun and path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - _OURS):
+    strange = path.exists() and (
+        not path.is_dir() or {file.name for file in path.iterdir() if not is_partial(file)} - _OURS
+    )
+    if strange and not begun:
         raise UsageError(f"{path} holds something else than a run", "name another --out")
     return begun
 
