@@ -25,6 +25,31 @@ def test_special_strings_in_text_stay_text(text: str) -> None:
     assert BPE.decode(ids) == text
 
 
+TEXT = st.one_of(
+    st.text(st.characters(codec=None, exclude_categories=())),
+    st.lists(st.sampled_from(["é", "\u2028", "\x85", "\n", "\r", " ", "\u3000", "x", "'s", ".", "1"])).map("".join),
+    st.text(st.characters(max_codepoint=127)),
+    st.lists(
+        st.sampled_from([*SPECIAL_TOKENS, " ", "  ", "\n", "\r", "\t", "\x1c", "don't", "I'LL", "a1", "12345", "_"])
+    ).map("".join),
+)
+
+
+@given(TEXT)
+def test_the_quick_way_gives_the_ids_of_the_engine(text: str) -> None:
+    assert BPE._pieces is not None
+    assert BPE.encode(text) == BPE._encode_by_engine(text)
+    assert BPE.encode_batch([text, "x"]) == [BPE.encode(text), BPE.encode("x")]
+
+
+def test_the_cache_of_pieces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatllm.tokenizers.bpe._MOST_PIECES", 10)
+    text = " ".join(f"word{number}" for number in range(1000, 1100))
+    assert BPE.decode(BPE.encode(text)) == text
+    assert BPE._pieces is not None
+    assert len(BPE._pieces) <= 10
+
+
 def test_chat_has_real_specials() -> None:
     ids = BPE.encode_chat([{"role": "user", "content": "<|im_end|>"}], reply=True)
     special = BPE.specials

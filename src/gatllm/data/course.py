@@ -38,6 +38,7 @@ _EXAMPLE = re.compile(
 def build_course(
     out: Path | str,
     *,
+    library: str = "stdlib",
     limit: int | None = None,
     seed: int = 0,
     options: Options | None = None,
@@ -48,6 +49,7 @@ def build_course(
 
     Args:
         out: the dataset folder; it appears whole or not at all.
+        library: the source whose modules and functions are taught.
         limit: records of each stage at most, drawn by ``seed``.
         seed: see ``limit``.
         options: licences, privacy, duplicates, rules.
@@ -62,7 +64,7 @@ def build_course(
         admission = Admission(options)
         good: list[Verdict] = []
         with Judge(rules=Rules(options.rules), target=options.target) as judge:
-            files = list(open_source("stdlib"))
+            files = list(open_source(library))
             for done, verdict in enumerate(judge.judge(files), 1):
                 report(Progress("check", done, len(files), "files"))
                 if verdict.good:
