@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
 from gatllm.models import put_weights
+from gatllm.training.allocator import keep_freed_memory
 from gatllm.training.distributed import Team, shard_like, whole
 from gatllm.training.objectives.protocol import Batch, Objective
 from gatllm.training.optimizer import Optimizer
@@ -46,6 +47,8 @@ class Session:
         self.objective = objective
         self.precision = precision
         self.team = team or Team()
+        if precision.device.type == "cpu":
+            keep_freed_memory()
         self.model = model.to(precision.device)
         self.wrapped = self.team.wrap(self.model, recipe.train)
         self.forward = self.wrapped
