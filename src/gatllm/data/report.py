@@ -15,7 +15,7 @@ _MOST_BARS = 20
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222;background:#fff}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:left}
-td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.9em}svg{max-width:100%;height:auto}
+td{overflow-wrap:anywhere}td.n{text-align:right;overflow-wrap:normal;font-variant-numeric:tabular-nums}code{font-size:.9em}svg{max-width:100%;height:auto}
 .good{color:#1a6b2f}.bad{color:#a1260d}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}td,th{border-color:#333}
 .good{color:#6fcf8a}.bad{color:#ff8a70}svg{background:#fff}}
@@ -71,8 +71,8 @@ def _rule_table(summary: Summary, rules: Rules) -> str:
             default=None,
         )
         found = summary.findings_by_rule[code] or files
-        rows.append((code, rules.severity(code), files, found, why.why if why else ""))
-    return _table(("rule", "means", "files", "findings", "why"), rows)
+        rows.append((code, rules.severity(code), files, found, why.why if why else "", summary.examples.get(code, "")))
+    return _table(("rule", "means", "files", "findings", "why", "for example"), rows)
 
 
 def _worst(summary: Summary) -> str:

@@ -26,6 +26,7 @@ class Summary:
     bad_by_package: Counter[str] = field(default_factory=Counter)
     licences: Counter[str] = field(default_factory=Counter)
     sizes: Counter[int] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)  # the first message of each rule
     worst: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, verdict: Verdict) -> None:
@@ -35,6 +36,8 @@ class Summary:
         self.lines += lines
         self.licences[verdict.file.licence] += 1
         self.sizes[next((size for size in _SIZES if lines < size), 0)] += 1
+        for found in (*verdict.reasons, *verdict.scores):
+            self.examples.setdefault(found.rule, found.message)
         self.files_by_score.update({score.rule for score in verdict.scores})
         if verdict.good:
             self.good += 1
