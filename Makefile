@@ -15,7 +15,7 @@ demo: setup      ## set up, then run `gatllm demo` (options: make demo DEMO="--m
 	$(BIN)/gatllm demo $(DEMO)
 
 test: setup      ## set up, then run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: setup  ## set up, then run all tests, the slow ones too
 	$(BIN)/python -m pytest
