@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?=
 
-.PHONY: demo test test-all lint setup clean help
+.PHONY: demo test test-all lint setup docs clean help
 .DEFAULT_GOAL := help
 
 help:            ## show these targets
@@ -44,6 +44,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 .web: $(VENV)/.installed
 	@$(BIN)/python web/build.py
+
+docs: setup      ## write docs/cli.md anew from the commands themselves
+	$(BIN)/python -c 'from gatllm.cli.reference import reference; print(reference(), end="")' > docs/cli.md
 
 clean:           ## remove everything that set-up made (not datasets/, runs/, demo/)
 	rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache web/node_modules \

@@ -40,3 +40,9 @@ def test_every_make_target_in_the_docs_exists(page: Path) -> None:
     named = set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")))
     named |= set(re.findall(r"^\$ make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= targets
+
+
+def test_the_command_line_reference_is_that_of_the_commands() -> None:
+    from gatllm.cli.reference import reference
+
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == reference(), "run: make docs"

@@ -1,0 +1,14 @@
+"""The command-line reference, written from the commands themselves: ``make docs``."""
+
+from __future__ import annotations
+
+from gatllm.cli.frame import app
+
+
+def reference() -> str:
+    """Return the content of ``docs/cli.md``; a test compares the two."""
+    text = app.generate_docs(output_format="markdown", include_hidden=False)
+    head = "# gatllm\n\n"
+    body = text.removeprefix(head).replace("\r\n", "\n")
+    lines = [line.rstrip() for line in body.splitlines()]
+    return "# Command line\n\nWritten by `make docs`; `gatllm COMMAND --help` says the same.\n\n" + "\n".join(lines) + "\n"
