@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from unittest.mock import patch
+
 from gatllm.cli.frame import app
 
 
 def reference() -> str:
     """Return the content of ``docs/cli.md``; a test compares the two."""
-    text = app.generate_docs(output_format="markdown", include_hidden=False)
+    # The usage lines repeat how this program was started; the reference is for those who start `gatllm`.
+    with patch.object(sys, "argv", ["gatllm"]), patch.object(sys, "orig_argv", ["gatllm"]):
+        text = app.generate_docs(output_format="markdown", include_hidden=False)
     head = "# gatllm\n\n"
     body = text.removeprefix(head).replace("\r\n", "\n")
     lines = [line.rstrip() for line in body.splitlines()]
