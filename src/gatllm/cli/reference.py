@@ -13,7 +13,7 @@ def reference() -> str:
     # The usage lines repeat how this program was started; the reference is for those who start `gatllm`.
     with patch.object(sys, "argv", ["gatllm"]), patch.object(sys, "orig_argv", ["gatllm"]):
         text = app.generate_docs(output_format="markdown", include_hidden=False)
-    head = "# gatllm\n\n"
-    body = text.removeprefix(head).replace("\r\n", "\n")
+    body = text.removeprefix("# gatllm\n\n").replace("\r\n", "\n")
     lines = [line.rstrip() for line in body.splitlines()]
-    return "# Command line\n\nWritten by `make docs`; `gatllm COMMAND --help` says the same.\n\n" + "\n".join(lines) + "\n"
+    head = "# Command line\n\nWritten by `make docs`; `gatllm COMMAND --help` says the same.\n\n"
+    return head + "\n".join(lines) + "\n"
