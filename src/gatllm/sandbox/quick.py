@@ -27,10 +27,11 @@ class QuickTier:
     def __init__(self, workers: int, limits: Limits) -> None:
         try:
             import pydantic_monty
-        except ImportError:
+
+            self._pool: Any = pydantic_monty.Monty(max_processes=workers)
+            self._pool.__enter__()
+        except (ImportError, OSError):  # the package, or the program that it starts
             raise GatllmError("the quick tier takes an optional package", "pip install 'gatllm[quick]'") from None
-        self._pool: Any = pydantic_monty.Monty(max_processes=workers)
-        self._pool.__enter__()
         self._limits = {
             "max_feed_duration_secs": _SECONDS,
             "max_memory": limits.memory_mb << 20,
