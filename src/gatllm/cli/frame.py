@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("gatllm.cli.export:export", "Write a model as a folder of 🤗 Transformers."),
     "data": ("gatllm.cli.data:app", "Turn code into datasets: check, build, corrupt, show."),
     "tokenizer": ("gatllm.cli.tokenizer:app", "Learn a tokeniser, look at one."),
+    "finetune": ("gatllm.cli.finetune:finetune", "Train a pretrained model further on a text file."),
     "serve": ("gatllm.cli.serve:serve", "Serve the chat page and the OpenAI-compatible API."),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
     "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain."),

@@ -12,6 +12,7 @@ from gatllm.models.config import (
     config_from_dict,
 )
 from gatllm.models.discriminator import Discriminator, DiscriminatorOutput
+from gatllm.models.finetuning import FineTuning, fine_tune
 from gatllm.models.fingerprint import tensor_hashes, weights_root
 from gatllm.models.gpt import GPT
 from gatllm.models.pretrained import PretrainedLM
@@ -28,6 +29,7 @@ __all__ = [
     "Discriminator",
     "DiscriminatorConfig",
     "DiscriminatorOutput",
+    "FineTuning",
     "GPTConfig",
     "LoadedRun",
     "Message",
@@ -41,6 +43,7 @@ __all__ = [
     "attend",
     "build",
     "config_from_dict",
+    "fine_tune",
     "load_run",
     "load_weights",
     "put_weights",

@@ -164,6 +164,10 @@ class PretrainedLM:
             raise ContextOverflowError(len(prompt), self.context)
         return prompt
 
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of plain text, in which no control token can occur."""
+        return self._format.encode_text(text)
+
     def is_end(self, token: int) -> bool:
         """Tell whether ``token`` ends an answer."""
         return token in self._ends
