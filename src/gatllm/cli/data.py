@@ -403,6 +403,58 @@ def _show(dataset: Dataset, *, json: bool) -> None:
 
 
 @app.command
+def tokenise(
+    dataset: Path,
+    tokenizer: Path,
+    /,
+    *,
+    out: Path | None = None,
+    split: Literal["train", "validation"] | None = None,
+    replace: Annotated[bool, Parameter(negative="")] = False,
+    quiet: bool = False,
+    json: bool = False,
+) -> None:
+    """Write the token files of a dataset, memory-mapped by the loader.
+
+    Parameters
+    ----------
+    dataset
+        A positive or conversation dataset.
+    tokenizer
+        A tokenizer.json or its folder.
+    out
+        The folder of token files; DATASET-tokens by default.
+    split
+        Only the records that train, or those that validate.
+    replace
+        Put it in the place of one that is there.
+    quiet
+        Show no progress.
+    json
+        Print JSON.
+    """
+    from gatllm.data import tokenise as write_tokens
+    from gatllm.tokenizers import TokenizerBase, load
+
+    opened = load(tokenizer)
+    if not isinstance(opened, TokenizerBase):
+        raise UsageError(f"{tokenizer} can't render conversations", "name another tokeniser")
+    folder = out or dataset.with_name(f"{dataset.name}-tokens")
+    with progress_report(quiet=quiet) as report:
+        shards = write_tokens(dataset, opened, folder, split=split, replace=replace, report=report)
+    facts = {
+        "path": str(folder),
+        "tokens": len(shards),
+        "documents": len(shards.documents) - 1,
+        "files": len(shards.index.shards),
+    }
+    if json:
+        print_json(facts)
+    else:
+        table("", ("what", "value"), [(name, f"{v:,}" if isinstance(v, int) else v) for name, v in facts.items()])
+
+
+@app.command
 def rules(*, file: Path | None = None, json: bool = False) -> None:
     """List the rules of `data check`: what each means for a file, and why.
 
