@@ -58,6 +58,17 @@ def test_every_pattern_is_exact(
     )
 
 
+@pytest.mark.parametrize("pattern", [Pattern(True, 300, 5), Pattern(False, 300, 5), Pattern(False, 40)])
+@pytest.mark.parametrize("keys", [4500, 2100])
+def test_long_texts_are_exact(pattern: Pattern, keys: int) -> None:
+    keys = 4500 if pattern.causal else keys
+    query, key, value = torch.randn(1, 4500, 1, 4), torch.randn(1, keys, 1, 4), torch.randn(1, keys, 1, 4)
+    padding = torch.zeros(1, keys, dtype=torch.bool)
+    padding[0, keys - 100 :] = True
+    got = attend(query, key, value, pattern, padding)
+    torch.testing.assert_close(got.double(), dense(query, key, value, pattern, padding), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_windowed_gradient_is_exact(causal: bool) -> None:
     pattern = Pattern(causal, window=9, global_tokens=2)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _SMALLEST_BLOCK = 64
+_SLAB = 2048  # queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,34 @@ def _attend_full(query: Tensor, key: Tensor, value: Tensor, causal: bool, paddin
 
 def _attend_blocks(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, padding: Tensor | None) -> Tensor:
     """Each block of queries attends to the global keys, its own block of keys and the neighbouring blocks."""
-    batch, length, heads, head = query.shape
+    length = query.shape[1]
     size = max(pattern.window or 0, _SMALLEST_BLOCK)
+    slab = max(1, _SLAB // size) * size  # worked through one after the other, so that masks and copies stay in cache
+    mixed = [
+        _attend_slab(query[:, start : start + slab], key, value, pattern, padding, start, size)
+        for start in range(0, length, slab)
+    ]
+    whole = mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1)
+    first = min(pattern.global_tokens, length)
+    if first and not pattern.causal:  # global queries see everything, not only what is near
+        overview = _attend_full(query[:, :first], key, value, False, padding)
+        whole = torch.cat([overview, whole[:, first:]], dim=1)
+    return whole
+
+
+def _attend_slab(
+    query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, padding: Tensor | None, start: int, size: int
+) -> Tensor:
+    """Attend for the queries from position ``start``, a multiple of ``size``, in blocks of ``size``."""
+    batch, length, heads, head = query.shape
     blocks = -(-length // size)
     near = 2 if pattern.causal else 3
     first = min(pattern.global_tokens, key.shape[1])
+    before = 0 if start else size  # what the first block looks back to does not exist
 
     def spread(x: Tensor) -> Tensor:
         """(batch, keys, …) to (batch, blocks, first + near * size, …): what each block may have to look at."""
-        fitted = _fit(x, size, (blocks + near - 2) * size)
+        fitted = _fit(x[:, max(0, start - size) :], before, (blocks + near - 1) * size - before)
         parts = [
             fitted[:, n * size : (n + blocks) * size].view(x.shape[0], blocks, size, *x.shape[2:]) for n in range(near)
         ]
@@ -116,7 +136,7 @@ def _attend_blocks(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, 
     ordinals = torch.arange(1, key.shape[1] + 1, device=key.device)[None]
     key_positions = spread(ordinals)[0] - 1
     key_positions[:, first:].masked_fill_(key_positions[:, first:] < first, -1)
-    query_positions = torch.arange(blocks * size, device=query.device).view(blocks, size)
+    query_positions = torch.arange(start, start + blocks * size, device=query.device).view(blocks, size)
     mask = pattern.allowed(query_positions, key_positions)[None]
     if padding is not None:
         mask = mask & ~spread(padding)[:, :, None, :]
@@ -124,11 +144,7 @@ def _attend_blocks(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, 
 
     rows = _fit(query, 0, blocks * size).reshape(batch * blocks, size, heads, head)
     mixed = attend_masked(rows, spread(key).flatten(0, 1), spread(value).flatten(0, 1), mask)
-    mixed = mixed.reshape(batch, blocks * size, heads, head)[:, :length]
-    if first and not pattern.causal:  # global queries see everything, not only what is near
-        overview = _attend_full(query[:, :first], key, value, False, padding)
-        mixed = torch.cat([overview, mixed[:, first:]], dim=1)
-    return mixed
+    return mixed.reshape(batch, blocks * size, heads, head)[:, :length]
 
 
 def _fit(x: Tensor, front: int, length: int) -> Tensor:
