@@ -106,3 +106,14 @@ def test_mistakes_are_one_clear_line(
     last = capfd.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert message in last
+
+
+def test_a_council_leaves_minutes_that_can_be_counted_again(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from gatllm.answering import verify_minutes
+
+    options = ("--model", "lm", "--max-tokens", "4", "--council", "3", "--json", "--wishes", str(tmp_path / "w"))
+    assert gatllm("ask", *options, "raise a value") == 0
+    answer = json.loads(capfd.readouterr().out)
+    (kept,) = [entry for entry in answer["transcript"] if entry["event"] == "council"]
+    assert verify_minutes(kept["minutes"]) == kept["by"]
+    assert len([entry for entry in kept["minutes"] if entry["event"] == "reveal" and entry["round"] == 1]) == 3

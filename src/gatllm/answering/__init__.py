@@ -15,6 +15,7 @@ from gatllm.answering.answer import (
 from gatllm.answering.assistant import Assistant
 from gatllm.answering.calibration import Calibration, Quality
 from gatllm.answering.confidence import Confidence, ConfidenceModel
+from gatllm.answering.council import Council, Decision, Judge, Member, verify_minutes
 from gatllm.answering.generators import FakeGenerator, load_generator
 from gatllm.answering.library import Library
 from gatllm.answering.threshold import Reliability
@@ -29,12 +30,16 @@ __all__ = [
     "CodeReview",
     "Confidence",
     "ConfidenceModel",
+    "Council",
+    "Decision",
     "Draft",
     "Edit",
     "Event",
     "Evidence",
     "FakeGenerator",
+    "Judge",
     "Library",
+    "Member",
     "Note",
     "Quality",
     "Reliability",
@@ -43,4 +48,5 @@ __all__ = [
     "Transcript",
     "Wishes",
     "load_generator",
+    "verify_minutes",
 ]

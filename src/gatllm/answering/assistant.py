@@ -12,6 +12,7 @@ from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event
 from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, find_code
 from gatllm.answering.checking import CodeReviewer, as_round, better, review_code, unchecked
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
+from gatllm.answering.council import Council
 from gatllm.answering.library import Library
 from gatllm.answering.sources import find_sources
 from gatllm.answering.threshold import Reliability, difficulty
@@ -200,6 +201,7 @@ class _Work:
         for piece in self.owner.generator.stream(messages, self.options):
             if isinstance(piece, Completion):
                 self.completions.append(piece)
+                self._minutes()
                 self.transcript.add(
                     "proposal", text=piece.text, finish_reason=piece.finish_reason,
                     completion_tokens=piece.completion_tokens,
@@ -207,6 +209,15 @@ class _Work:
                 )  # fmt: skip
             else:
                 yield piece
+
+    def _minutes(self) -> None:
+        """Keep how a council came to its decision."""
+        generator = self.owner.generator
+        if isinstance(generator, Council) and (decision := generator.last) is not None:
+            self.transcript.add(
+                "council", by=decision.by, weight=decision.weight, agreed=decision.agreed, rounds=decision.rounds,
+                minutes=list(decision.minutes),
+            )  # fmt: skip
 
     def _part(self, part: Piece, messages: list[Message]) -> Generator[Event, None, None]:
         if not isinstance(part, CodeBlock):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gatllm.answering.assistant import Assistant
 from gatllm.answering.confidence import ConfidenceModel
+from gatllm.answering.council import Council, Judge, Member
 from gatllm.answering.generators import load_generator
 from gatllm.answering.library_store import open_library, store_folder
 from gatllm.answering.threshold import Reliability
@@ -16,6 +18,8 @@ from gatllm.data import Dataset, build
 from gatllm.errors import GatllmError
 from gatllm.models import ChatGenerator, ChatOptions
 from gatllm.progress import Report, silent
+from gatllm.records import sha256
+from gatllm.review import Reviewer
 from gatllm.review.default import load_reviewer
 
 
@@ -27,6 +31,7 @@ def open_assistant(
     discriminator: Path | None = None,
     wishes: Path | None = None,
     options: ChatOptions | None = None,
+    council: int = 1,
     generator: ChatGenerator | None = None,
     report: Report = silent,
 ) -> Assistant:
@@ -39,6 +44,8 @@ def open_assistant(
         discriminator: a run folder; None: see `review.default`.
         wishes: the log of wishes for more data; None: ``wishes.jsonl`` here.
         options: how to generate.
+        council: how many proposals must be agreed on; above 1, the generator sits in a council with itself, each
+            member with its own seed, and answers are drawn (temperature 0.8 where ``options`` say greedy).
         generator: one that is already loaded, instead of ``model``.
         report: told how far the work is.
 
@@ -49,12 +56,18 @@ def open_assistant(
     reviewer = load_reviewer(discriminator)
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
     chosen = generator or load_generator(model, small=small, report=report)
+    if council > 1:
+        judges = [Judge("critics", Reviewer())] + ([Judge("discriminator", reviewer)] if reviewer.has_model else [])
+        members = [Member(f"{chosen.name}#{seat}", chosen, seed=1000 * seat) for seat in range(council)]
+        chosen = Council(members, judges)
+        if options is not None and options.temperature == 0:
+            options = replace(options, temperature=0.8)
     return Assistant(
         chosen,
         reviewer,
         library,
         confidence=ConfidenceModel.cached(library, calibration, report=report),
-        reliability=Reliability(store_folder() / f"reliability-{chosen.name.replace('/', '-')}.json"),
+        reliability=Reliability(store_folder() / f"reliability-{sha256(chosen.name.encode())[:16]}.json"),
         wishes=Wishes(wishes or Path("wishes.jsonl")),
         options=options,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ def ask(
     top_p: float = 1.0,
     number: Annotated[int, Parameter(name=["--number", "-n"])] = 1,
     seed: int = 0,
+    council: int = 1,
     stop: list[str] | None = None,
     only_confident: Annotated[bool, _FLAG] = False,
     wishes: Path = Path("wishes.jsonl"),
@@ -53,6 +55,7 @@ def ask(
         top_p: draw among the likeliest tokens that make up this probability.
         number: how many answers; beyond the first they are drawn with the seeds that follow.
         seed: what everything random derives from.
+        council: how many proposals, reviewed by all reviewers, have to agree on the answer.
         stop: end the answer before this text; may be repeated.
         only_confident: do not answer below the threshold; exit code 1 then.
         wishes: the log in which prompts below the threshold are kept.
@@ -69,10 +72,13 @@ def ask(
     from gatllm.models import ChatOptions
 
     options = ChatOptions(max_tokens, temperature, top_k, top_p, seed, tuple(stop or ()))
-    assistant = _open(model, small, data, discriminator, wishes, options)
+    if council < 1:
+        raise UsageError(f"a council of {council} can't answer", "name 1 or more")
+    assistant = _open(model, small, data, discriminator, wishes, options, council)
+    options = assistant.options
     answers = []
     for at in range(number):
-        chosen = ChatOptions(max_tokens, temperature, top_k, top_p, seed + at, options.stop)
+        chosen = replace(options, seed=seed + at)
         if at and not json:
             print(f"\n── answer {at + 1} ──")
         answers.append(_answer(assistant, text, [], chosen, quiet=json, proceed=not only_confident))
@@ -140,6 +146,7 @@ def _open(
     discriminator: Path | None,
     wishes: Path,
     options: ChatOptions,
+    council: int = 1,
 ) -> Assistant:
     from gatllm.answering.opening import open_assistant
 
@@ -151,6 +158,7 @@ def _open(
             discriminator=discriminator,
             wishes=wishes,
             options=options,
+            council=council,
             report=report,
         )
 
