@@ -75,7 +75,8 @@ def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str
             end = token.end + (text[token.end : token.end + 1] == " ")
             return [Change(token.end, end, "\n" + indent)]
         case "shift" | "spaces" | "level" | "level deeper" | "tabs" | "delete line" if is_line(token) or not token.text:
-            return [_line(text, tokens, number, tag)]
+            change = _line(text, tokens, number, tag)
+            return [] if change is None else [change]
     return []
 
 
@@ -143,15 +144,13 @@ def _with_next(tokens: Sequence[Span], number: int, action: str) -> list[Change]
     return [Change(first.start, first.end, second.text), Change(second.start, second.end, first.text)]
 
 
-def _line(text: str, tokens: Sequence[Span], number: int, tag: Tag) -> Change:
+def _line(text: str, tokens: Sequence[Span], number: int, tag: Tag) -> Change | None:
     """Move, re-indent or remove the line that the line break ``tokens[number]`` begins."""
     token = tokens[number]
     old = indentation(token.text)
     start = token.end - len(old)
     if tag.action == "delete line":
-        end = text.find("\n", token.end)
-        begin = text.rfind("\n", 0, token.end) if "\n" in token.text else token.end
-        return Change(begin if end >= 0 or begin < token.end else start, end if end >= 0 else len(text), "")
+        return _without_double(text, token)
     before = _indent_at(text, max(text.rfind("\n", 0, token.end), 0))
     match tag.action:
         case "tabs":
@@ -167,6 +166,16 @@ def _line(text: str, tokens: Sequence[Span], number: int, tag: Tag) -> Change:
         case _:
             new = " " * max(len(old.expandtabs(8)) + tag.columns, 0)
     return Change(start, token.end, new)
+
+
+def _without_double(text: str, token: Span) -> Change | None:
+    """Remove the line that begins at the end of ``token`` if a neighbour says the same; no mending by deleting."""
+    start = text.rfind("\n", 0, token.end) + 1
+    end = text.find("\n", token.end) + 1 or len(text) + 1
+    line = text[start : end - 1].strip()
+    before = text[text.rfind("\n", 0, max(start - 1, 0)) + 1 : max(start - 1, 0)].strip()
+    after = text[end : text.find("\n", end) if "\n" in text[end:] else len(text)].strip()
+    return Change(start, min(end, len(text)), "") if line and line in (before, after) else None
 
 
 def _indent_at(text: str, at: int) -> str:

@@ -20,6 +20,7 @@ _BEAM = 4  # states kept from round to round
 _BROAD = 160  # single edits tried on a text as it is given
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
+_FURTHER = 2  # rounds at most after the first in which something parses
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
 _SEEKS_END = re.compile("never closed|unterminated|unexpected EOF|expected an indented block|expected '")
@@ -90,6 +91,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
     states, seen = [_State(text)], {text}
     errors = {text: error}
     solved: list[_State] = []
+    further = 0
     for depth in range(_ROUNDS):
         tokens = [tokens_of(tagger.lexicon, state.text) for state in states]
         windows = [window(t, s.text, errors[s.text], tagger.context) for t, s in zip(tokens, states, strict=True)]
@@ -117,7 +119,8 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
                     waiting.append(_State(tried, follower.score, follower.edits, rank))
         states = sorted(waiting, key=lambda state: -state.rank)[:_BEAM]
         best = max((state.score for state in solved), default=-math.inf)
-        if time.monotonic() > until or not any(state.score > best for state in states):
+        further += bool(solved)
+        if time.monotonic() > until or further > _FURTHER or not any(state.score > best + _MOVED for state in states):
             break
     return sorted(solved, key=lambda state: -state.score)[:most]
 
