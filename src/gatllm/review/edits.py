@@ -54,6 +54,8 @@ def changes(text: str, tokens: Sequence[Span], edits: Iterable[Edit]) -> list[Ch
 
 def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str) -> list[Change]:  # noqa: PLR0911
     token = tokens[number]
+    if _is_prose(token) and tag.action not in ("insert", "insert name", "split", "split deeper"):
+        return []
     match tag.action:
         case "insert" | "insert name":
             if not (tag.text or word):
@@ -78,6 +80,11 @@ def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str
             change = _line(text, tokens, number, tag)
             return [] if change is None else [change]
     return []
+
+
+def _is_prose(token: Span) -> bool:
+    """Tell whether the token is a comment or a run of words: no correction is worth losing it."""
+    return token.text.startswith("#") or (" " in token.text and not is_line(token) and not is_space(token))
 
 
 def _odd(line: Span) -> bool:

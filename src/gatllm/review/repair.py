@@ -21,6 +21,7 @@ _BROAD = 160  # single edits tried on a text as it is given
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
 _FURTHER = 2  # rounds at most after the first in which something parses
+_SWEPT = 2.0  # log-odds above which an edit is made though the text parses without it
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
 _SEEKS_END = re.compile("never closed|unterminated|unexpected EOF|expected an indented block|expected '")
@@ -114,7 +115,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
                     wins += 1
                 elif len(waiting) < _SINGLES * len(states):
                     errors[tried] = problem
-                    moved = (problem.line, problem.column) > (errors[state.text].line, errors[state.text].column)
+                    moved = _moved(errors[state.text], problem, tried, cut[edits[0].token].start)
                     rank = follower.score + (_MOVED if moved else -_MOVED)
                     waiting.append(_State(tried, follower.score, follower.edits, rank))
         states = sorted(waiting, key=lambda state: -state.rank)[:_BEAM]
@@ -122,7 +123,30 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
         further += bool(solved)
         if time.monotonic() > until or further > _FURTHER or not any(state.score > best + _MOVED for state in states):
             break
-    return sorted(solved, key=lambda state: -state.score)[:most]
+    kept = sorted(solved, key=lambda state: -state.score)[:most]
+    return [_sweep(tagger, state, error) for state in kept]
+
+
+def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
+    """Mend what is left where the model is sure: of several errors, some hide in what parses."""
+    tokens = tokens_of(tagger.lexicon, state.text)
+    (scores,) = tagger.score([window(tokens, state.text, error, tagger.context)])
+    sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT]
+    for gain, edits in _proposals(sure, tokens, len(state.text)):
+        tried = apply(state.text, tokens, edits)
+        if tried != state.text and compile_error(tried) is None:
+            return _State(tried, state.score + gain, state.edits + len(edits))
+    return state
+
+
+def _moved(before: Finding, after: Finding, text: str, edited: int) -> bool:
+    """Tell whether the parser now gets further: its complaint is further down, or above the edit, where it was hidden.
+
+    The tokeniser complains of brackets and quotes before the parser sees anything at all.
+    """
+    if (after.line, after.column) > (before.line, before.column):
+        return True
+    return offset(text, after.line, after.column) < edited
 
 
 def _reach(text: str, error: Finding) -> int:
