@@ -101,6 +101,13 @@ def test_a_trained_run_is_found_and_used(run: Path, tmp_path: Path, monkeypatch:
     assert compile_error(reviewer.fix(BROKEN).text) is None
 
 
+def test_a_run_brings_its_calibration(run: Path) -> None:
+    reviewer = Reviewer.load(run)
+    assert (run / "calibration.json").is_file()
+    assert reviewer.threshold >= 0.5
+    assert 0 < (reviewer.check(CODE).probability or 0) < 1
+
+
 @pytest.mark.parametrize("lost", ["recipe.toml", "model.safetensors", "tokenizer.json"])
 @pytest.mark.parametrize("quick", [False, True])
 def test_a_damaged_run_is_one_clear_error(run: Path, tmp_path: Path, lost: str, quick: bool) -> None:

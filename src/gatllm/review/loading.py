@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gatllm.errors import GatllmError
+from gatllm.review.calibration import FILE_NAME, Calibration
 from gatllm.review.forward import NumpyForward, TorchForward, torch_is_there
 from gatllm.review.tagger import Tagger
 from gatllm.review.tags import TAGS
@@ -35,6 +36,18 @@ def load_tagger(run: Path, *, quick: bool) -> Tagger:
     if not isinstance(loaded.model, Discriminator) or not isinstance(loaded.tokenizer, Lexicon):
         raise GatllmError(f"{run} holds no discriminator", _OTHER)
     return Tagger(TorchForward(loaded.model), loaded.tokenizer, loaded.model.config.context)
+
+
+def load_calibration(run: Path) -> Calibration | None:
+    """Load the calibration of a run; None where it has none.
+
+    Raises:
+        GatllmError: it is damaged.
+    """
+    try:
+        return Calibration.from_json((run / FILE_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
 
 
 def _config(run: Path) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from gatllm.review.calibration import Calibration
 from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint
 from gatllm.review.edits import Edit
 from gatllm.review.explain import explain
@@ -13,7 +15,7 @@ from gatllm.review.forward import TorchForward
 from gatllm.review.region import place
 from gatllm.review.repair import Solution, improve, repair
 from gatllm.review.search import search
-from gatllm.review.tagger import Scores, Tagger, Window, tokens_of, windows_of
+from gatllm.review.tagger import Scores, Tagger, Window, features, tokens_of, windows_of
 from gatllm.review.tags import TAGS
 
 if TYPE_CHECKING:
@@ -72,12 +74,13 @@ class Reviewer:
         self,
         tagger: Tagger | None = None,
         *,
-        threshold: float = THRESHOLD,
+        calibration: Calibration | None = None,
         fallback: bool = True,
         name: str = "",
     ) -> None:
         self._tagger = tagger
-        self.threshold = threshold
+        self._calibration = calibration
+        self.threshold = THRESHOLD if calibration is None else calibration.threshold
         self._fallback = fallback
         self.name = name
 
@@ -102,9 +105,10 @@ class Reviewer:
         Raises:
             GatllmError: the folder holds no discriminator, or is damaged.
         """
-        from gatllm.review.loading import load_tagger
+        from gatllm.review.loading import load_calibration, load_tagger
 
-        return cls(load_tagger(Path(run), quick=quick), name=str(run))
+        tagger = load_tagger(Path(run), quick=quick)
+        return cls(tagger, calibration=load_calibration(Path(run)), name=str(run))
 
     def check(self, text: str) -> Review:
         """Judge a text: the compiler's and linter's findings, and the model's view where there is one."""
@@ -121,12 +125,23 @@ class Reviewer:
         tokens = tokens_of(self._tagger.lexicon, text)
         windows = windows_of(tokens, self._tagger.context)
         scores = self._tagger.score(windows)
-        probability = max(score.fake for score in scores)
-        if verdict.error is not None:
-            probability = 1.0
+        probability = 1.0 if verdict.error is not None else self._probability(scores)
         fake = probability >= self.threshold
         suspects = _suspects(text, tokens, windows, scores) if fake else ()
         return Review("fake" if fake or verdict.findings else "real", probability, suspects, found)
+
+    def _probability(self, scores: list[Scores]) -> float:
+        if self._calibration is not None:
+            return self._calibration.probability(features(scores))
+        logit = max(score.fake for score in scores)
+        return 1 / (1 + math.exp(-min(max(logit, -60.0), 60.0)))
+
+    def features(self, text: str) -> tuple[float, ...]:
+        """What the calibration is fitted to; nothing without a model."""
+        if self._tagger is None:
+            return ()
+        tokens = tokens_of(self._tagger.lexicon, text)
+        return features(self._tagger.score(windows_of(tokens, self._tagger.context)))
 
     def fix(self, text: str, *, candidates: int = 1, semantic: bool = False, seconds: float = 5.0) -> Repair:
         """Mend a text that does not compile; one that does is returned as it is, unless ``semantic``.

@@ -29,8 +29,8 @@ class Window:
 class Scores:
     """What the model says of one window.
 
-    ``edits`` are (log-odds against keeping, edit) for the tokens of the whole text, best first; ``errors`` holds the
-    probability that a token is wrong, for the window's tokens in order.
+    ``fake`` is a logit; ``edits`` are (log-odds against keeping, edit) for the tokens of the whole text, best first;
+    ``errors`` holds the probability that a token is wrong, for the window's tokens in order.
     """
 
     fake: float
@@ -93,8 +93,12 @@ def _read(window: Window, fake: float, error: Array, edit: Array) -> Scores:
     best = np.argpartition(flat, -MOST)[-MOST:] if flat.size > MOST else np.arange(flat.size)
     best = best[np.argsort(-flat[best], kind="stable")]
     edits = [(float(flat[at]), Edit(window.first + int(at) // len(TAGS), int(at) % len(TAGS))) for at in best]
-    return Scores(_sigmoid(fake), np.asarray(1 / (1 + np.exp(-error[:size])), np.float32), edits)
+    return Scores(fake, np.asarray(1 / (1 + np.exp(-error[:size])), np.float32), edits)
 
 
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x > -500 else 0.0
+def features(scores: Sequence[Scores]) -> tuple[float, ...]:
+    """What the windows of a text say about the whole: their most suspicious logits, and how many there are."""
+    errors = max(float(score.errors.max(initial=0.0)) for score in scores)
+    odds = max((score.edits[0][0] for score in scores if score.edits), default=-10.0)
+    error = math.log(max(errors, 1e-6) / max(1 - errors, 1e-6))
+    return max(score.fake for score in scores), error, max(odds, -15.0), math.log(len(scores))

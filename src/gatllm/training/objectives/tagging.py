@@ -19,9 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gatllm.data.corruption import corrupt
 from gatllm.data.split import split_of
 from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
+from gatllm.review.calibration import FILE_NAME, Calibration, fit
 from gatllm.review.critics import compile_error, same_tree
 from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
@@ -32,6 +34,7 @@ from gatllm.training.objectives.data_tables import TaggingTable
 from gatllm.training.objectives.protocol import Batch
 from gatllm.training.objectives.tagging_samples import (
     GROUP,
+    SEMANTIC,
     SYNTACTIC,
     UNKNOWN,
     Mix,
@@ -77,6 +80,7 @@ class Tagging:
         checker = sampler(validation, seed=recipe.seed + 1)
         rng = Random(f"validation:{recipe.seed}")
         self._validation = [checker.row(rng) for _ in range(table.validation_rows)]
+        self._held_out, self._calibrated = validation, table.validation_rows
         self._cases = _cases(validation, table.validation_repairs, rng)
 
     # -- training
@@ -172,9 +176,11 @@ class Tagging:
         number = (error.line if error else 1) - 1
         return f"{_line(broken, number)}  →  {_line(fixed, number)}"
 
-    def artifacts(self, model: nn.Module) -> Mapping[str, str]:  # noqa: ARG002
-        """Nothing besides weights and lexicon."""
-        return {}
+    def artifacts(self, model: nn.Module) -> Mapping[str, str]:
+        """Return the calibration, fitted to held-out texts: untouched, and with one error of meaning."""
+        rng = Random("calibration")
+        reviewer = Reviewer.of(cast("Discriminator", model), self.tokenizer)
+        return {FILE_NAME: calibrate(reviewer, self._held_out, self._calibrated, rng).to_json()}
 
 
 def _line(text: str, number: int) -> str:
@@ -225,10 +231,21 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report =
     return Tagging(recipe, lexicon, dataset.manifest.merkle_root, train, validation)
 
 
+def calibrate(reviewer: Reviewer, texts: Texts, count: int, rng: Random) -> Calibration:
+    """Fit a reviewer's calibration to ``count`` untouched texts and ``count`` with an error of meaning."""
+    real = [reviewer.features(texts.draw(rng)) for _ in range(count)]
+    fake: list[tuple[float, ...]] = []
+    for _ in range(20 * count):
+        made = corrupt(texts.draw(rng), rng, 2, SEMANTIC)
+        if made is not None and not made.syntactic:
+            fake.append(reviewer.features(made.broken))
+        if len(fake) == count:
+            break
+    return fit(real, fake) if real and fake else Calibration((0.0,) * len(real[0]), 0.0, 1.0)
+
+
 def _cases(texts: Texts, count: int, rng: Random) -> list[tuple[str, str]]:
     """Held-out texts with one syntactic error, and their originals."""
-    from gatllm.data.corruption import corrupt
-
     cases: list[tuple[str, str]] = []
     for _ in range(count * 20):
         if len(cases) == count:

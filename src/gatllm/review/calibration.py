@@ -1,0 +1,74 @@
+"""From what the heads say to a probability that means what it says, and the threshold that keeps false alarms rare."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from gatllm.errors import GatllmError
+
+FILE_NAME = "calibration.json"
+FALSE_ALARMS = 0.005  # share of real texts at most above the threshold, on the texts it was fitted to
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logistic regression on the features of a text (Platt 1999), and a threshold on its probability."""
+
+    weights: tuple[float, ...]
+    bias: float
+    threshold: float
+
+    def probability(self, features: Sequence[float]) -> float:
+        """Probability of being fake, at even odds beforehand."""
+        value = self.bias + sum(w * x for w, x in zip(self.weights, features, strict=True))
+        return 1 / (1 + math.exp(-min(max(value, -60.0), 60.0)))
+
+    def to_json(self) -> str:
+        """The content of ``calibration.json``."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Read what `to_json` wrote.
+
+        Raises:
+            GatllmError: it is something else.
+        """
+        try:
+            value = json.loads(text)
+            weights = tuple(float(weight) for weight in value["weights"])
+            return cls(weights, float(value["bias"]), float(value["threshold"]))
+        except (ValueError, KeyError, TypeError):
+            raise GatllmError(f"{FILE_NAME} is damaged", "restore it or train again") from None
+
+
+def fit(real: Sequence[Sequence[float]], fake: Sequence[Sequence[float]], ridge: float = 1e-2) -> Calibration:
+    """Fit to the features of real and of fake texts; both sides weigh the same. Newton's method, some ridge.
+
+    The threshold is the quantile of the real texts' probabilities that leaves `FALSE_ALARMS` of them above, or 1/2
+    where that is higher.
+    """
+    x = np.array([*real, *fake], dtype=np.float64)
+    x = np.hstack([x, np.ones((len(x), 1))])
+    y = np.array([0.0] * len(real) + [1.0] * len(fake))
+    share = np.where(y == 1, 0.5 / max(len(fake), 1), 0.5 / max(len(real), 1))
+    w = np.zeros(x.shape[1])
+    penalty = np.diag([ridge / 10] * (x.shape[1] - 1) + [1e-9])
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-np.clip(x @ w, -60, 60)))
+        slope = x.T @ (share * (p - y)) + penalty @ w
+        curve = (x * (share * p * (1 - p))[:, None]).T @ x + penalty
+        step = np.linalg.solve(curve, slope)
+        w -= np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-8:
+            break
+    fitted = Calibration(tuple(float(value) for value in w[:-1]), float(w[-1]), 0.5)
+    values = sorted(fitted.probability(features) for features in real)
+    at = min(math.ceil(len(values) * (1 - FALSE_ALARMS)), len(values) - 1)
+    threshold = math.nextafter(values[at], 1.0) if values else 0.5
+    return Calibration(fitted.weights, fitted.bias, max(threshold, 0.5))
