@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,20 @@ def test_what_a_crash_at_the_very_beginning_left_is_no_hindrance(tiny: dict[str,
     for name in ("log.jsonl", "recipe.toml", ".partial-tokenizer.json-0123abcd"):
         (folder / name).write_text("")
     assert train(Recipe.of(tiny, {"train.steps": 2}), folder).complete
+
+
+def test_looking_does_not_eat_up_the_time_to_train(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gatllm.training.session import Session
+
+    evaluate = Session.evaluate
+
+    def slow(session: Session) -> dict[str, float]:
+        time.sleep(0.3)
+        return evaluate(session)
+
+    monkeypatch.setattr(Session, "evaluate", slow)
+    run = train(Recipe.of(tiny, {"train.minutes": 0.02, "train.evaluations": 50}), tmp_path / "run")
+    assert 1 <= len(run.events("validation")) <= 3  # 1.2 s would hold 4 of 0.3 s, and no training
+    assert run.events("validation")[-1]["step"] == run.log[-1]["step"]

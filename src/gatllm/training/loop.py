@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gatllm.errors import GatllmError
@@ -14,6 +15,8 @@ from gatllm.training.budget import Budget, crossed
 from gatllm.training.interrupt import Interrupt
 from gatllm.training.run import CHECKPOINTS, Run
 from gatllm.training.session import NotFiniteError, Session, StepResult
+
+_LOOKING = 0.15  # of the time since the last look may go into the next one
 
 Observe = Callable[[str, Mapping[str, Any]], None]
 
@@ -30,6 +33,8 @@ class Loop:
         self.best: tuple[float, int] | None = None  # (validation loss, step)
         self.worse = 0  # evaluations since the best one
         self.saved: set[int] = set()
+        self.costs: dict[str, tuple[float, float]] = {}  # seconds that the last look took, and when it ended
+        self.measured: tuple[int, dict[str, float]] | None = None  # step and metrics of the last evaluation
         for entry in run.events("validation", "checkpoint") if session.step else []:
             if entry["event"] == "checkpoint":
                 self.saved.add(entry["step"])
@@ -48,9 +53,13 @@ class Loop:
         while share < 1.0 and not self._out_of_patience():
             before, share = share, self._step()
             due = share >= 1.0
-            if due or crossed(self.train.evaluations, before, share):
+            if due or (crossed(self.train.evaluations, before, share) and self._affordable("validation")):
                 self._evaluate()
-            if self.train.samples and crossed(self.train.samples, before, share):
+            if (
+                self.train.samples
+                and crossed(self.train.samples, before, share)
+                and (due or self._affordable("sample"))
+            ):
                 self._sample()
             if team.any(interrupt.asked):
                 self._checkpoint()
@@ -89,8 +98,22 @@ class Loop:
             total = 60.0 * (self.train.minutes or 0.0)
             self.report(Progress("training", min(round(self.budget.seconds, 1), total), total, "s", note))
 
+    def _affordable(self, what: str) -> bool:
+        """Tell whether a look at the model may be had: under a time budget looking must not eat up the training."""
+        cost, until = self.costs.get(what, (0.0, 0.0))
+        affordable = self.train.steps is not None or cost <= _LOOKING * (self.budget.seconds - until)
+        return bool(self.session.team.agree(affordable))
+
+    @contextmanager
+    def _costing(self, what: str) -> Iterator[None]:
+        began = self.budget.seconds
+        yield
+        self.costs[what] = (self.budget.seconds - began, self.budget.seconds)
+
     def _evaluate(self) -> None:
-        metrics = self.session.evaluate()
+        with self._costing("validation"):
+            metrics = self.session.evaluate()
+        self.measured = (self.session.step, metrics)
         self._write("validation", {"step": self.session.step, "seconds": round(self.budget.seconds, 3), **metrics})
         self._judge(metrics["loss"], self.session.step)
 
@@ -104,7 +127,9 @@ class Loop:
         return bool(self.train.patience) and self.worse >= self.train.patience
 
     def _sample(self) -> None:
-        self._write("sample", {"step": self.session.step, "text": self.session.sample()})
+        with self._costing("sample"):
+            text = self.session.sample()
+        self._write("sample", {"step": self.session.step, "text": text})
 
     def _checkpoint(self) -> None:
         session = self.session

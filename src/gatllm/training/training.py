@@ -186,7 +186,8 @@ def _finish(run: Run, made: Assembly, loop: Loop) -> None:
     if made.recipe.train.select == "best" and loop.best is not None and loop.best[1] != session.step:
         chosen = checkpoint.read(run.path / CHECKPOINTS / checkpoint.folder_name(loop.best[1]))
         session.load(*chosen.load(), str(chosen.path))
-    metrics = session.evaluate()
+    known = loop.measured
+    metrics = known[1] if known is not None and known[0] == session.step else session.evaluate()
     with session.averaged() as model:
         weights = session.weights()
         artifacts = dict(made.objective.artifacts(model))
