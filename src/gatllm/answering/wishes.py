@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+from gatllm.errors import GatllmError
 from gatllm.records import HashLog, read_log
+
+_THREADS = threading.Lock()
+_TRIES = 60  # three seconds
 
 
 class Wishes:
@@ -20,9 +26,23 @@ class Wishes:
         Raises:
             GatllmError: the log can't be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with HashLog(self.path) as log:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GatllmError(f"can't write {self.path}: {error.strerror}", "name another file") from None
+        with _THREADS, self._when_free() as log:
             log.append("wish", prompt=prompt, confidence=round(confidence, 4), threshold=round(threshold, 4))
+
+    def _when_free(self) -> HashLog:
+        """Open the log once the process that is writing it, for a moment, is done."""
+        for _ in range(_TRIES):
+            try:
+                return HashLog(self.path)
+            except GatllmError as error:
+                if "another process" not in error.cause:
+                    raise
+                time.sleep(0.05)
+        return HashLog(self.path)
 
     def all(self) -> list[dict[str, Any]]:
         """Return the wishes so far.
