@@ -11,12 +11,14 @@ from gatllm.errors import GatllmError, UsageError, VerificationError
 if TYPE_CHECKING:
     from gatllm.answering import Assistant
     from gatllm.api import check, fix, get_embeddings, load, train, verify
+    from gatllm.training.text_generation import TextGeneration
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Assistant",
     "GatllmError",
+    "TextGeneration",
     "UsageError",
     "VerificationError",
     "__version__",
@@ -32,7 +34,7 @@ __all__ = [
 # that is waited for does not get to run: steps of 0.1 s took 10 s. Read by OpenMP (libgomp) when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-_HOMES = {"Assistant": "gatllm.answering"}
+_HOMES = {"Assistant": "gatllm.answering", "TextGeneration": "gatllm.training.text_generation"}
 
 
 def __getattr__(name: str) -> Any:
