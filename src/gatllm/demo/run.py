@@ -55,9 +55,10 @@ def run_steps(options: Options, steps: Sequence[Step], stage: Stage) -> list[tup
         GatllmError: the folder is not this demo's.
     """
     session = Session(options, _load(options))
+    total = len(steps) + 1  # the summary, which the caller shows, is the last
     summary: list[tuple[Step, Outcome]] = []
     for number, step in enumerate(steps, 1):
-        stage.say(f"[{number}/{len(steps)}] {step.title}")
+        stage.say(f"[{number}/{total}] {step.title}")
         if (known := session.outcomes.get(step.name)) is not None:
             stage.say(f"  done before, in {known.seconds:.0f} s")
             summary.append((step, known))
@@ -77,4 +78,5 @@ def run_steps(options: Options, steps: Sequence[Step], stage: Stage) -> list[tup
         summary.append((step, outcome))
         if outcome.status == "failed":
             break
+    stage.say(f"[{total}/{total}] Summary")
     return summary
