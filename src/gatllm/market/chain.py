@@ -324,9 +324,9 @@ class Chain:
         while True:
             receipt = self._receipt(entry)
             depth = 0 if receipt is None else self.head() - int(receipt["blockNumber"]) + 1
-            self.report(Progress("wait for the chain", min(depth, wanted), wanted, "blocks"))
             if receipt is not None and depth >= wanted:
                 return self._final(entry, receipt)
+            self.report(Progress("wait for the chain", depth, wanted, "blocks"))
             now = time.monotonic()
             if receipt is None and mined_before:  # a reorganisation took it out of the chain again
                 self._broadcast(entry)
