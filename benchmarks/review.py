@@ -126,7 +126,7 @@ def measure(fix: Fixer, some: list[Case]) -> dict[str, object]:
     for row in rows:
         if len(row[4]) == 1:
             by_family[row[4][0]].append(row[1])
-    times = sorted(row[3] * 1000 for row in rows)
+    times = sorted(1000 * spent for spent in (fix.seconds if isinstance(fix, Peer) else [row[3] for row in rows]))
     return {
         "cases": len(rows),
         "parses": sum(row[0] for row in rows) / len(rows),
@@ -144,16 +144,22 @@ def by_model(reviewer: Reviewer, text: str) -> str:
     return reviewer.fix(text, seconds=3).text
 
 
-def by_peer(python: Path, module: str, text: str) -> str:
-    """A peer in its own environment: a small adapter reads broken code and prints what the peer makes of it."""
-    adapter = Path(__file__).with_name("review_peers.py")
-    try:
-        done = subprocess.run(
-            [python, adapter, module], input=text, capture_output=True, text=True, timeout=20, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return text
-    return done.stdout if done.returncode == 0 else text
+class Peer:
+    """A peer in its own environment; all cases go to it at once, so that its start costs nothing."""
+
+    def __init__(self, python: Path, name: str, some: list[Case]) -> None:
+        command = [python, Path(__file__).with_name("review_peers.py"), name]
+        texts = json.dumps([case.broken for case in some])
+        done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=1800, check=True)
+        self.found = {case.broken: answer for case, answer in zip(some, json.loads(done.stdout), strict=True)}
+
+    def __call__(self, text: str) -> str:
+        return str(self.found[text][0])
+
+    @property
+    def seconds(self) -> list[float]:
+        """What each case took."""
+        return [float(answer[1]) for answer in self.found.values()]
 
 
 def detection(reviewer: Reviewer, pool: list[str], count: int, rng: Random) -> dict[str, object]:
@@ -185,14 +191,13 @@ def detection(reviewer: Reviewer, pool: list[str], count: int, rng: Random) -> d
     }
 
 
-def fixers(reviewer: Reviewer, peers: Path | None) -> Iterator[tuple[str, Fixer, int]]:
-    """Name, fixer, and the share of cases (1 in n) that it gets: slow peers get fewer."""
+def fixers(reviewer: Reviewer, peers: Path | None, some: list[Case]) -> Iterator[tuple[str, Fixer]]:
+    """Name and fixer."""
     if reviewer.has_model:
-        yield "gatllm fix (model, then search)", partial(by_model, reviewer), 1
-    yield "search alone", partial(by_model, Reviewer()), 1
-    if peers is not None:
-        for module in ("pyrepair", "autofixai", "autopep8"):
-            yield module, partial(by_peer, peers / "bin" / "python", module), 10
+        yield "gatllm fix (model, then search)", partial(by_model, reviewer)
+    yield "search alone", partial(by_model, Reviewer())
+    for name in ("pyrepair", "autopep8") if peers is not None else ():
+        yield name, Peer(peers / "bin" / "python", name, some)
 
 
 def main() -> None:
@@ -219,8 +224,8 @@ def main() -> None:
     result: dict[str, object] = {"packages": HELD_OUT, "seed": options.seed, "model": reviewer.name}
     print(f"{'':26} {'':32} {'parses':>7} {'same':>7} {'knowable':>9} {'of those':>9} {'median':>9} {'95 %':>9}")
     for label, some in sets:
-        for name, fix, step in fixers(reviewer, options.peers):
-            row = measure(fix, some[::step])
+        for name, fix in fixers(reviewer, options.peers, some):
+            row = measure(fix, some)
             result[f"{label}/{name}"] = row
             print(
                 f"{label:26} {name:32} {row['parses']:7.1%} {row['same_tree']:7.1%} {row['knowable']:9.1%}"

@@ -1,0 +1,41 @@
+"""Runs a peer in its own environment: JSON list of broken texts on stdin, JSON list of [text, seconds] on stdout.
+
+    VENV/bin/python benchmarks/review_peers.py pyrepair|autopep8 < texts.json
+
+Peers on PyPI that claim to mend what does not parse, November 2026: pyrepair 1.0.0 (indentation, tabs, blocks) and
+autopep8 2.3.2 (E1, E9 indentation). autofixai 0.4.1 leaves syntax errors alone by design, autofix-python-engine
+1.0.0 runs the code it is given; neither is measured. This file imports nothing of gatllm.
+"""
+
+import json
+import sys
+import time
+
+
+def pyrepair(text: str) -> str:
+    from pyrepair import RepairEngine
+
+    result = RepairEngine().repair_source(text)
+    return result.repaired_source or text
+
+
+def autopep8(text: str) -> str:
+    import autopep8
+
+    return autopep8.fix_code(text, options={"aggressive": 2, "select": ["E1", "E7", "E9", "W1", "W6"]})
+
+
+def main() -> None:
+    fix = {"pyrepair": pyrepair, "autopep8": autopep8}[sys.argv[1]]
+    out = []
+    for text in json.load(sys.stdin):
+        started = time.perf_counter()
+        try:
+            fixed = fix(text)
+        except Exception:  # a peer that fails has mended nothing
+            fixed = text
+        out.append([fixed, time.perf_counter() - started])
+    sys.stdout.write(json.dumps(out))
+
+
+main()
