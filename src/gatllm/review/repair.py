@@ -13,7 +13,7 @@ from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
 from gatllm.review.tagger import Tagger, Window, tokens_of, windows_of
-from gatllm.review.tags import TAGS
+from gatllm.review.tags import DELETE, TAGS
 from gatllm.tokenizers.lexicon import Lexeme
 
 _BEAM = 4  # states kept from round to round
@@ -21,6 +21,7 @@ _BROAD = 160  # single edits tried on a text as it is given
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
 _FURTHER = 2  # rounds at most after the first in which something parses
+_LOST = 2.0  # log-odds against deleting a word
 _SWEPT = 2.0  # log-odds above which an edit is made though the text parses without it
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
@@ -161,6 +162,7 @@ def _proposals(
 ) -> Iterator[tuple[float, list[Edit]]]:
     """Yield (log-odds, edits): all likely edits together, then one after the other, those within reach."""
     names = Names(tokens)
+    scored = sorted(((value - _loss(edit, tokens), edit) for value, edit in scored), key=lambda pair: -pair[0])
     sure: dict[int, tuple[float, Edit]] = {}
     for value, edit in scored:
         if value > _SURE and edit.token not in sure:
@@ -172,6 +174,15 @@ def _proposals(
         if tokens[edit.token].start <= reach:
             for rank, filled_edit in enumerate(_filled(edit, names, 3)):
                 yield value - 0.7 * rank, [filled_edit]
+
+
+def _loss(edit: Edit, tokens: list[Lexeme]) -> float:
+    """What it costs to delete a word that no neighbour repeats: mending by deleting loses what was meant."""
+    word = tokens[edit.token].text
+    if edit.tag != DELETE or not (word[:1].isalnum() or word[:1] == "_"):
+        return 0.0
+    near = [token.text for token in tokens[max(edit.token - 2, 0) : edit.token + 3]]
+    return _LOST if near.count(word) < 2 else 0.0
 
 
 def _filled(edit: Edit, names: Names, most: int) -> list[Edit]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 THRESHOLD = 0.5
+_LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
 _FINDING = 1.5  # log-odds that one finding of ruff is worth
 
@@ -39,7 +40,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What was found out about a text. ``probability`` is that of being fake (real 0, fake 1); None without a model."""
+    """What was found out about a text. ``probability`` is that of being fake (real 0, fake 1).
+
+    It is None without a model, and where a text that compiles is too short to be judged.
+    """
 
     verdict: Literal["real", "fake"]
     probability: float | None
@@ -123,6 +127,8 @@ class Reviewer:
         if self._tagger is None:
             return Review("fake" if found else "real", None, (), found)
         tokens = tokens_of(self._tagger.lexicon, text)
+        if verdict.compiles and len(tokens) < _LEAST:
+            return Review("fake" if found else "real", None, (), found)
         windows = windows_of(tokens, self._tagger.context)
         scores = self._tagger.score(windows)
         probability = 1.0 if verdict.error is not None else self._probability(scores)
