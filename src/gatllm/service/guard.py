@@ -15,8 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gatllm.service.errors import body
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# When it swaps parts of the page htmx may set an empty style attribute; the hash is that of the empty string.
+_NO_STYLE = "'unsafe-hashes' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _POLICY = (
-    "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; "
+    f"style-src 'self' {_NO_STYLE}; connect-src 'self'; "
     "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types htmx default"
 )
