@@ -47,6 +47,33 @@ def test_a_second_run_goes_on_from_what_is_finished(tmp_path: Path) -> None:
     assert [outcome.status for _, outcome in summary] == ["done"] * 3
 
 
+def test_a_demo_that_was_interrupted_in_its_first_step_goes_on(tmp_path: Path) -> None:
+    ran: list[str] = []
+    options = Options(tmp_path / "demo")
+
+    def interrupted() -> Outcome:
+        (options.out / "half").write_text("done")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_steps(options, [step("a", ran, interrupted)], RecordingStage())
+    run_steps(options, [step("a", ran)], RecordingStage())
+    assert ran == ["a", "a"]
+
+
+def test_a_step_whose_results_are_gone_is_run_again(tmp_path: Path) -> None:
+    ran: list[str] = []
+    options = Options(tmp_path / "demo")
+    made = tmp_path / "made"
+    made.touch()
+    for _ in range(2):
+        run_steps(options, [step("a", ran, lambda: Outcome("done", made={"x": str(made)}))], RecordingStage())
+    assert ran == ["a"]
+    made.unlink()
+    run_steps(options, [step("a", ran)], RecordingStage())
+    assert ran == ["a", "a"]
+
+
 def test_a_failure_is_said_and_ends_the_demo(tmp_path: Path) -> None:
     ran: list[str] = []
     stage = RecordingStage()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from gatllm.demo.stage import Options, Outcome, Session, Stage, Step
@@ -30,8 +31,12 @@ def _load(options: Options) -> dict[str, Outcome]:
         raise GatllmError(
             f"{options.out} holds a demo with other options ({before})", "repeat those or name another --out"
         )
-    # A failed or skipped step is tried again: the cause may be mended by now.
-    return {name: outcome for name, outcome in outcomes.items() if outcome.status == "done"}
+    # A failed or skipped step is tried again: the cause may be mended by now. So is one whose results are gone.
+    return {name: outcome for name, outcome in outcomes.items() if outcome.status == "done" and _is_there(outcome)}
+
+
+def _is_there(outcome: Outcome) -> bool:
+    return all(Path(place).exists() for place in outcome.made.values())
 
 
 def _asked(options: Options) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def run_steps(options: Options, steps: Sequence[Step], stage: Stage) -> list[tup
         GatllmError: the folder is not this demo's.
     """
     session = Session(options, _load(options))
+    _save(session)  # before the first step: what an interrupted one leaves is known as this demo's
     total = len(steps) + 1  # the summary, which the caller shows, is the last
     summary: list[tuple[Step, Outcome]] = []
     for number, step in enumerate(steps, 1):
