@@ -11,7 +11,7 @@ DEMO   ?=
 help:            ## show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
 
-demo: setup      ## set up, then run `gatllm demo` (options: make demo DEMO="--minutes 2 --small")
+demo: setup      ## set up, then run `gatllm demo` (options: make demo DEMO="--minutes 2 --small --out demo-short")
 	$(BIN)/gatllm demo $(DEMO)
 
 test: setup      ## set up, then run the tests

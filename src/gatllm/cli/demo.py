@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -78,12 +80,24 @@ def demo(
 def _summary(folder: Path, steps: list[tuple[str, str, str, str]], made: list[tuple[str, str]]) -> None:
     table("What happened", ("step", "state", "numbers", "time"), steps)
     table("What was made", ("what", "where"), made)
+    if any(state == "failed" for _, state, _, _ in steps):
+        console.out.print("Put right what failed, then run the same command: it goes on from there.", markup=False)
+        return
     model = folder / "runs" / "discriminator"
     console.out.print("Next:", style="bold")
+    gatllm = _program()
     for command, what in (
-        ("gatllm chat", "talk to it"),
-        (f"gatllm fix FILE --model {model}", "mend a file with the discriminator that was just trained"),
-        ("gatllm serve", "the chat page and the OpenAI-compatible API on this machine"),
-        (f"gatllm proof verify {model}", "check the proof of training"),
+        (f"{gatllm} chat", "talk to it"),
+        (f"{gatllm} fix FILE --model {model}", "mend a file with the discriminator that was just trained"),
+        (f"{gatllm} serve", "the chat page and the OpenAI-compatible API on this machine"),
+        (f"{gatllm} proof verify {model}", "check the proof of training"),
     ):
         console.out.print(f"  {command:<60} {what}", markup=False)
+
+
+def _program() -> str:
+    """Return what to type for this program: after `make demo` the environment is not on ``PATH``."""
+    if shutil.which("gatllm"):
+        return "gatllm"
+    program = Path(sys.executable).parent / "gatllm"
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)

@@ -63,15 +63,18 @@ def answer_prompts(session: Session, stage: Stage) -> Outcome:
 
 
 def _generator(session: Session, stage: Stage) -> tuple[ChatGenerator, str]:
-    """Return the chat generator, or the one that was just trained when none can be had, and why."""
+    """Return the chat generator, else the small one, else the one that was just trained; and why it stands in."""
     from gatllm.answering import load_generator
 
-    try:
-        return load_generator(small=session.options.small, report=stage.report), ""
-    except GatllmError as error:
-        stage.say(f"  no chat model: {error}")
-        stage.say("  the generator that was just trained answers in its place")
-        return load_generator(session.folder(GENERATOR), report=stage.report), str(error)
+    why = ""
+    for small in (True,) if session.options.small else (False, True):
+        try:
+            return load_generator(small=small, report=stage.report), why
+        except GatllmError as error:
+            stage.say(f"  the {'small' if small else 'default'} chat model can't be had: {error}")
+            why = why or str(error)
+    stage.say("  the generator that was just trained answers in its place")
+    return load_generator(session.folder(GENERATOR), report=stage.report), why
 
 
 def _show(answer: Answer, stage: Stage) -> None:
