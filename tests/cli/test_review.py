@@ -60,6 +60,14 @@ def test_fix_prints_a_diff_and_changes_nothing(bad: Path) -> None:
     assert bad.read_text() == BAD
 
 
+def test_fix_writes_through_a_link(bad: Path) -> None:
+    link = bad.with_name("link.py")
+    link.symlink_to(bad)
+    assert gatllm("fix", str(link), "--write").returncode == 0
+    assert link.is_symlink()
+    compile(bad.read_text(), "bad.py", "exec")
+
+
 def test_fix_writes_only_when_told(bad: Path) -> None:
     assert gatllm("fix", str(bad), "--write").returncode == 0
     compile(bad.read_text(), "bad.py", "exec")

@@ -33,6 +33,14 @@ def test_text_is_written_as_utf8(tmp_path_factory: pytest.TempPathFactory, text:
     assert path.read_bytes() == text.encode()
 
 
+def test_a_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "script"
+    path.touch()
+    path.chmod(0o750)
+    write_file(path, "new")
+    assert path.stat().st_mode & 0o777 == 0o750
+
+
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_file(path, "old")

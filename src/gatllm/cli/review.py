@@ -143,7 +143,7 @@ def fix(
         if write and name == "-":
             sys.stdout.write(repair.text)
         elif write and repair.changed:
-            write_file(Path(name), repair.text.encode("utf-8"))
+            write_file(Path(name).resolve(), repair.text.encode("utf-8"))  # through a link, not in its place
     if json:
         print_json(told)
     return int(failed)

@@ -71,6 +71,8 @@ def write_file(target: Path, data: bytes | str) -> None:
                 file.write(data.encode() if isinstance(data, str) else data)
                 file.flush()
                 os.fsync(file.fileno())
+            if target.exists():  # a script stays executable, a secret stays secret
+                shutil.copymode(target, temporary)
             temporary.replace(target)
             _sync(target.parent)
         except BaseException:
