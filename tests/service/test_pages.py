@@ -92,6 +92,15 @@ def test_with_script_the_answer_streams_in(app: FastAPI, connect: Connect) -> No
     run(go())
 
 
+def test_stopping_what_is_not_there_is_not_remembered(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            assert (await client.post("/chat/stop", data={"conversation": "guessed"})).status_code == 200
+        assert app.state.stopped == set()
+
+    run(go())
+
+
 def test_no_question_is_said_so(app: FastAPI, connect: Connect) -> None:
     async def go() -> None:
         async with connect(app) as client:
@@ -142,6 +151,8 @@ def test_pages_say_what_may_run(app: FastAPI, connect: Connect) -> None:
     [
         ({"host": "evil.example"}, 403),
         ({"host": "localhost:8000"}, 303),
+        ({"host": "[::1"}, 403),
+        ({"origin": "http://[::1"}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
         ({"sec-fetch-site": "same-origin"}, 303),
@@ -177,6 +188,7 @@ def test_a_diff_is_escaped() -> None:
     shown = str(diff("a\n<b>\n", "a\n<i>\n"))
     assert '<span class="removed"><b>−</b> &lt;b&gt;' in shown
     assert '<span class="added"><b>+</b> &lt;i&gt;' in shown
+    assert "--x" in str(diff("--x\n", "++y\n"))
 
 
 def test_the_oldest_conversations_are_forgotten() -> None:

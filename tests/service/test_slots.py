@@ -193,6 +193,18 @@ def test_while_it_stops_it_is_not_ready(app: FastAPI, connect: Connect) -> None:
     asyncio.run(go())
 
 
+def test_work_that_begins_after_a_long_rest_has_not_been_silent(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        app.state.slots.last_sign -= 3600
+        held = app.state.slots.enter()
+        async with connect(app) as client:
+            response = await client.get("/readyz")
+        assert (response.status_code, response.json()["status"]) == (200, "busy")
+        await held.leave()
+
+    asyncio.run(go())
+
+
 def test_a_model_that_makes_no_token_is_not_ready(connect: Connect) -> None:
     class Broken(FakeGenerator):
         def generate(self, conversations: Any, options: Any) -> Any:

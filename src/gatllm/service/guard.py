@@ -32,7 +32,11 @@ def _refused(headers: Headers, method: str, hosts: Collection[str]) -> str:
     A page of another site may make the browser send requests here, under our name (DNS rebinding) or another's.
     """
     host = headers.get("host", "")
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        origin = urlsplit(headers.get("origin", "")).netloc if "origin" in headers else None
+    except ValueError:
+        return "the host or origin is no address"
     if hosts and name not in hosts:
         return f"the host {name!r} is not served here"
     if method in ("GET", "HEAD", "OPTIONS"):
@@ -40,8 +44,7 @@ def _refused(headers: Headers, method: str, hosts: Collection[str]) -> str:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return "" if site in ("same-origin", "none") else "requests from other sites are refused"
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and origin != host:
         return "requests from other sites are refused"
     return ""
 
@@ -51,7 +54,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None = None) -> None:
         self._app = app
-        self._hosts = frozenset(LOOPBACK if hosts is None else hosts)
+        self._hosts = frozenset(name.lower() for name in (LOOPBACK if hosts is None else hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request and dress its response."""

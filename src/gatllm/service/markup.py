@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from functools import cache
 from html import escape
+from itertools import islice
 
 import nh3
 from markdown_it import MarkdownIt
@@ -34,8 +35,9 @@ def markdown(text: str) -> Markup:
 def diff(before: str, after: str) -> Markup:
     """Return the changed lines with their neighbours, each marked by what happened to it."""
     lines = []
-    for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm=""):
-        if line.startswith(("---", "+++", "@@")):
+    # The two lines of the header are cut by place: a removed `--x` is `---x` too.
+    for line in islice(difflib.unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm=""), 2, None):
+        if line.startswith("@@"):
             continue
         kind, sign = {"+": ("added", "+"), "-": ("removed", "−")}.get(line[0], ("kept", " "))
         lines.append(f'<span class="{kind}"><b>{sign}</b> {escape(line[1:])}\n</span>')

@@ -129,7 +129,8 @@ async def ask(
 @router.post("/chat/stop", response_model=None)
 async def stop(request: Request, conversation: Annotated[str, Form()] = "") -> HTMLResponse:
     """End what is being written in a conversation."""
-    request.app.state.stopped.add(conversation)
+    if _conversations(request).get(conversation) is not None:  # else anyone could fill the memory with names
+        request.app.state.stopped.add(conversation)
     return HTMLResponse("")
 
 

@@ -86,6 +86,7 @@ class Ticket:
         self._has_slot = slots.running < slots.size
         if self._has_slot:
             slots.running += 1
+            slots.last_sign = time.monotonic()  # it has not been silent before it began
         else:
             self._place = asyncio.get_running_loop().create_future()
             slots.waiting.append(self._place)
@@ -101,6 +102,7 @@ class Ticket:
             if done:
                 self._place.result()
                 self._has_slot = True
+                self.slots.last_sign = time.monotonic()
         return self._has_slot
 
     async def run(self, make: Callable[[], Generator[T, None, None]]) -> AsyncIterator[T | None]:
