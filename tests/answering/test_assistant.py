@@ -52,6 +52,14 @@ def test_invented_names_are_asked_about_again() -> None:
     assert apply_edits(answer.reviews[0].proposed, answer.edits) == answer.reviews[0].code
 
 
+def test_where_there_is_no_room_to_ask_again_the_answer_stays() -> None:
+    generator = FakeGenerator(INVENTED, MENDED, context=60)
+    answer = Assistant(generator, Reviewer(), rounds=1).ask("area of a circle")
+    assert len(generator.asked) == 1
+    assert answer.text == INVENTED
+    assert answer.verdict == "fake"
+
+
 def test_what_stays_wrong_is_called_fake() -> None:
     answer = assistant(INVENTED, INVENTED, rounds=2)[0].ask("area of a circle")
     assert answer.verdict == "fake"

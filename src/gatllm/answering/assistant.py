@@ -18,7 +18,7 @@ from gatllm.answering.sources import find_sources
 from gatllm.answering.threshold import Reliability, difficulty
 from gatllm.answering.transcript import Transcript
 from gatllm.answering.wishes import Wishes
-from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
+from gatllm.models import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.records import sha256
 
 SYSTEM = (
@@ -249,7 +249,10 @@ class _Work:
                 {"role": "assistant", "content": f"```python\n{best.code}```"},
                 {"role": "user", "content": complaint},
             ]
-            completion = self.owner.generator.generate([asked], self.options)[0]
+            try:
+                completion = self.owner.generator.generate([asked], self.options)[0]
+            except ContextOverflowError:
+                break  # there was room for the answer, not for asking again: what is there stays
             self.completions.append(completion)
             self.transcript.add("re-prompt", round=number, complaint=complaint, text=completion.text)
             found = find_code(completion.text)
