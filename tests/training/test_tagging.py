@@ -1,6 +1,14 @@
 """The tagging objective: pure batches, labels that mend, learning."""
 
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -10,7 +18,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import build, config_from_dict
 from gatllm.training import Recipe
 from gatllm.training.objectives.tagging import Tagging, prepare
-from gatllm.training.objectives.tagging_samples import texts_of
+from gatllm.training.objectives.tagging_samples import GROUP, texts_of
 
 MODULE = '''"""A module."""
 import os
@@ -76,6 +84,43 @@ def test_a_worker_prepares_the_same_batches(folder: Path) -> None:
         assert torch.equal(alone.batch(4, 0.0).tensors["ids"], helped.batch(4, 0.0).tensors["ids"])
     finally:
         helped.close()
+
+
+def test_ctrl_c_in_a_terminal_does_not_end_the_worker(folder: Path) -> None:
+    alone, helped = objective(folder), objective(folder, **{"data.workers": 1})
+    try:
+        helped.batch(0, 0.0)
+        for worker in multiprocessing.active_children():
+            os.kill(cast("int", worker.pid), signal.SIGINT)
+        later = 5 * GROUP
+        assert torch.equal(alone.batch(later, 0.0).tensors["ids"], helped.batch(later, 0.0).tensors["ids"])
+    finally:
+        helped.close()
+
+
+def test_a_worker_ends_with_a_parent_that_was_killed(folder: Path) -> None:
+    script = f"""
+import multiprocessing, os, signal
+from gatllm.training import Recipe
+from gatllm.training.objectives.tagging import prepare
+if __name__ == "__main__":
+    sizes = {{"model.width": 32, "model.heads": 2, "model.layers": 1, "model.context": 96, "train.batch": 6,
+             "data.validation_rows": 6, "data.validation_repairs": 2, "tokenizer.size": 900, "data.workers": 1}}
+    made = prepare(Recipe.load("discriminator", {{"data.source": {str(folder)!r}, **sizes}}))
+    made.batch(0, 0.0)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    file = folder.parent / "killed.py"
+    file.write_text(script)
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=False, timeout=120)
+    worker = Path("/proc") / done.stdout.strip()
+    assert done.stdout.strip(), done.stderr
+    until = time.monotonic() + 30
+    with suppress(OSError):  # it is gone
+        while (worker / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < until
+            time.sleep(0.1)
 
 
 def test_rows_of_real_code_have_no_tags_and_broken_ones_have_some(folder: Path) -> None:

@@ -8,6 +8,9 @@ twice teaches little.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
@@ -100,9 +103,15 @@ class Tagging:
             self._pool = ProcessPoolExecutor(
                 self._workers, context, initializer=_start_worker, initargs=(self._sampler,)
             )
-        for number in range(group, group + _AHEAD):
-            if number not in self._waiting:
-                self._waiting[number] = self._pool.submit(_work, number)
+        # A worker begins within `submit` and inherits the mask: Ctrl-C in a terminal reaches everybody, and only we may
+        # end, in order.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for number in range(group, group + _AHEAD):
+                if number not in self._waiting:
+                    self._waiting[number] = self._pool.submit(_work, number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._waiting = {number: rows for number, rows in self._waiting.items() if number >= group}
         return self._waiting.pop(group).result()
 
@@ -279,6 +288,15 @@ _SAMPLER: list[Sampler] = []
 def _start_worker(sampler: Sampler) -> None:
     torch.set_num_threads(1)
     _SAMPLER.append(sampler)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Nobody else would end a worker whose parent was killed: it waits for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(group: int) -> list[list[Row]]:
