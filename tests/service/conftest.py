@@ -11,8 +11,10 @@ from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library
 from gatllm.models import ChatOptions, Message
 from gatllm.review import Reviewer
 from gatllm.service import create_app
+from tests.answering import conftest as answering
 
-pytest_plugins = ["tests.answering.conftest"]
+# Its fixtures. (`pytest_plugins` may stand in the topmost conftest only: pytest refuses the whole run.)
+dataset, library, confidence = answering.dataset, answering.library, answering.confidence
 
 REPLY = "Here it is:\n\n```python\ndef double(x)\n    return 2 * x\n```\n\nThat is all."
 MENDED = REPLY.replace("(x)\n", "(x):\n")
