@@ -181,4 +181,7 @@ def _coverage() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("contracts: interrupted; the same command goes on")

@@ -92,4 +92,7 @@ def build() -> None:
 
 
 if __name__ == "__main__":
-    build()
+    try:
+        build()
+    except KeyboardInterrupt:
+        sys.exit("web: interrupted; the same command goes on")

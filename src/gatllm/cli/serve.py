@@ -61,6 +61,7 @@ def serve(
     from gatllm.models import ChatOptions
     from gatllm.service import create_app, listen
     from gatllm.service import serve as run
+    from gatllm.service.guard import LOOPBACK
 
     if paid and not market:
         raise UsageError("--paid needs --market", "people must be able to pay somewhere")
@@ -83,6 +84,8 @@ def serve(
             )
         app = create_app(assistant, slots=slots, queue=queue, hosts=hosts, market=opened, paid=paid)
         note(f"chat: {address}/   API: {address}/v1   (Ctrl-C stops)")
+        if host not in LOOPBACK:
+            note("others can reach this machine's service; it asks for no password, and --allow-host adds host names")
         run(app, listener, grace=grace)
     finally:
         listener.close()

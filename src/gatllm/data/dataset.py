@@ -67,8 +67,11 @@ class Dataset:
         file = self.path / REJECTED
         if file.is_file():
             with file.open(encoding=_ENCODING) as lines:
-                for line in lines:
-                    yield json.loads(line)
+                for number, line in enumerate(lines, 1):
+                    try:
+                        yield json.loads(line)
+                    except ValueError:
+                        raise VerificationError(f"{REJECTED} line {number} is damaged", "build it again") from None
 
     def verify(self) -> None:
         """Recompute every shard's hash and the Merkle root from the bytes on the disk.
