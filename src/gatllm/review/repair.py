@@ -21,8 +21,9 @@ _BROAD = 160  # single edits tried on a text as it is given
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
 _FURTHER = 2  # rounds at most after the first in which something parses
+_COST = 2.0  # log-odds against any edit: the model has seen more broken code than there is
 _LOST = 2.0  # log-odds against deleting a word
-_SWEPT = 2.0  # log-odds above which an edit is made though the text parses without it
+_SWEPT = 5.0  # log-odds above which an edit is made though the text parses without it
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
 _SEEKS_END = re.compile("never closed|unterminated|unexpected EOF|expected an indented block|expected '")
@@ -101,7 +102,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
         for state, cut, scores in zip(states, tokens, tagger.score(windows), strict=True):
             reach = _reach(state.text, errors[state.text])
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
-            for gain, edits in _proposals(scores.edits, cut, reach):
+            for gains, edits in _proposals(scores.edits, cut, reach):
                 tried = apply(state.text, cut, edits)
                 if tried in seen:
                     continue
@@ -110,9 +111,9 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
                 left -= 1
                 seen.add(tried)
                 problem = compile_error(tried)
-                follower = _State(tried, state.score + gain, state.edits + len(edits))
+                follower = _State(tried, state.score + sum(gains), state.edits + len(edits))
                 if problem is None:
-                    solved.append(follower)
+                    solved.append(_needed(state, cut, edits, gains) if len(edits) > 1 else follower)
                     wins += 1
                 elif len(waiting) < _SINGLES * len(states):
                     errors[tried] = problem
@@ -128,15 +129,26 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
     return [_sweep(tagger, state, error) for state in kept]
 
 
+def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[float]) -> _State:
+    """Leave out of edits made together those that it parses without, the least likely first."""
+    kept = sorted(zip(gains, edits, strict=True), key=lambda pair: -pair[0])
+    for pair in kept[::-1]:
+        rest = [other for other in kept if other is not pair]
+        if rest and pair[0] < _SWEPT and compile_error(apply(state.text, tokens, [edit for _, edit in rest])) is None:
+            kept = rest
+    text = apply(state.text, tokens, [edit for _, edit in kept])
+    return _State(text, state.score + sum(gain for gain, _ in kept), state.edits + len(kept))
+
+
 def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
     """Mend what is left where the model is sure: of several errors, some hide in what parses."""
     tokens = tokens_of(tagger.lexicon, state.text)
     (scores,) = tagger.score([window(tokens, state.text, error, tagger.context)])
     sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT]
-    for gain, edits in _proposals(sure, tokens, len(state.text)):
+    for gains, edits in _proposals(sure, tokens, len(state.text)):
         tried = apply(state.text, tokens, edits)
         if tried != state.text and compile_error(tried) is None:
-            return _State(tried, state.score + gain, state.edits + len(edits))
+            return _State(tried, state.score + sum(gains), state.edits + len(edits))
     return state
 
 
@@ -159,21 +171,21 @@ def _reach(text: str, error: Finding) -> int:
 
 def _proposals(
     scored: list[tuple[float, Edit]], tokens: list[Lexeme], reach: int
-) -> Iterator[tuple[float, list[Edit]]]:
+) -> Iterator[tuple[list[float], list[Edit]]]:
     """Yield (log-odds, edits): all likely edits together, then one after the other, those within reach."""
     names = Names(tokens)
-    scored = sorted(((value - _loss(edit, tokens), edit) for value, edit in scored), key=lambda pair: -pair[0])
+    scored = sorted(((value - _COST - _loss(edit, tokens), edit) for value, edit in scored), key=lambda pair: -pair[0])
     sure: dict[int, tuple[float, Edit]] = {}
     for value, edit in scored:
         if value > _SURE and edit.token not in sure:
             sure[edit.token] = (value, edit)
     if len(sure) > 1:
         filled = [(value, fill[0]) for value, edit in sure.values() if (fill := _filled(edit, names, 1))]
-        yield sum(value for value, _ in filled), [edit for _, edit in filled]
+        yield [value for value, _ in filled], [edit for _, edit in filled]
     for value, edit in scored:
         if tokens[edit.token].start <= reach:
             for rank, filled_edit in enumerate(_filled(edit, names, 3)):
-                yield value - 0.7 * rank, [filled_edit]
+                yield [value - 0.7 * rank], [filled_edit]
 
 
 def _loss(edit: Edit, tokens: list[Lexeme]) -> float:
@@ -216,8 +228,8 @@ def improve(tagger: Tagger, text: str, *, sure: float = 1.0, most: int = 5) -> S
             pair for score in tagger.score(windows_of(tokens, tagger.context)) for pair in score.edits if pair[0] > sure
         ]
         tried = [
-            Solution(apply(best.text, tokens, edits), best.score + gain, best.edits + 1)
-            for gain, edits in _proposals(sorted(scored, key=lambda pair: -pair[0])[:8], tokens, len(best.text))
+            Solution(apply(best.text, tokens, edits), best.score + sum(gains), best.edits + 1)
+            for gains, edits in _proposals(sorted(scored, key=lambda pair: -pair[0])[:8], tokens, len(best.text))
             if len(edits) == 1
         ]
         sound = [solution for solution in tried if solution.text != best.text and compile_error(solution.text) is None]
