@@ -48,10 +48,10 @@ def interrupted(folder: Path) -> int:
     """A demo that gets Ctrl-C while it trains; its exit code."""
     errors = folder.parent / "errors.txt"
     with errors.open("w") as file:
-        process = subprocess.Popen([*COMMAND, str(folder)], stdout=file, stderr=file, text=True)
+        process = subprocess.Popen([*COMMAND, str(folder)], stdout=file, stderr=file, text=True, start_new_session=True)
         try:
             _wait_for(folder / "runs" / "discriminator" / "log.jsonl", '"event":"start"', process)
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group gets it
             code = process.wait(timeout=120)
         finally:
             process.kill()

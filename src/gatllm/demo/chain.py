@@ -69,7 +69,8 @@ def register_on_chain(session: Session, stage: Stage) -> Outcome:
             verify(session.folder(run), registration=registered.registration).raise_on_failure()
             stage.say(f"  {run.rpartition('/')[2]}: its four hashes stand in block {registered.registered_block}, "
                       "and the run verifies against them")  # fmt: skip
-        stage.say("  gas: " + ", ".join(f"{name} {used:,}" for name, used in gas.items()))
+        if gas:  # a repeated step finds everything done
+            stage.say("  gas: " + ", ".join(f"{name} {used:,}" for name, used in gas.items()))
         height = chain.head()
     numbers = {"tokens": 2, "proofs": 2, "blocks": height, **{f"gas to {name}": used for name, used in gas.items()}}
     return Outcome(

@@ -21,7 +21,7 @@ def train_models(session: Session, stage: Stage) -> Outcome:
     for name, recipe, dataset, share in _PLAN:
         minutes = session.options.minutes * share
         overrides = {
-            "data.source": str(session.folder(dataset)),
+            "data.source": str(session.folder(dataset).resolve()),
             "seed": session.options.seed,
             "train.steps": None,
             "train.minutes": minutes,
