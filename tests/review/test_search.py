@@ -41,3 +41,8 @@ def test_what_compiles_is_left_alone() -> None:
 def test_any_text_gets_a_compiling_one_or_none(text: str) -> None:
     found = search(text, tries=60, rounds=2, seconds=0.5)
     assert found is None or compile_error(found) is None
+
+
+def test_the_edit_that_moves_the_error_furthest_is_not_always_the_right_one() -> None:
+    broken = "def mean(values:\n    total = 0\n    for value in values\n        total += value\n"
+    assert search(broken) == broken.replace("(values:", "(values):").replace("in values\n", "in values:\n")

@@ -5,6 +5,7 @@ It is the peer that the discriminator must beat, and what `gatllm fix` falls bac
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from itertools import islice
@@ -18,6 +19,8 @@ _OPENS = ("(", "[", "{", '"', "'")
 _UNCLOSED = re.compile("never closed|unterminated|unexpected EOF")
 _TRIES = 600
 _ROUNDS = 8
+_BEAM = 3  # texts that are worked on side by side
+_LIKELIEST = 2  # improvements kept of each, besides the one that moves the error furthest
 
 
 def search(text: str, *, tries: int = _TRIES, rounds: int = _ROUNDS, seconds: float = 5.0) -> str | None:
@@ -30,37 +33,48 @@ def search(text: str, *, tries: int = _TRIES, rounds: int = _ROUNDS, seconds: fl
         seconds: give up after this long.
     """
     until = time.monotonic() + seconds
+    beam, seen = [text], {text}
     for _ in range(rounds):
-        error = compile_error(text)
-        if error is None:
-            return text
-        better = _improve(text, error, tries, until)
-        if better is None:
-            return None
-        text = better
-    return text if compile_error(text) is None else None
+        grown: list[str] = []
+        for one in beam:
+            error = compile_error(one)
+            if error is None:
+                return one
+            grown += [better for better in _improve(one, error, tries, until) if better not in seen]
+            seen.update(grown)
+        beam = sorted(grown, key=_error_line, reverse=True)[:_BEAM]
+    return next((one for one in beam if compile_error(one) is None), None)
 
 
-def _improve(text: str, error: Finding, tries: int, until: float) -> str | None:
-    """The first candidate whose part compiles, else the one that moves the error furthest down."""
+def _error_line(text: str) -> float:
+    error = compile_error(text)
+    return math.inf if error is None else error.line
+
+
+def _improve(text: str, error: Finding, tries: int, until: float) -> list[str]:
+    """Return the first candidate whose part compiles; else the likeliest that move the error down, and the furthest.
+
+    The edit that moves the error furthest is often one that hides it; the next errors tell which was right.
+    """
     part = region(text, error)
     inside = text[part.start : part.end]
     before = syntax_error(inside)
     if before is None:  # it parses alone, so what is wrong is around it: judge the whole text
         part, inside, before = Region(0, len(text)), text, error
-    furthest, best = before.line, None
+    moved: list[tuple[int, str]] = []
     for change in islice(candidates(inside, before), tries):
         if time.monotonic() > until:
             break
         tried = rewrite(inside, [change])
+        whole = text[: part.start] + tried + text[part.end :]
         after = syntax_error(tried)
         if after is None:
-            whole = text[: part.start] + tried + text[part.end :]
             remaining = compile_error(whole)
             if remaining is None or (remaining.line, remaining.column) > (error.line + inside.count("\n"), 0):
-                return whole
+                return [whole]
             after = Finding(10**9, 1, "", "", "")
         opens = any(mark in change.text for mark in _OPENS)  # it may hide the error in a bracket or string of its own
-        if after.line > furthest and not (opens and _UNCLOSED.search(after.message)):
-            furthest, best = after.line, tried
-    return None if best is None else text[: part.start] + best + text[part.end :]
+        if after.line > before.line and not (opens and _UNCLOSED.search(after.message)):
+            moved.append((after.line, whole))
+    furthest = [max(moved, key=lambda one: one[0])[1]] if moved else []
+    return list(dict.fromkeys([one for _, one in moved[:_LIKELIEST]] + furthest))
