@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,12 @@ def _names(files: Sequence[str], every: bool) -> list[str]:
     return names
 
 
+def _settle(names: Sequence[str]) -> None:
+    """For a few files one thread is enough: numpy's threads would wait for each other longer than they compute."""
+    if len(names) <= _FEW:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") and part not in (".", "..") for part in path.parts)
 
@@ -78,10 +85,11 @@ def check(
         all: also all Python files in the folders named (default: this folder).
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
+    names = _names(files, all)
+    _settle(names)
     from gatllm.cli.review_formats import WRITERS
     from gatllm.review.default import load_reviewer
 
-    names = _names(files, all)
     reviewer = load_reviewer(model, quick=len(names) <= _FEW)
     if not reviewer.has_model:
         note("no discriminator found: compiler and ruff only (train one: gatllm train discriminator)")
@@ -118,12 +126,13 @@ def fix(
         json: print what was done as JSON.
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
-    from gatllm.records import write_file
-    from gatllm.review.default import load_reviewer
-
     if candidates < 1:
         raise UsageError(f"--candidates {candidates} is none", "give 1 or more")
     names = _names(files, all)
+    _settle(names)
+    from gatllm.records import write_file
+    from gatllm.review.default import load_reviewer
+
     reviewer = load_reviewer(model, quick=len(names) <= _FEW)
     if not reviewer.has_model:
         note("no discriminator found: repairing by search alone (train one: gatllm train discriminator)")

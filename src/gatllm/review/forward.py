@@ -66,7 +66,8 @@ class NumpyForward:
     """The same computation on plain arrays, for the choices that the shipped discriminator makes."""
 
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, Array]) -> None:
-        self._w = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
+        # Matrices are kept transposed and contiguous: numpy leaves the fast path where operands are strided.
+        self._w = {name: np.ascontiguousarray(_laid(name, value), np.float32) for name, value in weights.items()}
         self._heads, self._layers = int(config["heads"]), int(config["layers"])
         self._head = int(config["width"]) // self._heads
         self._epsilon = float(config.get("norm_epsilon", 1e-6))
@@ -97,15 +98,15 @@ class NumpyForward:
             block = f"encoder.blocks.{layer}"
             inner = x if layer == 0 else self._norm(x)
             x = x + self._attend(inner, block, turns, padding)
-            up = np.maximum(self._norm(x) @ w[f"{block}.feed_forward.inner.up.weight"].T, 0)
-            x = x + (up * up) @ w[f"{block}.feed_forward.inner.down.weight"].T
+            up = np.maximum(_linear(self._norm(x), w[f"{block}.feed_forward.inner.up.weight"]), 0)
+            x = x + _linear(up * up, w[f"{block}.feed_forward.inner.down.weight"])
         x = self._norm(x)
-        scores = np.where(padding, -np.inf, (x @ w["pool.weight"].T)[..., 0] + w["pool.bias"])
+        scores = np.where(padding, -np.inf, _linear(x, w["pool.weight"])[..., 0] + w["pool.bias"])
         pooled = (_softmax(scores)[:, None] @ x)[:, 0]
         return Logits(
-            np.asarray((pooled @ w["fake.weight"].T + w["fake.bias"])[:, 0], np.float32),
-            (x @ w["error.weight"].T + w["error.bias"])[..., 0],
-            x @ w["edit.weight"].T + w["edit.bias"],
+            np.asarray((pooled @ w["fake.weight"] + w["fake.bias"])[:, 0], np.float32),
+            (_linear(x, w["error.weight"]) + w["error.bias"])[..., 0],
+            _linear(x, w["edit.weight"]) + w["edit.bias"],
         )
 
     def _norm(self, x: Array) -> Array:
@@ -118,14 +119,18 @@ class NumpyForward:
 
     def _attend(self, x: Array, block: str, turns: tuple[Array, Array], padding: NDArray[np.bool_]) -> Array:
         batch, tokens, width = x.shape
-        qkv = (x @ self._w[f"{block}.attention.inner.qkv.weight"].T).reshape(batch, tokens, 3, self._heads, self._head)
-        query, key = (self._norm(self._rotate(qkv[:, :, part], turns)).transpose(0, 2, 1, 3) for part in (0, 1))
-        value = qkv[:, :, 2].transpose(0, 2, 1, 3)
-        scores = query @ key.transpose(0, 1, 3, 2) / np.float32(np.sqrt(self._head))
+        qkv = _linear(x, self._w[f"{block}.attention.inner.qkv.weight"])
+        qkv = qkv.reshape(batch, tokens, 3, self._heads, self._head)
+        query = self._norm(self._rotate(qkv[:, :, 0], turns)) / np.float32(np.sqrt(self._head))
+        key = self._norm(self._rotate(qkv[:, :, 1], turns))
+        query = np.ascontiguousarray(query.transpose(0, 2, 1, 3))  # (batch, heads, tokens, head)
+        key = np.ascontiguousarray(key.transpose(0, 2, 3, 1))  # (batch, heads, head, tokens)
+        value = np.ascontiguousarray(qkv[:, :, 2].transpose(0, 2, 1, 3))
+        scores: Array = query @ key
         if padding.any():
-            scores = np.where(padding[:, None, None], -np.inf, scores)
+            scores[np.broadcast_to(padding[:, None, None], scores.shape)] = -np.inf
         mixed = (_softmax(scores) @ value).transpose(0, 2, 1, 3).reshape(batch, tokens, width)
-        return mixed @ self._w[f"{block}.attention.inner.output.weight"].T
+        return _linear(mixed, self._w[f"{block}.attention.inner.output.weight"])
 
     def _rotate(self, x: Array, turns: tuple[Array, Array]) -> Array:
         cosine, sine = turns
@@ -133,9 +138,19 @@ class NumpyForward:
         return np.concatenate([left * cosine - right * sine, right * cosine + left * sine], axis=-1)
 
 
+def _laid(name: str, value: Array) -> Array:
+    return value if name == "embedding.weight" or value.ndim != 2 else value.T
+
+
+def _linear(x: Array, weight: Array) -> Array:
+    """(…, in) times (in, out), as one matrix product."""
+    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], weight.shape[1])
+
+
 def _softmax(x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+    powers: Array = np.exp(x - x.max(axis=-1, keepdims=True), dtype=np.float32)
+    powers /= powers.sum(axis=-1, keepdims=True)
+    return powers
 
 
 def torch_is_there() -> bool:
