@@ -126,7 +126,7 @@ class NumpyForward:
         query = np.ascontiguousarray(query.transpose(0, 2, 1, 3))  # (batch, heads, tokens, head)
         key = np.ascontiguousarray(key.transpose(0, 2, 3, 1))  # (batch, heads, head, tokens)
         value = np.ascontiguousarray(qkv[:, :, 2].transpose(0, 2, 1, 3))
-        scores: Array = query @ key
+        scores = np.asarray(query @ key, np.float32)
         if padding.any():
             scores[np.broadcast_to(padding[:, None, None], scores.shape)] = -np.inf
         mixed = (_softmax(scores) @ value).transpose(0, 2, 1, 3).reshape(batch, tokens, width)
