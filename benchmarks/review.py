@@ -25,7 +25,7 @@ from random import Random
 
 from gatllm.data import FAMILIES, corrupt, functions, open_source
 from gatllm.data.functions import parse
-from gatllm.review import Reviewer, compile_error, judge, same_tree
+from gatllm.review import Review, Reviewer, compile_error, same_tree
 from gatllm.review.default import load_reviewer
 from gatllm.review.measures import auroc, expected_calibration_error
 from gatllm.review.region import place
@@ -162,33 +162,37 @@ class Peer:
         return [float(answer[1]) for answer in self.found.values()]
 
 
-def detection(reviewer: Reviewer, pool: list[str], count: int, rng: Random) -> dict[str, object]:
+def detection(reviewer: Reviewer, pool: list[str], modules: list[str], count: int, rng: Random) -> dict[str, object]:
     """AUROC and localisation on one error of meaning each; false alarms and calibration on untouched code."""
     good, bad = rng.sample(pool, min(count, len(pool) // 2)), []
     while len(bad) < len(good):
         made = corrupt(rng.choice(pool), rng, 2, SEMANTIC)
         if made is not None and not made.syntactic:
             bad.append(made)
-    probability = lambda text: reviewer.check(text).probability or 0.0  # noqa: E731
-    clean, broken = [probability(text) for text in good], [reviewer.check(made.broken) for made in bad]
+    clean = [review.probability or 0.0 for review in reviewer.check_all(good)]
+    broken = reviewer.check_all([made.broken for made in bad])
+    files = reviewer.check_all(rng.sample(modules, min(count, len(modules))))
     scores = clean + [review.probability or 0.0 for review in broken]
     labels = [False] * len(clean) + [True] * len(broken)
+    flagged = [(made, review) for made, review in zip(bad, broken, strict=True) if _alarm(reviewer, review)]
     hits = 0
-    for made, review in zip(bad, broken, strict=True):
+    for made, review in flagged:
         lines = {place(made.broken, start)[0] for start, _, _ in made.edits}
         hits += bool(review.suspects) and review.suspects[0].line in lines
-    ruffed = [not verdict.good for verdict in judge([made.broken for made in bad])]
-    ruffed_good = [not verdict.good for verdict in judge(good)]
     return {
         "pairs": len(bad),
         "auroc": auroc(scores, labels),
-        "top1_line": hits / len(bad),
-        "flagged": sum(review.verdict == "fake" for review in broken) / len(bad),
-        "false_alarms": sum(value >= reviewer.threshold for value in clean) / len(clean),
+        "flagged": len(flagged) / len(bad),
+        "top1_line_of_flagged": hits / len(flagged) if flagged else None,
+        "false_alarms_functions": sum(value >= reviewer.threshold for value in clean) / len(clean),
+        "false_alarms_files": sum(_alarm(reviewer, review) for review in files) / max(len(files), 1),
         "ece": expected_calibration_error(scores, labels),
-        "ruff_flagged": sum(ruffed) / len(bad),
-        "ruff_false_alarms": sum(ruffed_good) / len(good),
     }
+
+
+def _alarm(reviewer: Reviewer, review: Review) -> bool:
+    """The model's own verdict, without compiler and ruff."""
+    return (review.probability or 0.0) >= reviewer.threshold
 
 
 def fixers(reviewer: Reviewer, peers: Path | None, some: list[Case]) -> Iterator[tuple[str, Fixer]]:
@@ -233,7 +237,7 @@ def main() -> None:
                 flush=True,
             )
     if reviewer.has_model and options.detection:
-        result["detection"] = detection(reviewer, pool, options.detection, rng)
+        result["detection"] = detection(reviewer, pool, modules, options.detection, rng)
         print("errors of meaning:", json.dumps(result["detection"]))
     line = json.dumps(result)
     print(line)
