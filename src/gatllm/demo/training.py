@@ -47,5 +47,7 @@ class _Observer:
         if event == "validation":
             self.stage.say(f"    step {fields['step']:,}: validation loss {fields['loss']:.3f}")
         elif event == "sample":
-            for line in str(fields["text"]).splitlines()[:8]:
+            asked, arrow, written = str(fields["text"]).partition("→")
+            lines = [*asked.strip().splitlines()[:1], *f"{arrow}{written}".strip().splitlines()[:4]]
+            for line in lines:
                 self.stage.say(f"    | {line[:110]}")

@@ -16,7 +16,7 @@ from gatllm.progress import Progress, Report
 from gatllm.tokenizers import Tokenizer
 from gatllm.training.objectives.data_tables import PairTable
 from gatllm.training.objectives.pairs import Pairs, load_pairs
-from gatllm.training.objectives.protocol import Batch
+from gatllm.training.objectives.protocol import Batch, few_widths
 from gatllm.training.objectives.vocabulary import make_tokenizer
 from gatllm.training.objectives.windows import IGNORED
 from gatllm.training.recipe import Recipe
@@ -92,9 +92,10 @@ class SourceToTarget:
     def _collate(self, rows: Sequence[Encoded]) -> Batch:
         """Return source (batch, source tokens), its padding, and the decoder's inputs and targets (batch, tokens)."""
         end, pad = self.tokenizer.end_id, self.tokenizer.pad_id
-        source = _stack([ids for ids, _ in rows], pad)
-        inputs = _stack([[end, *ids] for _, ids in rows], pad)
-        targets = _stack([[*ids, end] for _, ids in rows], IGNORED)
+        table = self.table
+        source = _stack([ids for ids, _ in rows], pad, table.source_tokens)
+        inputs = _stack([[end, *ids] for _, ids in rows], pad, table.target_tokens + 1)
+        targets = _stack([[*ids, end] for _, ids in rows], IGNORED, table.target_tokens + 1)
         weight = sum(len(ids) + 1 for _, ids in rows)
         tensors = {"source": source, "padding": _padding(rows, source.shape[1]), "inputs": inputs, "targets": targets}
         return Batch(tensors, float(weight), weight + sum(len(ids) for ids, _ in rows))
@@ -172,9 +173,9 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None, report: Report) -> Sour
     return SourceToTarget(recipe, pairs, tokenizer, report)
 
 
-def _stack(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
-    """Return rows of different lengths as one tensor (rows, longest), filled up after their ends."""
-    longest = max(len(row) for row in rows)
+def _stack(rows: Sequence[Sequence[int]], fill: int, limit: int) -> Tensor:
+    """Return rows of different lengths as one tensor (rows, width), filled up after their ends."""
+    longest = few_widths(max(len(row) for row in rows), limit)
     return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows], dtype=torch.long)
 
 

@@ -34,7 +34,7 @@ from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexicon
 from gatllm.training.objectives.corpora import open_dataset
 from gatllm.training.objectives.data_tables import TaggingTable
-from gatllm.training.objectives.protocol import Batch
+from gatllm.training.objectives.protocol import Batch, few_widths
 from gatllm.training.objectives.tagging_samples import (
     GROUP,
     SEMANTIC,
@@ -93,7 +93,7 @@ class Tagging:
         group, at = divmod(index, GROUP)
         if group not in self._groups:
             self._groups = {group: self._take(group)}
-        return _batch(self._groups[group][at], self.tokenizer.pad_id)
+        return _batch(self._groups[group][at], self.tokenizer.pad_id, self._sampler.context)
 
     def _take(self, group: int) -> list[list[Row]]:
         if not self._workers:
@@ -150,7 +150,7 @@ class Tagging:
         scores: list[float] = []
         for start in range(0, len(self._validation), 32):
             rows = self._validation[start : start + 32]
-            batch = _batch(rows, self.tokenizer.pad_id)
+            batch = _batch(rows, self.tokenizer.pad_id, self._sampler.context)
             for name, value in self.loss(model, batch).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
             padding = batch.tensors["ids"] == self.tokenizer.pad_id
@@ -266,8 +266,8 @@ def _cases(texts: Texts, count: int, rng: Random) -> list[tuple[str, str]]:
     return cases
 
 
-def _batch(rows: list[Row], pad: int) -> Batch:
-    longest = max(len(row.ids) for row in rows)
+def _batch(rows: list[Row], pad: int, limit: int) -> Batch:
+    longest = few_widths(max(len(row.ids) for row in rows), limit)
     ids = np.full((len(rows), longest), pad)
     tags = np.full((len(rows), longest), UNKNOWN)
     for number, row in enumerate(rows):
