@@ -30,7 +30,7 @@ def review_held_out(session: Session, stage: Stage) -> Outcome:
     files = list(islice(_broken(session, whole=True), _FILES))
     if not functions:
         raise GatllmError("no held-out file was left to break", "build the data from more files")
-    _show(reviewer, functions[:_SHOWN], stage)
+    _show(reviewer, functions[:: max(1, len(functions) // _SHOWN)][:_SHOWN], stage)  # of different files
     numbers: dict[str, Any] = {}
     for what, who, cases in (
         ("functions mended", reviewer, functions),
