@@ -23,9 +23,18 @@ def test_pieces_join_to_the_text_before_the_first_stop(text: str, stops: list[st
         if reader.stopped:
             break
     pieces.append(reader.flush())
-    ends = [text.find(stop) for stop in stops if stop and stop in text]
-    assert "".join(pieces) == reader.text == text[: min(ends, default=len(text))]
-    assert reader.stopped == bool(ends)
+    # The answer is over as soon as one stop string is whole: a longer one that began before it never comes to its end.
+    stops = [stop for stop in stops if stop]
+    grown = next((g for n in range(len(text) + 1) if any(stop in (g := text[:n]) for stop in stops)), None)
+    cut = len(text) if grown is None else min(grown.find(stop) for stop in stops if stop in grown)
+    assert "".join(pieces) == reader.text == text[:cut]
+    assert reader.stopped == (grown is not None)
+
+
+def test_the_stop_string_that_is_whole_first_ends_the_answer() -> None:
+    reader = Detokenizer(decode, ["b", "abc"])
+    assert [reader.add(byte) for byte in b"ab"] == ["", "a"]
+    assert reader.stopped
 
 
 def test_bytes_that_never_become_a_character_are_not_lost() -> None:
