@@ -27,7 +27,7 @@ _PROMPTS = (
     ),
 )
 _LONGEST = 220  # tokens of an answer: enough for a function, and the demo stays short
-WISHES, TRANSCRIPTS = "wishes.jsonl", "transcripts"
+WISHES = "wishes.jsonl"
 
 
 def answer_prompts(session: Session, stage: Stage) -> Outcome:
@@ -86,7 +86,7 @@ def _show(answer: Answer, stage: Stage) -> None:
         stage.say(f"  warning: {answer.warning}")
     for line in answer.text.strip().splitlines():
         stage.say(f"  | {line}")
-    stage.say(f"  verdict of the discriminator: {answer.verdict}")
+    stage.say(f"  verdict of the review (compiler, ruff, known names, discriminator): {answer.verdict}")
     for review in answer.reviews:
         if review.probability is not None:
             stage.say(f"    probability of being fake: {review.probability:.0%}")

@@ -33,9 +33,9 @@ def review_held_out(session: Session, stage: Stage) -> Outcome:
     _show(reviewer, functions[:: max(1, len(functions) // _SHOWN)][:_SHOWN], stage)  # of different files
     numbers: dict[str, Any] = {}
     for what, who, cases in (
-        ("functions mended", reviewer, functions),
+        ("functions mended (discriminator, then search)", reviewer, functions),
         ("by search alone", search, functions),
-        ("files mended", reviewer, files),
+        ("files mended (discriminator, then search)", reviewer, files),
     ):
         compiles, same = _mended(who, cases, what, stage)
         stage.say(f"  {what}: {compiles} of {len(cases)} compile again, {same} have the tree they had")

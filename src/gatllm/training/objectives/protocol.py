@@ -21,8 +21,8 @@ _WIDTH = 32
 def few_widths(longest: int, limit: int) -> int:
     """Return the width of a batch whose longest row has ``longest`` tokens: a multiple of 32, at most ``limit``.
 
-    For every new shape the processor's kernels are made anew and kept: with few shapes a generator did a third more
-    updates in the same time, in less memory. Short rows stay as they are; there the padding would cost more.
+    For every new shape the processor's kernels are made anew and kept; what few shapes gain stands in `dev/LOG.md`.
+    Short rows stay as they are: there the padding would cost more.
     """
     return longest if longest <= _WIDTH else min(-(-longest // _WIDTH) * _WIDTH, limit)
 
