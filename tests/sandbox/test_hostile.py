@@ -161,7 +161,9 @@ BOMBS = {
     "a gigabyte of output": ("while True: print('x' * 1_000_000)", "output"),
     "errors without end": ("import sys\nwhile True: sys.stderr.write('x' * 1_000_000)", "output"),
     "a reply without end": ("import os\nwhile True: os.write(3, b'x' * 60_000)", "output"),
-    "memory": ("x = []\nwhile True: x.append(bytearray(1 << 24))", "memory"),
+    "memory at once": ("x = bytearray(1 << 36)", "memory"),
+    # Touching page after page takes as long as the machine likes: the clock may win.
+    "memory bit by bit": ("x = []\nwhile True: x.append(bytearray(1 << 24))", "memory or timeout"),
     "recursion": ("def f(): f()\nf()", "error"),
     "a fork bomb": ("import os\nwhile True: os.fork()", "error"),
     "threads": (
@@ -181,7 +183,7 @@ def test_every_bomb_is_defused_in_time(runner: Runner, name: str) -> None:
     began = time.monotonic()
     execution = runner.run(code)
     assert execution.status != "finished"
-    assert not status or execution.status == status
+    assert not status or execution.status in status.split(" or ")
     assert time.monotonic() - began < 20  # not a matter of speed: far beyond every limit
     assert len(execution.stdout) <= 65_536
     assert runner.check(Job(HONEST, "add", CASES)).passed
