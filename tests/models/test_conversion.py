@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gatllm.errors import GatllmError
+from gatllm.inference import Sampling, generate
 from gatllm.models import DiscriminatorConfig, GPTConfig, Seq2SeqConfig, build, load_weights
 from gatllm.models.conversion import export, import_gpt2, to_transformers
 from gatllm.tokenizers import train_characters
@@ -117,11 +118,51 @@ def test_a_generator(choice: dict[str, Any], name: str, tmp_path: Path) -> None:
         torch.testing.assert_close(logits, model(source, target, padding), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"tied": False, "norm_epsilon": 1e-6},
+        {"embedding_norm": False, "norm_gain": True, "source_context": 60},
+        {"norm_place": "sandwich", "norm_gain": True, "embedding_norm": False, "activation": "geglu"},
+        {"norm_place": "sandwich", "activation": "swiglu", "tied": False},
+        {"window": 6, "full_every": 2, "tied": False, "decoder_layers": 4},
+    ],
+)
+def test_a_rotary_generator(choice: dict[str, Any], tmp_path: Path) -> None:
+    """Also where nothing is behind a branch and T5Gemma has a norm there, and for answers written token by token."""
+    model = build(Seq2SeqConfig(**{**SMALL, "decoder_layers": 2, **choice}), seed=2)
+    shake(model)
+    assert export(model, LETTERS, tmp_path / "out").name == "T5GemmaForConditionalGeneration"
+    loaded = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out", dtype="float32").eval()
+    source, target = torch.randint(LETTERS.size, (2, 30)), torch.randint(LETTERS.size, (2, 25))
+    padding = torch.zeros(2, 30, dtype=torch.bool)
+    padding[1, 20:] = True
+    seen = torch.ones_like(target)
+    with torch.no_grad():
+        logits = loaded(
+            input_ids=source, attention_mask=(~padding).long(), decoder_input_ids=target, decoder_attention_mask=seen
+        ).logits
+        torch.testing.assert_close(logits, model(source, target, padding), atol=1e-4, rtol=1e-4)
+    texts = ["hello world", "a"]
+    ours = generate(model, LETTERS, texts, Sampling(max_new_tokens=20, temperature=0))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    for text, answers in zip(texts, ours, strict=True):
+        theirs = loaded.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=20, do_sample=False)
+        assert theirs[0, 1:].tolist() == list(answers[0].tokens)
+
+
+def test_an_embedding_too_small_to_norm_is_refused() -> None:
+    model = build(Seq2SeqConfig(**SMALL, norm_epsilon=1e-6), seed=2)
+    with pytest.raises(GatllmError, match="too small for norm_epsilon"):
+        to_transformers(model)
+
+
 def test_what_fits_nothing_is_told_what_keeps_it() -> None:
     with pytest.raises(GatllmError, match="would need global_tokens = 0 instead of 2"):
         to_transformers(build(GPTConfig(**SMALL, window=4, global_tokens=2)))
-    with pytest.raises(GatllmError, match=r"ForConditionalGeneration would need positions = 'learned' or 'sinusoidal'"):
-        to_transformers(build(Seq2SeqConfig(**SMALL)))
+    with pytest.raises(GatllmError, match="T5GemmaForConditionalGeneration would need qk_norm = false"):
+        to_transformers(build(Seq2SeqConfig(**SMALL, qk_norm=True)))
 
 
 def test_gpt2_comes_in(tmp_path: Path) -> None:

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from gatllm.models import config_from_dict
+from gatllm.models import build, config_from_dict
+from gatllm.models.conversion import to_transformers
 from gatllm.training import Recipe
 from gatllm.training.recipe import available
 
 NAMES = sorted(available())
+KINDS = {"causal": "gpt", "seq2seq": "seq2seq", "tagging": "discriminator"}
+
+
+def model_of(recipe: Recipe) -> dict[str, object]:
+    return {"kind": KINDS[recipe.objective], "vocabulary": 100, **recipe.model}
 
 
 def test_the_recipes_of_the_mission_are_there() -> None:
@@ -20,8 +26,11 @@ def test_a_recipe_loads_and_its_model_is_valid(name: str, tmp_path: Path) -> Non
     recipe = Recipe.load(name)
     assert recipe.name == name
     assert recipe.about
-    kinds = {"causal": "gpt", "seq2seq": "seq2seq", "tagging": "discriminator"}
-    config = config_from_dict({"kind": kinds[recipe.objective], "vocabulary": 100, **recipe.model})
-    assert config.kind == kinds[recipe.objective]
+    assert config_from_dict(model_of(recipe)).kind == KINDS[recipe.objective]
     (tmp_path / "again.toml").write_text(recipe.to_toml())
     assert Recipe.load(tmp_path / "again.toml") == recipe
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_recipe_trains_can_be_exported(name: str) -> None:
+    to_transformers(build(config_from_dict(model_of(Recipe.load(name)))))

@@ -92,6 +92,10 @@ class Seq2SeqConfig(TransformerConfig):
     """An encoder-decoder generator; source and target share one vocabulary and one embedding."""
 
     kind: Literal["seq2seq"] = "seq2seq"
+    # The rotary encoder-decoder of Transformers, T5Gemma, has no QK-norm; what it costs to go without is in dev/LOG.md.
+    qk_norm: bool = Field(False, description="RMS-normalise queries and keys per head (Henry et al. 2020)")
+    # A tied embedding starts small: beside it the epsilon must be nothing, so that norming twice is norming once.
+    norm_epsilon: float = Field(1e-9, gt=0)
     decoder_layers: Count | None = Field(None, description="blocks of the decoder; default: as many as `layers`")
     source_context: Count | None = Field(None, description="longest source, in tokens; default: `context`")
     cross_window: Count | None = Field(None, description="window of cross-attention around the same position")

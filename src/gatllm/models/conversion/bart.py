@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from gatllm.models.config import TransformerConfig
-from gatllm.models.conversion.target import PLAIN, State, Target, put_linear, put_norm
+from gatllm.models.conversion.target import PLAIN, State, Target, put_attention, put_linear, put_norm, split_linear
 from gatllm.models.discriminator import Discriminator
 from gatllm.models.gpt import GPT
-from gatllm.models.layers import Block, CrossAttention, SelfAttention
+from gatllm.models.layers import Block
 from gatllm.models.seq2seq import Seq2Seq
 from gatllm.models.stack import Stack
 
@@ -94,8 +94,8 @@ def _to_bert(model: Discriminator) -> tuple[Any, State]:
     for number, block in enumerate(stack.layers):
         name = f"bert.encoder.layer.{number}"
         attention, inner = block.attention.inner, block.feed_forward.inner
-        names = (f"{name}.attention.self.{part}" for part in ("query", "key", "value"))
-        _put_parts(state, tuple(names), attention.qkv.weight, attention.qkv.bias)
+        for part, (weight, bias) in zip(("query", "key", "value"), split_linear(attention.qkv, 3), strict=True):
+            put_linear(state, f"{name}.attention.self.{part}", weight, bias, with_bias=True)
         put_linear(
             state, f"{name}.attention.output.dense", attention.output.weight, attention.output.bias, with_bias=True
         )
@@ -104,24 +104,6 @@ def _to_bert(model: Discriminator) -> tuple[Any, State]:
         put_linear(state, f"{name}.output.dense", inner.down.weight, inner.down.bias, with_bias=True)
         put_norm(state, f"{name}.output.LayerNorm", block.feed_forward.after, width, with_bias=True)
     return settings, state
-
-
-def _put_parts(state: State, names: tuple[str, ...], weight: Tensor, bias: Tensor | None) -> None:
-    weights = weight.chunk(len(names))
-    biases: tuple[Tensor | None, ...] = (None,) * len(names) if bias is None else bias.chunk(len(names))
-    for name, part, part_bias in zip(names, weights, biases, strict=True):
-        put_linear(state, name, part, part_bias, with_bias=True)
-
-
-def _put_attention(state: State, name: str, attention: SelfAttention | CrossAttention) -> None:
-    if isinstance(attention, SelfAttention):
-        names = tuple(f"{name}.{part}_proj" for part in "qkv")
-        _put_parts(state, names, attention.qkv.weight, attention.qkv.bias)
-    else:
-        put_linear(state, f"{name}.q_proj", attention.query.weight, attention.query.bias, with_bias=True)
-        names = tuple(f"{name}.{part}_proj" for part in "kv")
-        _put_parts(state, names, attention.key_value.weight, attention.key_value.bias)
-    put_linear(state, f"{name}.out_proj", attention.output.weight, attention.output.bias, with_bias=True)
 
 
 def _put_stack(state: State, name: str, stack: Stack, config: TransformerConfig, offset: int) -> None:
@@ -138,10 +120,10 @@ def _put_block(state: State, name: str, block: Block, config: TransformerConfig)
         return branch.after if post else branch.before
 
     width = config.width
-    _put_attention(state, f"{name}.self_attn", block.attention.inner)
+    put_attention(state, f"{name}.self_attn", block.attention.inner, with_bias=True, output="out_proj")
     put_norm(state, f"{name}.self_attn_layer_norm", norm_of(block.attention), width, with_bias=True)
     if block.cross is not None:
-        _put_attention(state, f"{name}.encoder_attn", block.cross.inner)
+        put_attention(state, f"{name}.encoder_attn", block.cross.inner, with_bias=True, output="out_proj")
         put_norm(state, f"{name}.encoder_attn_layer_norm", norm_of(block.cross), width, with_bias=True)
     inner = block.feed_forward.inner
     put_linear(state, f"{name}.fc1", inner.up.weight, inner.up.bias, with_bias=True)

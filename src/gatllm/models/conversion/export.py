@@ -7,7 +7,7 @@ from typing import Any
 
 from gatllm.errors import GatllmError
 from gatllm.models.build import Model
-from gatllm.models.conversion import bart, llama
+from gatllm.models.conversion import bart, llama, t5gemma
 from gatllm.models.conversion.target import Target
 from gatllm.models.discriminator import Discriminator
 from gatllm.models.seq2seq import Seq2Seq
@@ -15,7 +15,7 @@ from gatllm.models.weights import save_weights
 from gatllm.records import new_folder, write_file
 from gatllm.tokenizers import Tokenizer
 
-TARGETS: tuple[Target, ...] = (*llama.TARGETS, *bart.TARGETS)
+TARGETS: tuple[Target, ...] = (*llama.TARGETS, *t5gemma.TARGETS, *bart.TARGETS)
 
 
 def target_for(model: Model) -> Target:
@@ -54,15 +54,18 @@ def to_transformers(model: Model, tokenizer: Tokenizer | None = None) -> Any:
     lost = [name for name in missing if not name.endswith(("inv_freq", "position_ids", "token_type_ids"))]
     if lost or unknown:  # a version of Transformers that lays its weights out differently
         raise GatllmError(f"{target.name} has other weights than we know: {(lost + list(unknown))[0]}", "report it")
+    if tokenizer is not None and not isinstance(model, Discriminator):
+        made.generation_config.suppress_tokens = [tokenizer.pad_id]  # never written by ours either
     return made.float().eval()
 
 
 def _set_special_tokens(config: Any, model: Model, tokenizer: Tokenizer | None) -> None:
-    config.pad_token_id = config.eos_token_id = config.bos_token_id = None
+    stacks = [getattr(config, name, None) for name in ("encoder", "decoder")]  # T5Gemma's have configs of their own
+    for part in (config, *(stack for stack in stacks if stack is not None)):
+        part.pad_token_id = tokenizer.pad_id if tokenizer else None
+        part.eos_token_id = part.bos_token_id = tokenizer.end_id if tokenizer else None
     if tokenizer is None:
         return
-    config.pad_token_id, config.eos_token_id = tokenizer.pad_id, tokenizer.end_id
-    config.bos_token_id = tokenizer.end_id
     if isinstance(model, Seq2Seq):
         config.decoder_start_token_id = tokenizer.end_id
     if isinstance(model, Discriminator):

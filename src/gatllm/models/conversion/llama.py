@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gatllm.models.config import TransformerConfig
-from gatllm.models.conversion.target import GATED, PLAIN, State, Target, normed_embedding, put_linear, put_norm
+from gatllm.models.conversion.target import (
+    GATED,
+    PLAIN,
+    State,
+    Target,
+    gate_and_value,
+    layer_types,
+    normed_embedding,
+    put_attention,
+    put_linear,
+    put_norm,
+    rope,
+)
 from gatllm.models.discriminator import Discriminator
 from gatllm.models.gpt import GPT
-from gatllm.models.layers import Block
 from gatllm.models.stack import Stack
 
 _ROTARY: dict[str, tuple[Any, ...]] = {"positions": ("rotary",), "global_tokens": (0,)}
@@ -37,35 +48,6 @@ def shared_settings(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
-def _rope(config: TransformerConfig) -> dict[str, Any]:
-    return {"rope_type": "default", "rope_theta": config.rotary_base}
-
-
-def _layer_types(config: TransformerConfig) -> list[str]:
-    return [
-        "full_attention" if config.layer_window(layer) is None else "sliding_attention"
-        for layer in range(config.layers)
-    ]
-
-
-def _split_attention(state: State, name: str, block: Block, *, with_bias: bool, output: str = "o_proj") -> None:
-    attention = block.attention.inner
-    weights = attention.qkv.weight.chunk(3)
-    biases: tuple[Tensor | None, ...] = (None,) * 3 if attention.qkv.bias is None else attention.qkv.bias.chunk(3)
-    for part, weight, bias in zip("qkv", weights, biases, strict=True):
-        put_linear(state, f"{name}.{part}_proj", weight, bias, with_bias=with_bias)
-    put_linear(state, f"{name}.{output}", attention.output.weight, attention.output.bias, with_bias=with_bias)
-
-
-def gate_and_value(up: nn.Linear, *, gated: bool) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
-    """Return weight and bias of gate and value; squared ReLU has the same map for both."""
-    if not gated:
-        return (up.weight, up.bias), (up.weight, up.bias)
-    weights = up.weight.chunk(2)
-    biases: tuple[Tensor | None, ...] = (None, None) if up.bias is None else up.bias.chunk(2)
-    return (weights[0], biases[0]), (weights[1], biases[1])
-
-
 def _finish(model: GPT | Discriminator, state: State, body: str = "model") -> None:
     """Add the head: the output projection of a GPT, the token heads of a discriminator."""
     if isinstance(model, GPT):
@@ -80,15 +62,14 @@ def _finish(model: GPT | Discriminator, state: State, body: str = "model") -> No
 
 def _llama_like(model: GPT | Discriminator) -> State:
     config, stack = model.config, _stack(model)
-    gated = config.activation in {"swiglu", "geglu"}
-    state: State = {"model.embed_tokens.weight": normed_embedding(model)}
+    state: State = {"model.embed_tokens.weight": normed_embedding(model.embedding, stack)}
     for number, block in enumerate(stack.layers):
         name = f"model.layers.{number}"
         put_norm(state, f"{name}.input_layernorm", block.attention.before, config.width, with_bias=False)
         put_norm(state, f"{name}.post_attention_layernorm", block.feed_forward.before, config.width, with_bias=False)
-        _split_attention(state, f"{name}.self_attn", block, with_bias=config.bias)
+        put_attention(state, f"{name}.self_attn", block.attention.inner, with_bias=config.bias)
         inner = block.feed_forward.inner
-        gate, value = gate_and_value(inner.up, gated=gated)
+        gate, value = gate_and_value(inner)
         put_linear(state, f"{name}.mlp.gate_proj", *gate, with_bias=config.bias)
         put_linear(state, f"{name}.mlp.up_proj", *value, with_bias=config.bias)
         put_linear(state, f"{name}.mlp.down_proj", inner.down.weight, inner.down.bias, with_bias=config.bias)
@@ -115,7 +96,7 @@ def _common(model: GPT | Discriminator) -> dict[str, Any]:
         "head_dim": config.head_width,
         "hidden_act": GATED[config.activation],
         "rms_norm_eps": config.norm_epsilon,
-        "rope_parameters": _rope(config),
+        "rope_parameters": rope(config),
         **_encoder_settings(model),
     }
 
@@ -141,7 +122,7 @@ def _to_qwen3(model: GPT | Discriminator) -> tuple[Any, State]:
     if window is not None and not isinstance(model, GPT):
         window -= 1  # an encoder's window counts the distance that is still seen
     settings = {"use_sliding_window": True, "sliding_window": window} if window is not None else {}
-    return Qwen3Config(**_common(model), **settings, layer_types=_layer_types(config)), _llama_like(model)
+    return Qwen3Config(**_common(model), **settings, layer_types=layer_types(config, config.layers)), _llama_like(model)
 
 
 def _to_nanochat(model: GPT) -> tuple[Any, State]:
@@ -153,14 +134,14 @@ def _to_nanochat(model: GPT) -> tuple[Any, State]:
         "num_key_value_heads": config.heads,
         "hidden_act": PLAIN[config.activation],
         "rms_norm_eps": config.norm_epsilon,
-        "rope_parameters": _rope(config),
+        "rope_parameters": rope(config),
         "final_logit_softcapping": None,
         "attention_bias": False,
     }
     state: State = {"model.embed_tokens.weight": model.embedding.weight.detach()}
     for number, block in enumerate(model.decoder.layers):
         name = f"model.layers.{number}"
-        _split_attention(state, f"{name}.self_attn", block, with_bias=False)
+        put_attention(state, f"{name}.self_attn", block.attention.inner, with_bias=False)
         # NanoChat turns the pairs the other way: the sign of one half of each query and key makes up for it.
         for part in "qk":
             weight = state[f"{name}.self_attn.{part}_proj.weight"].view(config.heads, 2, config.head_width // 2, -1)
@@ -176,18 +157,17 @@ def _to_neox(model: GPT | Discriminator) -> tuple[Any, State]:
     from transformers import GPTNeoXConfig
 
     config, stack = model.config, _stack(model)
-    rope = {**_rope(config), "partial_rotary_factor": 1.0}
     settings = {
         **shared_settings(config),
         "hidden_act": PLAIN[config.activation],
         "hidden_dropout": 0.0,
         "layer_norm_eps": config.norm_epsilon,
         "use_parallel_residual": False,
-        "rope_parameters": rope,
+        "rope_parameters": {**rope(config), "partial_rotary_factor": 1.0},
         "attention_bias": True,
         **_encoder_settings(model),
     }
-    state: State = {"model.embed_in.weight": normed_embedding(model)}
+    state: State = {"model.embed_in.weight": normed_embedding(model.embedding, stack)}
     for number, block in enumerate(stack.layers):
         name = f"model.layers.{number}"
         put_norm(state, f"{name}.input_layernorm", block.attention.before, config.width, with_bias=True)
@@ -217,8 +197,6 @@ def _to_modernbert(model: Discriminator) -> tuple[Any, State]:
     from transformers import ModernBertConfig
 
     config = model.config
-    gated = config.activation in {"swiglu", "geglu"}
-    rope = {"full_attention": _rope(config), "sliding_attention": _rope(config)}
     window = config.window or config.context
     settings = {
         **shared_settings(config),
@@ -227,8 +205,8 @@ def _to_modernbert(model: Discriminator) -> tuple[Any, State]:
         "norm_bias": config.bias,
         "attention_bias": config.bias,
         "mlp_bias": config.bias,
-        "layer_types": _layer_types(config),
-        "rope_parameters": rope,
+        "layer_types": layer_types(config, config.layers),
+        "rope_parameters": {"full_attention": rope(config), "sliding_attention": rope(config)},
         "local_attention": 2 * (window - 1),
         "num_labels": 1 + config.tags,
         "classifier_activation": "linear",
@@ -245,7 +223,7 @@ def _to_modernbert(model: Discriminator) -> tuple[Any, State]:
         attention, inner = block.attention.inner, block.feed_forward.inner
         put_linear(state, f"{name}.attn.Wqkv", attention.qkv.weight, attention.qkv.bias, with_bias=config.bias)
         put_linear(state, f"{name}.attn.Wo", attention.output.weight, attention.output.bias, with_bias=config.bias)
-        (gate, gate_bias), (value, value_bias) = gate_and_value(inner.up, gated=gated)
+        (gate, gate_bias), (value, value_bias) = gate_and_value(inner)
         bias = None if gate_bias is None or value_bias is None else torch.cat([gate_bias, value_bias])
         put_linear(state, f"{name}.mlp.Wi", torch.cat([gate, value]), bias, with_bias=config.bias)
         put_linear(state, f"{name}.mlp.Wo", inner.down.weight, inner.down.bias, with_bias=config.bias)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gatllm.models.build import Model
-from gatllm.models.config import ModelConfig
-from gatllm.models.layers import Norm
+from gatllm.errors import GatllmError
+from gatllm.models.config import ModelConfig, TransformerConfig
+from gatllm.models.layers import CrossAttention, FeedForward, Norm, SelfAttention
+from gatllm.models.stack import Stack
 
 State = dict[str, Tensor]
 # Native activation → the name that Transformers gives it.
 PLAIN = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu", "relu2": "relu2"}
 # relu(x)**2 is a gated unit whose gate and value are the same map: relu(x) * x.
 GATED = {"swiglu": "silu", "geglu": "gelu", "relu2": "relu"}
+_IDLE = 2e-5  # what a norm may change of an embedding that is normed already
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,27 @@ def _show(value: object) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else repr(value)
 
 
-def normed_embedding(model: Model) -> Tensor:
-    """Return the token embedding (vocabulary, width) with the embedding norm worked in.
+def normed_embedding(embedding: nn.Embedding, stack: Stack) -> Tensor:
+    """Return the token embedding (vocabulary, width) with the embedding norm of ``stack`` worked in.
 
-    Without added positions the norm sees one embedding at a time, so that a normed table does the same.
+    Without added positions the norm sees one embedding at a time, so that a normed table does the same. The target
+    norms it once more before its first attention, which changes nothing as long as the epsilon is small beside every
+    embedding.
+
+    Raises:
+        GatllmError: it is not.
     """
-    stack = model.decoder if hasattr(model, "decoder") else model.encoder
-    table: Tensor = model.embedding.weight.detach()
-    return table if stack.embedding_norm is None else stack.embedding_norm(table).detach()  # type: ignore[operator, union-attr]
+    table = embedding.weight.detach()
+    if stack.embedding_norm is None:
+        return table
+    normed: Tensor = stack.embedding_norm(table).detach()
+    off = float((stack.embedding_norm(normed).detach() - normed).abs().max())
+    if off > _IDLE:
+        raise GatllmError(
+            f"the smallest embedding is too small for norm_epsilon: norming it twice is off by {off:.1g}",
+            "train with a smaller model.norm_epsilon, or with model.tied = false",
+        )
+    return normed
 
 
 def gain(norm: Norm | None, width: int) -> Tensor:
@@ -86,3 +101,39 @@ def put_norm(state: State, name: str, norm: Norm | None, width: int, *, with_bia
     state[f"{name}.weight"] = gain(norm, width)
     if with_bias:
         state[f"{name}.bias"] = shift(norm, width)
+
+
+def split_linear(linear: nn.Linear, parts: int) -> list[tuple[Tensor, Tensor | None]]:
+    """Return weight and bias of each of the ``parts`` maps that lie one after the other in ``linear``."""
+    biases: Sequence[Tensor | None] = [None] * parts if linear.bias is None else linear.bias.chunk(parts)
+    return [*zip(linear.weight.chunk(parts), biases, strict=True)]
+
+
+def put_attention(
+    state: State, name: str, attention: SelfAttention | CrossAttention, *, with_bias: bool, output: str = "o_proj"
+) -> None:
+    """Add the maps of an attention to ``state``, queries, keys and values apart."""
+    if isinstance(attention, SelfAttention):
+        parts = [*zip("qkv", split_linear(attention.qkv, 3), strict=True)]
+    else:
+        query = attention.query.weight, attention.query.bias
+        parts = [("q", query), *zip("kv", split_linear(attention.key_value, 2), strict=True)]
+    for part, (weight, bias) in parts:
+        put_linear(state, f"{name}.{part}_proj", weight, bias, with_bias=with_bias)
+    put_linear(state, f"{name}.{output}", attention.output.weight, attention.output.bias, with_bias=with_bias)
+
+
+def gate_and_value(inner: FeedForward) -> list[tuple[Tensor, Tensor | None]]:
+    """Return weight and bias of gate and value; squared ReLU has the same map for both."""
+    return split_linear(inner.up, 2) if inner.gated else [(inner.up.weight, inner.up.bias)] * 2
+
+
+def rope(config: TransformerConfig) -> dict[str, Any]:
+    """Return the rotary settings as Transformers calls them."""
+    return {"rope_type": "default", "rope_theta": config.rotary_base}
+
+
+def layer_types(config: TransformerConfig, layers: int) -> list[str]:
+    """Return which of the first ``layers`` blocks have a window, as Transformers calls it."""
+    windows = [config.layer_window(layer) for layer in range(layers)]
+    return ["full_attention" if window is None else "sliding_attention" for window in windows]
