@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.models.tiny_lm import write_tiny_lm
 
 from gatllm.cli import main
 
@@ -71,6 +72,25 @@ def test_train_report_and_eval(recipe: Path, tmp_path: Path, gatllm: Callable[..
     )
     asked = gatllm("eval", out, "--task", task, "--template", "{input}", "--shots", "0", "--limit", "2", "--json")
     assert json.loads(asked.out)[0]["asked"] == 2
+
+
+def test_eval_of_a_pretrained_folder(tmp_path: Path, gatllm: Callable[..., Answer]) -> None:
+    folder = write_tiny_lm(tmp_path / "lm")
+    task = tmp_path / "sums.json"
+    task.write_text(json.dumps({f"{n} + 1": str(n + 1) for n in range(6)}))
+    asked = gatllm(
+        "eval", folder, "--task", task, "--shots", "0", "2", "--limit", "3", "--tokens", "2", "--quiet", "--json"
+    )
+    assert [(score["task"], score["shots"], score["asked"]) for score in json.loads(asked.out)] == [
+        ("sums", 0, 3),
+        ("sums", 2, 3),
+    ]
+    shown = gatllm("eval", folder, "--task", task, "--shots", "0", "--limit", "3", "--tokens", "2", "--quiet")
+    assert "95 % interval" in shown.out
+    (folder / "config.json").unlink()
+    broken = gatllm("eval", folder, "--task", task, "--quiet")
+    assert broken.code == 1
+    assert len(broken.err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

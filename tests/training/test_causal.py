@@ -96,3 +96,45 @@ def test_a_tokenizer_that_lacks_a_character_is_an_error(tiny: dict[str, Any], tm
     tokenizer = {"kind": "file", "path": str(tmp_path / "tokenizer.json")}
     with pytest.raises(GatllmError, match="'Z' is not in the tokeniser"):
         made(tiny, **{"data.source": str(tmp_path / "text.txt"), "tokenizer": tokenizer})
+
+
+def test_a_sample_goes_on_beyond_the_context_and_never_pads(tiny: dict[str, Any]) -> None:
+    objective = made(tiny)
+    tokenizer = objective.tokenizer
+
+    class Endless(torch.nn.Module):
+        """Likes padding best, the end never, all else alike; what it sees fits the context."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.none = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            assert tokens.shape[1] <= objective.context
+            logits = torch.zeros(*tokens.shape, tokenizer.size)
+            logits[..., tokenizer.pad_id], logits[..., tokenizer.end_id] = 1e4, -1e4
+            return logits
+
+    text = objective.sample(Endless(), 3)
+    assert text == objective.sample(Endless(), 3) != objective.sample(Endless(), 4)
+    assert text.startswith(tokenizer.decode(objective.validation[:8].tolist()))
+    assert len(tokenizer.encode(text)) > objective.context
+
+
+def test_a_sample_ends_where_the_model_ends(tiny: dict[str, Any]) -> None:
+    objective = made(tiny)
+
+    class Ending(torch.nn.Module):
+        """After any token a full stop, then the end."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.none = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            stop = objective.tokenizer.encode(".")[0]
+            follow = torch.where(tokens == stop, objective.tokenizer.end_id, stop)
+            return 1e4 * torch.nn.functional.one_hot(follow, objective.tokenizer.size).float()
+
+    asked = objective.tokenizer.decode(objective.validation[:8].tolist())
+    assert objective.sample(Ending(), 1) == asked + "."

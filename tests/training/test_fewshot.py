@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.models.tiny_lm import write_tiny_lm
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.training.fewshot import TASKS, Task, evaluate, load_task, run_writer, wilson
+from gatllm.training.fewshot import TASKS, Task, evaluate, load_task, pretrained_writer, run_writer, wilson
 
 
 def by_example(prompts: Sequence[str]) -> list[str]:
@@ -106,3 +107,11 @@ def test_a_run_is_asked(tiny: dict[str, object], tmp_path: Path) -> None:
     task = Task("cats", tuple((f"the cat {n}", "sat") for n in ("on", "me", "at", "to")), template="{input}")
     scores = evaluate(task, run_writer(run.path, tokens=4), shots=(0,), limit=3)
     assert scores[0].asked == 3
+
+
+def test_a_pretrained_model_in_a_folder_is_asked(tmp_path: Path) -> None:
+    folder = write_tiny_lm(tmp_path / "lm")
+    task = Task("sum", tuple((f"{n}", f"{n}") for n in range(4)), template="def add{input}(")
+    scores = evaluate(task, pretrained_writer(str(folder), tokens=3), shots=(0, 1), limit=2)
+    assert [score.asked for score in scores] == [2, 2]
+    assert all("\n" not in answer for score in scores for *_, answer in score.wrong)

@@ -42,6 +42,16 @@ def test_what_is_asked_for_is_not_probed() -> None:
         choose_precision("fp16", CPU, 1, refuse)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "native", "taken"), [("auto", True, "bf16"), ("auto", False, "fp16"), ("fp16", True, "fp16")]
+)
+def test_a_card_without_bf16_computes_in_fp16(
+    wanted: str, native: bool, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert choose_precision(wanted, torch.device("cuda"), 1, lambda _: None).name == taken
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_missing_device_is_an_error_that_says_so() -> None:
     assert choose_device("cpu") == CPU

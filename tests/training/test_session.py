@@ -1,14 +1,20 @@
 """What an update does: which weights go to which optimiser, clipping, averaging, state."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from gatllm.errors import GatllmError
-from gatllm.training import Recipe
+from gatllm.training import Recipe, assembly, train
 from gatllm.training.assembly import assemble
-from gatllm.training.session import Session
+from gatllm.training.precision import Precision
+from gatllm.training.report import write_report
+from gatllm.training.session import NotFiniteError, Session
+
+HALF = Precision(torch.device("cpu"), "fp16")
 
 
 def session(tiny: dict[str, Any], **overrides: Any) -> Session:
@@ -75,3 +81,49 @@ def test_state_of_another_model_is_refused(tiny: dict[str, Any]) -> None:
     other = session(tiny, **{"model.layers": 1})
     with pytest.raises(GatllmError, match="fits no weight"):
         other.load(other.weights(), wide.state(), "checkpoint")
+
+
+def in_half(tiny: dict[str, Any], scale: float) -> Session:
+    """A session in fp16, as on a card without bf16, whose losses begin multiplied by ``scale``."""
+    made = session(tiny, **{"model.dropout": 0.0})
+    half = Session(made.recipe, made.objective, made.model, HALF)
+    half.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    return half
+
+
+def test_fp16_learns_what_fp32_learns(tiny: dict[str, Any]) -> None:
+    half, plain = in_half(tiny, 2.0**16), session(tiny, **{"model.dropout": 0.0})
+    for _ in range(5):
+        narrow, exact = half.advance(0.2), plain.advance(0.2)
+        assert narrow.loss == pytest.approx(exact.loss, abs=0.02)
+        assert narrow.grad_norm == pytest.approx(exact.grad_norm, rel=0.05)
+    assert all(weight.dtype == torch.float32 for weight in half.model.parameters())
+
+
+def test_an_fp16_overflow_leaves_the_weights_alone_and_lowers_the_scale(tiny: dict[str, Any]) -> None:
+    half = in_half(tiny, 2.0**60)
+    before = {name: tensor.clone() for name, tensor in half.weights().items()}
+    result = half.advance(0.2)
+    assert result.grad_norm is None
+    assert (half.step, half.scaler.get_scale()) == (1, 2.0**59)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in half.weights().items())
+    other = in_half(tiny, 2.0**16)
+    other.load(half.weights(), half.state(), "checkpoint")
+    assert (other.step, other.scaler.get_scale()) == (1, 2.0**59)
+
+
+def test_fp16_that_overflows_at_any_scale_is_an_error(tiny: dict[str, Any]) -> None:
+    half = in_half(tiny, 0.5)
+    half.model.head.weight.register_hook(lambda grad: grad * torch.inf)
+    with pytest.raises(NotFiniteError):
+        half.advance(0.2)
+
+
+def test_a_run_with_overflows_is_logged_and_drawn(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "choose_precision", lambda *_: HALF)
+    monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=2.0**60))
+    run = train(Recipe.of(tiny, {"train.steps": 3}), tmp_path / "run")
+    assert [entry["grad_norm"] for entry in run.events("step")] == [None, None, None]
+    assert (write_report(run).parent / "curves.png").stat().st_size > 1000

@@ -28,9 +28,10 @@ def draw_curves(run: Run, target: Path) -> None:
     rates = [entry["tokens_per_second"] for entry in steps]
     speed.plot(x, smoothed(rates), color=_QUIET)
     speed.set(title="tokens per second", ylim=(0, 1.2 * sorted(rates)[int(0.98 * (len(rates) - 1))]), xlabel="step")
-    norms = [entry["grad_norm"] for entry in steps]
-    norm.plot(x, norms, color=_TRAIN, linewidth=0.7)
-    norm.plot(x, smoothed(norms), color=_QUIET)
+    there = [entry for entry in steps if entry["grad_norm"] is not None]  # none where fp16 overflowed
+    where, norms = [entry["step"] for entry in there], [entry["grad_norm"] for entry in there]
+    norm.plot(where, norms, color=_TRAIN, linewidth=0.7)
+    norm.plot(where, smoothed(norms), color=_QUIET)
     norm.set(title="gradient norm", yscale="log", xlabel="step")
     for axes in (loss, rate, speed, norm):
         axes.grid(alpha=0.25)

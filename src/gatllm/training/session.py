@@ -27,12 +27,15 @@ class NotFiniteError(Exception):
 
 @dataclass(frozen=True)
 class StepResult:
-    """One update: ``step`` counts updates from 1; ``parts`` are the means of all losses of the objective."""
+    """One update: ``step`` counts updates from 1; ``parts`` are the means of all losses of the objective.
+
+    ``grad_norm`` is None where fp16 gradients overflowed: the weights are as before, the next scale is smaller.
+    """
 
     step: int
     loss: float
     parts: Mapping[str, float]
-    grad_norm: float
+    grad_norm: float | None
     lr: float
     tokens: int
 
@@ -97,14 +100,15 @@ class Session:
                 totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value.detach().float() * share
         parts = {name: self.team.sum(float(value)) for name, value in totals.items()}
         norm = self._clip(train.clip)
-        if not (math.isfinite(parts["loss"]) and (math.isfinite(norm) or self.scaler.is_enabled())):
+        scalable = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
+        if not (math.isfinite(parts["loss"]) and (math.isfinite(norm) or scalable)):
             self.optimizer.zero_grad()
             raise NotFiniteError(f"loss {parts['loss']}, gradient norm {norm}")
-        lr = self._update(progress)
+        lr = self._update(progress, skip=not math.isfinite(norm))
         self.step += 1
         tokens = int(self.team.sum(sum(batch.tokens for batch in batches)))
         self.tokens += tokens
-        return StepResult(self.step, parts["loss"], parts, norm, lr, tokens)
+        return StepResult(self.step, parts["loss"], parts, norm if math.isfinite(norm) else None, lr, tokens)
 
     def _dropout_seed(self, turn: int) -> int:
         passes = self.step * self.recipe.train.accumulate + turn
@@ -116,9 +120,12 @@ class Session:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit or math.inf)
         return float(whole(norm))
 
-    def _update(self, progress: float) -> float:
+    def _update(self, progress: float, *, skip: bool) -> float:
         lr = self.optimizer.set_rates(progress)
-        if self.scaler.is_enabled():
+        if skip:
+            # The scaler judges each optimiser (and each process) by itself; here an overflow anywhere stops all alike.
+            self.scaler.update(self.scaler.get_scale() * self.scaler.get_backoff_factor())
+        elif self.scaler.is_enabled():
             for optimizer, _ in self.optimizer.parts:
                 self.scaler.step(optimizer)
             self.scaler.update()
