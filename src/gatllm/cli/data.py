@@ -327,6 +327,73 @@ def _corrupt_one(source: str, levels: Sequence[int], families: list[str] | None,
 
 
 @app.command
+def mine(
+    sources: list[str],
+    /,
+    *,
+    out: Path | None = None,
+    tokens: int = 8,
+    hunks: int = 2,
+    kinds: _Many = None,
+    licence: str = "",
+    contributor: str = "",
+    wallet: str = "",
+    processes: int | None = None,
+    replace: Annotated[bool, Parameter(negative="")] = False,
+    quiet: bool = False,
+    json: bool = False,
+) -> None:
+    """Find real mistakes in version history: small changes that look like fixes, as a negative dataset.
+
+    Parameters
+    ----------
+    sources
+        Wheels and sdists of consecutive releases or folders of them, folders that are versions of one thing in order,
+        git checkouts (commits whose message speaks of a fix).
+    out
+        The dataset folder; datasets/NAME-mistakes by default.
+    tokens
+        Changed tokens of a fix at most.
+    hunks
+        Places of a fix at most.
+    kinds
+        Only these kinds of mistake, such as name, argument, comparison.
+    licence
+        SPDX identifier of what states none itself.
+    contributor
+        Who brings the data.
+    wallet
+        The contributor's address on the chain.
+    processes
+        Child processes; one for each processor by default.
+    replace
+        Put the new dataset in the place of one that is there.
+    quiet
+        Show no progress.
+    json
+        Print the manifest as JSON.
+    """
+    from gatllm.data import Contributor
+    from gatllm.data import mine as mine_dataset
+
+    folder = out or Path("datasets") / f"{_name(sources)}-mistakes"
+    with progress_report(quiet=quiet) as report:
+        made = mine_dataset(
+            list(sources),
+            folder,
+            tokens=tokens,
+            hunks=hunks,
+            kinds=kinds or (),
+            licence=licence,
+            contributor=Contributor(name=contributor, wallet=wallet),
+            processes=processes,
+            replace=replace,
+            report=report,
+        )
+    _show(made, json=json)
+
+
+@app.command
 def show(
     dataset: Path,
     /,

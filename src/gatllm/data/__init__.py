@@ -12,6 +12,7 @@ from gatllm.data.families import FAMILIES, Family
 from gatllm.data.functions import Function, docstring_pairs, functions
 from gatllm.data.loader import Loader, Sampling
 from gatllm.data.manifest import Contributor, Manifest
+from gatllm.data.mining import mine
 from gatllm.data.report import write_report
 from gatllm.data.running import running
 from gatllm.data.shards import Shards, ShardWriter
@@ -53,6 +54,7 @@ __all__ = [
     "corrupt",
     "docstring_pairs",
     "functions",
+    "mine",
     "module_of",
     "open_source",
     "pack",
