@@ -99,7 +99,7 @@ def changed(old: str, new: str) -> str:
     ],
 )
 def test_what_kind_of_mistake_it_was(old: str, new: str, kind: str) -> None:
-    found, _ = find(OLD, changed(old, new), 8, 2)
+    found = find(OLD, changed(old, new), 8, 2).changes
     assert [one["kinds"] for one in found] == ([[kind]] if kind else [])
     for one in found:
         assert apply(one["broken"], [Edit(*edit) for edit in one["edits"]]) == one["text"]
@@ -129,13 +129,42 @@ def test_what_kind_of_mistake_it_was(old: str, new: str, kind: str) -> None:
     ],
 )
 def test_what_is_no_mistake(old: str, new: str, rule: str) -> None:
-    found, refused = find(OLD, changed(old, new), 8, 2)
-    assert found == []
-    assert list(refused) == [rule]
+    found = find(OLD, changed(old, new), 8, 2)
+    assert found.changes == []
+    assert list(found.refused) == [rule]
 
 
 def test_a_local_that_is_called_otherwise() -> None:
-    assert find(OLD, OLD.replace("result", "answer"), 8, 4) == ([], {"idiom": ["total"]})
+    assert find(OLD, OLD.replace("result", "answer"), 8, 4) == ([], {"idiom": ["total"]}, [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x = 'a%s' % b", "x = f'a{b}'"),
+        ("x = 'a{}'.format(b)", "x = f'a{b}'"),
+        ("x = b + '.po'", "x = f'{b}.po'"),
+        ("b = b - 1", "b -= 1"),
+        ("x = cast(int, b)", "x = b"),
+        ("x = isinstance(b, int | str)", "x = isinstance(b, (int, str))"),
+        ("x = b in ['a', 1]", "x = b in {'a', 1}"),
+        ("x = super(A, b).c()", "x = super().c()"),
+        ("x = list()", "x = []"),
+    ],
+)
+def test_the_same_said_otherwise(old: str, new: str) -> None:
+    frame = "def f(b):\n    {}\n    return x if b else b\n"
+    found = find(frame.format(old), frame.format(new), 20, 4)
+    assert found.changes == []
+    assert not {"size", "unaligned"}.intersection(found.refused)
+
+
+def test_a_call_of_what_takes_other_arguments_now() -> None:
+    old = "def f(a):\n    return a\n\n\ndef g(b):\n    return f(b)\n"
+    new = "def f(a, b):\n    return a\n\n\ndef g(b):\n    return f(b, b)\n"
+    found = find(old, new, 8, 2)
+    assert found.signatures == ["f"]
+    assert [one["callees"] for one in found.changes] == [["f"]]
 
 
 @given(st.integers(0, 10_000), st.sampled_from(SEMANTIC))

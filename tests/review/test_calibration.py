@@ -2,12 +2,14 @@
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 
 from gatllm.errors import GatllmError
 from gatllm.review.calibration import FALSE_ALARMS, Calibration, fit
 from gatllm.review.measures import expected_calibration_error
+from gatllm.review.reliability import draw_reliability
 
 
 def test_a_known_model_is_found_again() -> None:
@@ -30,8 +32,27 @@ def test_sides_that_can_be_told_apart_perfectly_do_not_overflow() -> None:
 
 
 def test_it_comes_back_from_its_file() -> None:
-    made = Calibration((0.5, -2.0), 0.25, 0.75)
+    made = Calibration((0.5, -2.0), 0.25, 0.75, ((0.1, 0.2, 3), (0.9, 1.0, 4)))
     assert Calibration.from_json(made.to_json()) == made
+    older = '{"weights": [0.5], "bias": 0.25, "threshold": 0.75}'  # before the bins were kept
+    assert Calibration.from_json(older).reliability == ()
     for text in ("", "[]", '{"weights": 1}'):
         with pytest.raises(GatllmError):
             Calibration.from_json(text)
+
+
+def test_how_far_the_probability_holds_is_told_by_texts_that_were_not_fitted() -> None:
+    rng = random.Random(2)
+    real, fake = ([(rng.gauss(mean, 1),) for _ in range(2000)] for mean in (-1, 1))
+    bins = fit(real, fake).reliability
+    assert sum(count for *_, count in bins) == 4000
+    assert all(abs(stated - share) < 0.15 for stated, share, count in bins if count > 50)
+    noise = [tuple(rng.gauss(0, 1) for _ in range(12)) for _ in range(24)]
+    confident = fit(noise[:12], noise[12:], ridge=1e-6).reliability  # 12 features for 12 texts: it learns them by heart
+    assert sum(abs(stated - share) * count for stated, share, count in confident) / 24 > 0.2
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    draw_reliability([(0.1, 0.2, 30), (0.9, 0.85, 10)], tmp_path / "plot.png", "Title")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    draw_reliability([], tmp_path / "empty.png")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from gatllm.errors import GatllmError
+from gatllm.review.measures import reliability
 
 FILE_NAME = "calibration.json"
 FALSE_ALARMS = 0.005  # share of real texts at most above the threshold, on the texts it was fitted to
@@ -17,11 +18,16 @@ FALSE_ALARMS = 0.005  # share of real texts at most above the threshold, on the 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Logistic regression on the features of a text (Platt 1999), and a threshold on its probability."""
+    """Logistic regression on the features of a text (Platt 1999), and a threshold on its probability.
+
+    ``reliability`` tells how well the probability holds: (mean stated, share that were fake, how many) by bins, of
+    texts that the half of the fit which judged them had not seen.
+    """
 
     weights: tuple[float, ...]
     bias: float
     threshold: float
+    reliability: tuple[tuple[float, float, int], ...] = ()
 
     def probability(self, features: Sequence[float]) -> float:
         """Probability of being fake, at even odds beforehand."""
@@ -42,7 +48,8 @@ class Calibration:
         try:
             value = json.loads(text)
             weights = tuple(float(weight) for weight in value["weights"])
-            return cls(weights, float(value["bias"]), float(value["threshold"]))
+            bins = tuple((float(p), float(share), int(n)) for p, share, n in value.get("reliability", ()))
+            return cls(weights, float(value["bias"]), float(value["threshold"]), bins)
         except (ValueError, KeyError, TypeError):
             raise GatllmError(f"{FILE_NAME} is damaged", "restore it or train again") from None
 
@@ -53,6 +60,30 @@ def fit(real: Sequence[Sequence[float]], fake: Sequence[Sequence[float]], ridge:
     The threshold is the quantile of the real texts' probabilities that leaves `FALSE_ALARMS` of them above, or 1/2
     where that is higher.
     """
+    fitted = _logistic(real, fake, ridge)
+    values = sorted(fitted.probability(features) for features in real)
+    at = min(math.ceil(len(values) * (1 - FALSE_ALARMS)), len(values) - 1)
+    threshold = math.nextafter(values[at], 1.0) if values else 0.5
+    return Calibration(fitted.weights, fitted.bias, max(threshold, 0.5), _crossed(real, fake, ridge))
+
+
+def _crossed(
+    real: Sequence[Sequence[float]], fake: Sequence[Sequence[float]], ridge: float
+) -> tuple[tuple[float, float, int], ...]:
+    """Reliability when each half is judged by what was fitted to the other."""
+    if min(len(real), len(fake)) < 4:
+        return ()
+    stated: list[float] = []
+    labels: list[bool] = []
+    for half in (0, 1):
+        fitted = _logistic(real[1 - half :: 2], fake[1 - half :: 2], ridge)
+        for label, side in ((False, real[half::2]), (True, fake[half::2])):
+            stated += [fitted.probability(features) for features in side]
+            labels += [label] * len(side)
+    return tuple(reliability(stated, labels))
+
+
+def _logistic(real: Sequence[Sequence[float]], fake: Sequence[Sequence[float]], ridge: float) -> Calibration:
     x = np.array([*real, *fake], dtype=np.float64)
     x = np.hstack([x, np.ones((len(x), 1))])
     y = np.array([0.0] * len(real) + [1.0] * len(fake))
@@ -67,8 +98,4 @@ def fit(real: Sequence[Sequence[float]], fake: Sequence[Sequence[float]], ridge:
         w -= np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-8:
             break
-    fitted = Calibration(tuple(float(value) for value in w[:-1]), float(w[-1]), 0.5)
-    values = sorted(fitted.probability(features) for features in real)
-    at = min(math.ceil(len(values) * (1 - FALSE_ALARMS)), len(values) - 1)
-    threshold = math.nextafter(values[at], 1.0) if values else 0.5
-    return Calibration(fitted.weights, fitted.bias, max(threshold, 0.5))
+    return Calibration(tuple(float(value) for value in w[:-1]), float(w[-1]), 0.5)

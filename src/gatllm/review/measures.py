@@ -20,10 +20,21 @@ def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:
     return wins / (total * below) if total and below else float("nan")
 
 
-def expected_calibration_error(probabilities: Sequence[float], positive: Sequence[bool], bins: int = 15) -> float:
-    """Mean gap between stated probability and observed share, over equal-width bins (Guo et al. 2017)."""
+def reliability(
+    probabilities: Sequence[float], positive: Sequence[bool], bins: int = 15
+) -> list[tuple[float, float, int]]:
+    """Return (mean stated probability, observed share, how many) of each equal-width bin that holds anything."""
     groups: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
     for value, flag in zip(probabilities, positive, strict=True):
         groups[min(int(value * bins), bins - 1)].append((value, flag))
-    gaps = [abs(sum(v for v, _ in group) - sum(f for _, f in group)) for group in groups if group]
-    return sum(gaps) / max(len(probabilities), 1)
+    return [
+        (sum(value for value, _ in group) / len(group), sum(flag for _, flag in group) / len(group), len(group))
+        for group in groups
+        if group
+    ]
+
+
+def expected_calibration_error(probabilities: Sequence[float], positive: Sequence[bool], bins: int = 15) -> float:
+    """Mean gap between stated probability and observed share, over equal-width bins (Guo et al. 2017)."""
+    found = reliability(probabilities, positive, bins)
+    return sum(abs(stated - observed) * count for stated, observed, count in found) / max(len(probabilities), 1)

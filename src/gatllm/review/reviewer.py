@@ -149,6 +149,22 @@ class Reviewer:
         tokens = tokens_of(self._tagger.lexicon, text)
         return features(self._tagger.score(windows_of(tokens, self._tagger.context)))
 
+    def localise(self, text: str, most: int = 1) -> list[tuple[int, int, float]]:
+        """Return the ``most`` suspicious tokens of a text, whatever the verdict: (start, end, probability), best first.
+
+        Offsets are characters; nothing without a model.
+        """
+        if self._tagger is None:
+            return []
+        tokens = tokens_of(self._tagger.lexicon, text)
+        windows = windows_of(tokens, self._tagger.context)
+        best: dict[int, float] = {}
+        for window, score in zip(windows, self._tagger.score(windows), strict=True):
+            for number, probability in enumerate(score.errors.tolist(), window.first):
+                best[number] = max(best.get(number, 0.0), probability)
+        found = sorted(best.items(), key=lambda pair: -pair[1])[:most]
+        return [(tokens[number].start, tokens[number].end, probability) for number, probability in found]
+
     def fix(self, text: str, *, candidates: int = 1, semantic: bool = False, seconds: float = 5.0) -> Repair:
         """Mend a text that does not compile; one that does is returned as it is, unless ``semantic``.
 

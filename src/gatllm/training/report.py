@@ -11,6 +11,7 @@ from gatllm.training.run import Run
 
 PAGE = "report.md"
 CURVES = "curves.png"
+RELIABILITY = "reliability.png"
 NUMBERS = "report.json"
 _OVERFIT = 0.02  # nats above the best validation loss from which we speak of over-fitting
 _RECENT = 50  # updates whose mean is called the training loss
@@ -25,6 +26,10 @@ def write_report(run: Run) -> Path:
             from gatllm.training.plots import draw_curves
 
             draw_curves(run, temporary / CURVES)
+        if bins := _reliability(run):
+            from gatllm.review.reliability import draw_reliability
+
+            draw_reliability(bins, temporary / RELIABILITY, f"{run.recipe.name}: held-out code, half with an error")
         (temporary / PAGE).write_text(_page(run, numbers), encoding="utf-8")
         (temporary / NUMBERS).write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return folder / PAGE
@@ -58,8 +63,20 @@ def _page(run: Run, numbers: dict[str, Any]) -> str:
     parts = [f"# {run.recipe.name}", run.recipe.about, _verdict(numbers), _table(numbers)]
     if run.events("step"):
         parts.append(f"![Loss, learning rate, speed and gradient norm]({CURVES})")
+    if _reliability(run):
+        parts.append(f"![Stated probability of being fake against the observed share]({RELIABILITY})")
     parts += [_validations(run), _samples(run), _origins(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _reliability(run: Run) -> tuple[tuple[float, float, int], ...]:
+    """How well the probability of a discriminator holds; nothing where the run has no calibration."""
+    if run.recipe.objective != "tagging":
+        return ()
+    from gatllm.review.loading import load_calibration
+
+    calibration = load_calibration(run.path)
+    return calibration.reliability if calibration is not None else ()
 
 
 def _verdict(numbers: dict[str, Any]) -> str:

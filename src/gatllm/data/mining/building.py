@@ -79,7 +79,7 @@ def mine(
             if step.subject != subject:
                 selection.admit(waiting)
                 subject, waiting = step.subject, []
-            waiting += _once(list(_compare(step, workers, writer, tokens, hunks)), writer)
+            waiting += _one_offs(step, workers, writer, tokens, hunks)
             report(Progress("mine", number, None, "steps", f"{step.subject} {step.versions}: {len(writer):,} pairs"))
         selection.admit(waiting)
         if not len(writer):
@@ -97,7 +97,36 @@ def _refuse(writer: DatasetWriter, change: Change, name: str, rule: str) -> None
     writer.reject(origin, [{"rule": rule, "message": FILTERS[rule], "line": 0}])
 
 
-def _compare(step: Step, workers: Workers, writer: DatasetWriter, tokens: int, hunks: int) -> Iterator[_Found]:
+def _one_offs(step: Step, workers: Workers, writer: DatasetWriter, tokens: int, hunks: int) -> list[_Found]:
+    """Compare the files of a step; leave out what hangs together with changes elsewhere in it."""
+    signatures: set[str] = set()
+    found = list(_compare(step, workers, writer, tokens, hunks, signatures))
+    counts = Counter(shape for _, one in found for shape in {_shape(*pair) for pair in one["what"]})
+    kept = []
+    for change, one in found:
+        if any(counts[_shape(*pair)] >= _MIGRATION for pair in one["what"]):
+            _refuse(writer, change, one["name"], "repeated")
+        elif signatures.intersection(one["callees"]):
+            _refuse(writer, change, one["name"], "signature")
+        else:
+            kept.append((change, one))
+    return kept
+
+
+def _shape(old: str, new: str) -> tuple[str, str]:
+    """A hunk without the names and values that both sides share: what was done, not to what."""
+    before, after = old.split(" "), new.split(" ")
+    shared = {word for word in before if word in after and (word[0].isalnum() or word[0] in "_\"'")}
+    return _blanked(before, shared), _blanked(after, shared)
+
+
+def _blanked(words: list[str], shared: set[str]) -> str:
+    return " ".join("•" if word in shared else word for word in words)
+
+
+def _compare(
+    step: Step, workers: Workers, writer: DatasetWriter, tokens: int, hunks: int, signatures: set[str]
+) -> Iterator[_Found]:
     changes = []
     for change in step.changes:
         if wrong_path(change.origin.rpartition(":")[2]):
@@ -109,24 +138,13 @@ def _compare(step: Step, workers: Workers, writer: DatasetWriter, tokens: int, h
         if answer in {CRASHED, TIMED_OUT}:
             _refuse(writer, change, "", "crash")
             continue
-        found, refused = json.loads(answer)
+        found, refused, changed = json.loads(answer)
+        signatures.update(changed)
         for rule, names in refused.items():
             for name in names:
                 _refuse(writer, change, name, rule)
         for one in found:
             yield change, one
-
-
-def _once(found: list[_Found], writer: DatasetWriter) -> list[_Found]:
-    """Leave out what several functions of one step have in common."""
-    counts = Counter(json.dumps(one["what"]) for _, one in found)
-    kept = []
-    for change, one in found:
-        if counts[json.dumps(one["what"])] >= _MIGRATION:
-            _refuse(writer, change, one["name"], "repeated")
-        else:
-            kept.append((change, one))
-    return kept
 
 
 class _Selection:

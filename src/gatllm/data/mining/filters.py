@@ -13,7 +13,7 @@ from gatllm.data.functions import parse
 from gatllm.data.lexer import BUILTINS, KEYWORDS
 from gatllm.data.mining.difference import LINE, Difference, line_of
 from gatllm.data.mining.idioms import plain
-from gatllm.data.mining.kinds import kind_of
+from gatllm.data.mining.kinds import bracket, kind_of
 
 FILTERS = {
     "path": "tests follow the code and say nothing of it; vendored, generated and version files are not its own",
@@ -24,11 +24,12 @@ FILTERS = {
     "message": "only what is logged, printed, warned or raised with differs",
     "import": "only imports or the module before a dot differ: something moved elsewhere",
     "decorator": "only decorators differ: mostly deprecation and typing marks",
-    "idiom": "the same said otherwise: `not a == b`, `.keys()`, `raise … from`, an argument named, a local renamed",
+    "idiom": "the same said otherwise: `not a == b`, `.keys()`, `raise … from`, an f-string, a local renamed",
     "moved": "the same tokens elsewhere: order of statements or of branches",
     "statement": "a whole statement more or less: what it says can't be told from what is there",
     "default": "another default argument is another interface; only mutable ones are mistakes",
-    "signature": "other parameters: callers changed with it, so it was right before",
+    "signature": "other parameters, or a call of what has other parameters now: it was right before",
+    "table": "an entry of a module's table more, less or other: data, not code",
     "size": "more tokens or places than a slip has",
     "feature": "a name new to the module: it comes with code that is new elsewhere",
     "rename": "the old name is gone from the new module: it was renamed, not mistaken",
@@ -126,8 +127,9 @@ def tree(text: str, *without: str) -> str | None:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A piece of code in two versions, and the words of the modules it stands in."""
+    """A function (or, where ``name`` is '', a module) in two versions, and the words of the modules it stands in."""
 
+    name: str
     old: str
     new: str
     difference: Difference
@@ -156,11 +158,12 @@ def refuse(candidate: Candidate) -> str | None:
 
 def _signature(candidate: Candidate) -> bool:
     """Other parameters than before, but for a ``self`` or ``cls`` that was missing."""
-    old, new = _parameters(candidate.old), _parameters(candidate.new)
+    old, new = parameters(candidate.old), parameters(candidate.new)
     return old != new and not (len(new) == len(old) + 1 and new[0] in {"self", "cls"} and new[1:] == old)
 
 
-def _parameters(text: str) -> list[str]:
+def parameters(text: str) -> list[str]:
+    """Return the names of the parameters of the function that ``text`` is; none when it is no function."""
     parsed = parse(text)
     head = parsed.body[0] if parsed is not None and len(parsed.body) == 1 else None
     if not isinstance(head, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -226,6 +229,19 @@ def _statement(candidate: Candidate) -> bool:
     return False
 
 
+def _table(candidate: Candidate) -> bool:
+    """Outside of functions and inside brackets that are no call."""
+    if candidate.name:
+        return False
+    return any(bracket(candidate.difference.old, hunk.first)[0] == "group" for hunk in candidate.difference.hunks)
+
+
+def callees(candidate: Candidate) -> list[str]:
+    """Return what the calls are of whose arguments changed."""
+    found = (bracket(candidate.difference.old, hunk.first) for hunk in candidate.difference.hunks)
+    return sorted({name for kind, name in found if kind == "call"})
+
+
 def _default(candidate: Candidate) -> bool:
     kinds = [kind_of(candidate.difference, hunk) for hunk in candidate.difference.hunks]
     return "default" in kinds
@@ -244,6 +260,7 @@ _TESTS: dict[str, Callable[[Candidate], bool]] = {
     "statement": _statement,
     "signature": _signature,
     "default": _default,
+    "table": _table,
     "tuning": _tuning,
     "deprecation": _deprecation,
     "feature": _feature,

@@ -30,7 +30,8 @@ class _Idioms(ast.NodeTransformer):
 
     ``not a == b`` → ``a != b``; ``x.keys()`` → ``x``; ``super(A, self)`` → ``super()``; ``raise … from e`` →
     ``raise …``; ``f(a=1)`` → ``f(1)``; ``x = v; return x`` → ``return v``; ``x == None`` → ``x is None``; ``list()`` →
-    ``[]``; ``else`` after a block that is left → no ``else``.
+    ``[]``; ``else`` after a block that is left → no ``else``; ``x = x + 1`` → ``x += 1``; ``cast(T, x)`` → ``x``;
+    ``isinstance(x, (A, B))`` → ``isinstance(x, A | B)``; ``in {…}`` → ``in (…)``; f-strings, ``%``, ``format`` alike.
     """
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
@@ -70,6 +71,8 @@ class _Idioms(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         last = node.comparators[-1]
+        if isinstance(last, ast.Set | ast.List):
+            node.comparators[-1] = ast.Tuple(last.elts, ast.Load())
         if isinstance(last, ast.Constant) and last.value is None and isinstance(node.ops[-1], ast.Eq | ast.NotEq):
             node.ops[-1] = ast.Is() if isinstance(node.ops[-1], ast.Eq) else ast.IsNot()
         return node
@@ -81,6 +84,12 @@ class _Idioms(ast.NodeTransformer):
             return node.func.value
         if name == "super":
             node.args = []
+        if _last(node.func) == "cast" and len(node.args) == 2:
+            return node.args[1]
+        if name == "isinstance" and len(node.args) == 2 and isinstance(node.args[1], ast.BinOp):
+            node.args[1] = ast.Tuple(_joined(node.args[1]), ast.Load())
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "format" and _is_text(node.func.value):
+            return _message([*node.args, *(keyword.value for keyword in node.keywords)])
         if name in {"list", "dict", "tuple"} and not node.args and not node.keywords:
             kinds = {"list": ast.List([], ast.Load()), "dict": ast.Dict([], []), "tuple": ast.Tuple([], ast.Load())}
             return kinds[name]
@@ -91,6 +100,46 @@ class _Idioms(ast.NodeTransformer):
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         node.cause = None
         return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        if len(node.targets) == 1 and isinstance(node.value, ast.BinOp):
+            target = node.targets[0]
+            if ast.dump(target).replace("Store()", "Load()") == ast.dump(node.value.left):
+                return ast.AugAssign(target, node.value.op, node.value.right)  # type: ignore[arg-type]
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        self.generic_visit(node)
+        return _message([one.value for one in node.values if isinstance(one, ast.FormattedValue)])
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Mod) and _is_text(node.left):
+            return _message(node.right.elts if isinstance(node.right, ast.Tuple) else [node.right])
+        if isinstance(node.op, ast.Add) and _is_text(node.left) != _is_text(node.right):
+            return _message([node.right if _is_text(node.left) else node.left])
+        return node
+
+
+def _last(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _joined(node: ast.expr) -> list[ast.expr]:
+    """The parts of ``A | B``."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_joined(node.left), *_joined(node.right)]
+    return [node]
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _message(values: list[ast.expr]) -> ast.expr:
+    """A text made of values, however it is made."""
+    return ast.Call(ast.Name("format", ast.Load()), values, [])
 
 
 def _returned(before: ast.stmt | None, one: ast.stmt) -> ast.expr | None:

@@ -54,13 +54,16 @@ class _Context:
         while line and pieces[line - 1].kind != "line":
             line -= 1
         self.word = pieces[line].key if line < len(pieces) else ""
-        self.inside = _bracket(pieces, start)
+        self.inside = bracket(pieces, start)[0]
         if self.word == "async" and line + 1 < len(pieces):
             self.word = pieces[line + 1].key
 
 
-def _bracket(pieces: Sequence[Piece], at: int) -> str:
-    """``call``, ``def``, ``subscript``, ``group`` or '' for the innermost bracket that is open at a token."""
+def bracket(pieces: Sequence[Piece], at: int) -> tuple[str, str]:
+    """Return the innermost bracket that is open at a token, and the name before it.
+
+    It is ``call``, ``def``, ``subscript``, ``group`` (a tuple, list, dict or plain brackets) or '' for none.
+    """
     depth = 0
     for number in range(at - 1, -1, -1):
         text = pieces[number].key
@@ -76,12 +79,13 @@ def _bracket(pieces: Sequence[Piece], at: int) -> str:
                 or previous.key in ")]"
                 or (previous.kind == "name" and previous.key not in KEYWORDS)
             )
+            word = previous.key if previous is not None and follows else ""
             if text == "(" and follows:
-                return "def" if number > 1 and pieces[number - 2].key in {"def", "class"} else "call"
-            return "subscript" if text == "[" and follows else "group"
+                return "def" if number > 1 and pieces[number - 2].key in {"def", "class"} else "call", word
+            return "subscript" if text == "[" and follows else "group", word
         elif pieces[number].kind == "line" and depth == 0:
-            return ""
-    return ""
+            return "", ""
+    return "", ""
 
 
 def _by_words(old: list[str], new: list[str], context: _Context) -> str:  # noqa: PLR0911  # a list of rules

@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatllm.data.code import apply
 from gatllm.data.functions import functions
 from gatllm.data.mining.difference import compare, edits
-from gatllm.data.mining.filters import Candidate, names_of, refuse, tree
+from gatllm.data.mining.filters import Candidate, callees, names_of, parameters, refuse, tree
 from gatllm.data.mining.kinds import kind_of
 from gatllm.data.workers import serve
 
 _MODULE_LINES = 400  # longer modules are no single piece of code to look at
 
 
-def find(old: str, new: str, tokens: int, hunks: int) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+def find(old: str, new: str, tokens: int, hunks: int) -> Found:
     """Return the changes between two versions of a module that may be mended mistakes, and what was refused and why.
 
-    A change has ``name`` (of the function; '' is the module), ``broken``, ``text``, ``edits``, ``kinds`` and ``what``:
-    its tokens before and after, to find it again elsewhere.
+    A change has ``name`` (of the function; '' is the module), ``broken``, ``text``, ``edits``, ``kinds``, ``callees``
+    (whose arguments changed) and ``what``: its tokens before and after, to find it again elsewhere. ``signatures`` are
+    the functions that have other parameters now.
     """
     found: list[dict[str, Any]] = []
     refused: dict[str, list[str]] = {}
     before, after = names_of(old), names_of(new)
-    for name, first, second in _pairs(old, new):
-        made = _change(first, second, before, after, tokens, hunks)
+    pairs = _pairs(old, new)
+    for name, first, second in pairs:
+        made = _change(name, first, second, before, after, tokens, hunks)
         if isinstance(made, str):
             refused.setdefault(made, []).append(name)
         else:
             found.append({"name": name, **made})
-    return found, refused
+    return Found(found, refused, _signatures(pairs))
+
+
+class Found(NamedTuple):
+    """What one file holds; see `find`."""
+
+    changes: list[dict[str, Any]]
+    refused: dict[str, list[str]]
+    signatures: list[str]
+
+
+def _signatures(pairs: list[tuple[str, str, str]]) -> list[str]:
+    """The names by which functions with other parameters are called; a class by its ``__init__`` or ``__new__``."""
+    names = [name for name, old, new in pairs if name and parameters(old) != parameters(new)]
+    parts = [name.split(".") for name in names]
+    return sorted({part[-2] if part[-1] in {"__init__", "__new__"} and len(part) > 1 else part[-1] for part in parts})
 
 
 def _pairs(old: str, new: str) -> list[tuple[str, str, str]]:
@@ -56,7 +73,7 @@ def _unique(text: str) -> list[Any]:
 
 
 def _change(
-    old: str, new: str, before: frozenset[str], after: frozenset[str], tokens: int, hunks: int
+    name: str, old: str, new: str, before: frozenset[str], after: frozenset[str], tokens: int, hunks: int
 ) -> dict[str, Any] | str:
     difference = compare(old, new)
     if difference is None:
@@ -65,7 +82,7 @@ def _change(
         return "format"
     if len(difference.hunks) > hunks or difference.size() > tokens:
         return "size"
-    candidate = Candidate(old, new, difference, before, after)
+    candidate = Candidate(name, old, new, difference, before, after)
     if (reason := refuse(candidate)) is not None:
         return reason
     made = edits(difference, old, new)
@@ -78,6 +95,7 @@ def _change(
         "text": text,
         "edits": [list(edit) for edit in made],
         "kinds": [kind_of(difference, hunk) for hunk in difference.hunks],
+        "callees": callees(candidate),
         "what": [[" ".join(one), " ".join(two)] for one, two in candidate.hunks],
     }
 

@@ -1,0 +1,112 @@
+"""Detection of injected errors of meaning, false alarms on untouched code, calibration of the probability."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from review_cases import SEMANTIC, Code
+
+from gatllm.data import Corruption, corrupt
+from gatllm.review import Review, Reviewer
+from gatllm.review.measures import auroc, expected_calibration_error, reliability
+from gatllm.review.region import place
+from gatllm.review.reliability import draw_reliability
+
+_TOGETHER = 200  # texts judged together
+
+
+def injected(reviewer: Reviewer, code: Code, count: int, seed: str, plot: Path) -> dict[str, Any]:
+    """``count`` functions untouched, and the same with one error of meaning that still parses.
+
+    Localisation is that of the token the model finds most suspicious, whatever its verdict: a hit when it touches the
+    place of the error (`top1_token`), or stands in its line (`top1_line`).
+    """
+    rng = Random(seed)
+    made: list[Corruption] = []
+    good: list[str] = []
+    for text in rng.sample(code.functions, len(code.functions)):
+        if len(made) == count:
+            break
+        one = corrupt(text, rng, 2, SEMANTIC)
+        if one is not None and not one.syntactic:
+            made.append(one)
+            good.append(text)
+    clean = [review.probability or 0.0 for review in _reviews(reviewer, good)]
+    broken = [review.probability or 0.0 for review in _reviews(reviewer, [one.broken for one in made])]
+    hits = [hits(reviewer, one.broken, one.edits) for one in made]
+    labels = [False] * len(clean) + [True] * len(broken)
+    draw_reliability(reliability([*clean, *broken], labels), plot, "Functions of held-out packages, half with an error")
+    of: dict[str, list[int]] = defaultdict(list)
+    for number, one in enumerate(made):
+        of[one.families[0]].append(number)
+    return {
+        "pairs": len(made),
+        "auroc": auroc([*clean, *broken], labels),
+        "paired": sum(a < b for a, b in zip(clean, broken, strict=True)) / len(made),
+        "flagged": sum(value >= reviewer.threshold for value in broken) / len(made),
+        "false_alarms": sum(value >= reviewer.threshold for value in clean) / len(clean),
+        "threshold": reviewer.threshold,
+        "top1_token": sum(hit[0] for hit in hits) / len(hits),
+        "top1_line": sum(hit[1] for hit in hits) / len(hits),
+        "ece": expected_calibration_error([*clean, *broken], labels),
+        "families": {
+            family: {
+                "pairs": len(numbers),
+                "auroc": auroc(clean + [broken[n] for n in numbers], [False] * len(clean) + [True] * len(numbers)),
+                "flagged": sum(broken[n] >= reviewer.threshold for n in numbers) / len(numbers),
+                "top1_token": sum(hits[n][0] for n in numbers) / len(numbers),
+                "top1_line": sum(hits[n][1] for n in numbers) / len(numbers),
+            }
+            for family, numbers in sorted(of.items())
+        },
+    }
+
+
+def _reviews(reviewer: Reviewer, texts: Sequence[str]) -> list[Review]:
+    out: list[Review] = []
+    for start in range(0, len(texts), _TOGETHER):
+        out += reviewer.check_all(list(texts[start : start + _TOGETHER]))
+    return out
+
+
+def hits(reviewer: Reviewer, broken: str, edits: Sequence[tuple[int, int, str]]) -> tuple[bool, bool]:
+    """Whether the most suspicious token touches an edit, and whether it is in the line of one."""
+    found = reviewer.localise(broken)
+    if not found:
+        return False, False
+    start, end, _ = found[0]
+    line = place(broken, end if "\n" in broken[start:end] else start)[0]
+    lines = {place(broken, at)[0] for at, _, _ in edits}
+    return any(start <= b and a <= end for a, b, _ in edits), line in lines
+
+
+def false_alarms(reviewer: Reviewer, code: Code) -> dict[str, Any]:
+    """Alarms on untouched modules: the model's own verdict, without compiler and ruff."""
+    texts = [text for _, text in code.modules]
+    probabilities = [review.probability or 0.0 for review in _reviews(reviewer, texts)]
+    alarms = sum(value >= reviewer.threshold for value in probabilities)
+    return {
+        "files": len(texts),
+        "lines": sum(text.count("\n") for text in texts),
+        "alarms": alarms,
+        "share": alarms / max(len(texts), 1),
+        "interval_95": wilson(alarms, len(texts)),
+        "files_with_alarm": [
+            name for (name, _), p in zip(code.modules, probabilities, strict=True) if p >= reviewer.threshold
+        ],
+    }
+
+
+def wilson(hits_: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    if not of:
+        return 0.0, 1.0
+    z, share = 1.96, hits_ / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -1,0 +1,115 @@
+"""Repair of injected errors against the grammar: the reviewer, the search alone, and peers, case by case."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from difflib import SequenceMatcher
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from review_cases import Case
+
+from gatllm.review import Reviewer, compile_error, same_tree
+from gatllm.review.default import load_reviewer
+from gatllm.tokenizers.lexer import pieces
+
+MODEL, SEARCH = "gatllm fix", "search alone"
+PEERS = ("pyrepair", "autopep8")
+_SECONDS = 3  # a case that takes longer is given up
+
+
+def measure(name: str, model: str | None, some: list[Case], processes: int, peers: Path | None) -> dict[str, Any]:
+    """Shares that parse and have the same tree, and milliseconds a case."""
+    answers = _peer(peers, name, some) if name in PEERS and peers is not None else _own(name, model, some, processes)
+    rows = [_judged(case, text, seconds) for case, (text, seconds) in zip(some, answers, strict=True)]
+    knowable = [row for row, case in zip(rows, some, strict=True) if case.knowable]
+    by_family: dict[str, list[bool]] = defaultdict(list)
+    for row, case in zip(rows, some, strict=True):
+        if len(case.families) == 1:
+            by_family[case.families[0]].append(row[2])
+    times = sorted(1000 * row[3] for row in rows)
+    return {
+        "cases": len(rows),
+        "compiles": _share(row[0] for row in rows),
+        "parses": _share(row[1] for row in rows),
+        "same_tree": _share(row[2] for row in rows),
+        "knowable": len(knowable) / len(rows),
+        "same_tree_knowable": _share(row[2] for row in knowable),
+        "median_ms": statistics.median(times),
+        "p95_ms": times[int(len(times) * 0.95)],
+        "by_family": {name: [_share(iter(flags)), len(flags)] for name, flags in sorted(by_family.items())},
+    }
+
+
+def _share(flags: Iterator[bool]) -> float:
+    values = list(flags)
+    return sum(values) / max(len(values), 1)
+
+
+def _judged(case: Case, text: str, seconds: float) -> tuple[bool, bool, bool, float]:
+    compiles = text != case.broken and compile_error(text) is None
+    near = compiles and _distance(case.broken, text) <= 4 * case.errors
+    return compiles, near, compiles and same_tree(text, case.text), seconds
+
+
+def _distance(first: str, second: str) -> int:
+    """Token edits between two texts."""
+    a = [piece.text for piece in pieces(first) if piece.kind != "space"]
+    b = [piece.text for piece in pieces(second) if piece.kind != "space"]
+    start = 0
+    while start < min(len(a), len(b)) and a[start] == b[start]:
+        start += 1
+    a, b = a[start:], b[start:]
+    while a and b and a[-1] == b[-1]:
+        a.pop(), b.pop()
+    script = SequenceMatcher(None, a, b, autojunk=False).get_opcodes() if len(a) * len(b) < 4_000_000 else []
+    return sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in script if kind != "equal")
+
+
+def _own(name: str, model: str | None, some: list[Case], processes: int) -> Iterator[tuple[str, float]]:
+    tasks = [(name == MODEL, model, case.broken) for case in some]
+    if processes < 2:
+        yield from _counted(map(_fix, tasks), len(some))
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        yield from _counted(pool.map(_fix, tasks, chunksize=8), len(some))
+
+
+def _counted(answers: Iterator[tuple[str, float]], total: int) -> Iterator[tuple[str, float]]:
+    for number, answer in enumerate(answers, 1):
+        if number % 50 == 0 and sys.stderr.isatty():
+            print(f"\r{number}/{total} ", end="", file=sys.stderr, flush=True)
+        yield answer
+
+
+@lru_cache(maxsize=2)
+def _reviewer(with_model: bool, model: str | None) -> Reviewer:
+    import torch
+
+    torch.set_num_threads(1)  # one process for each core
+    return load_reviewer(model) if with_model else Reviewer()
+
+
+def _fix(task: tuple[bool, str | None, str]) -> tuple[str, float]:
+    with_model, model, broken = task
+    reviewer = _reviewer(with_model, model)
+    started = time.perf_counter()
+    text = reviewer.fix(broken, seconds=_SECONDS).text
+    return text, time.perf_counter() - started
+
+
+def _peer(peers: Path, name: str, some: list[Case]) -> list[tuple[str, float]]:
+    """A peer in its own environment; all cases go to it at once, so that its start costs nothing."""
+    command = [peers / "bin" / "python", Path(__file__).with_name("review_peers.py"), name]
+    texts = json.dumps([case.broken for case in some])
+    done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=3600, check=True)
+    return [(str(text), float(seconds)) for text, seconds in json.loads(done.stdout)]
