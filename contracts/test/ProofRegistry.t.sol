@@ -9,6 +9,7 @@ contract ProofRegistryTest is Test {
     address trainer = makeAddr("trainer");
     address thief = makeAddr("thief");
     bytes32 constant DATA = keccak256("data");
+    bytes32 constant PLAN = keccak256("plan");
     bytes32 constant MODEL = keccak256("model");
     bytes32 constant OUTPUT = keccak256("output");
     bytes32 constant LOG = keccak256("log");
@@ -20,17 +21,20 @@ contract ProofRegistryTest is Test {
     }
 
     function test_CommitmentBeforeAndResultAfter() public {
+        bytes32 commitment = registry.commitmentOf(trainer, DATA, PLAN);
+        vm.expectEmit(address(registry));
+        emit ProofRegistry.TrainingCommitted(commitment, trainer, DATA, PLAN);
+        assertEq(registry.commitTraining(DATA, PLAN), commitment);
+        assertEq(registry.commitmentBlocks(commitment).committedBlock, 100);
+        assertEq(registry.commitmentBlocks(commitment).registeredBlock, 0);
+
+        vm.roll(200);
         bytes32 run = registry.runOf(trainer, DATA, MODEL);
         vm.expectEmit(address(registry));
-        emit ProofRegistry.TrainingCommitted(run, trainer, DATA, MODEL);
-        assertEq(registry.commitTraining(DATA, MODEL), run);
-        ProofRegistry.Run memory open = registry.proofOf(run);
-        assertEq(open.committedBlock, 100);
-        assertEq(open.registeredBlock, 0);
-        vm.roll(200);
-        vm.expectEmit(address(registry));
-        emit ProofRegistry.TrainingProofRegistered(run, trainer, DATA, MODEL, OUTPUT, LOG);
-        assertEq(registry.registerTrainingProof(DATA, MODEL, OUTPUT, LOG), run);
+        emit ProofRegistry.TrainingProofRegistered(run, trainer, commitment, DATA, MODEL, OUTPUT, LOG);
+        assertEq(registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG), run);
+        assertEq(registry.commitmentBlocks(commitment).committedBlock, 100);
+        assertEq(registry.commitmentBlocks(commitment).registeredBlock, 200);
         ProofRegistry.Run memory done = registry.proofOf(run);
         assertEq(done.trainer, trainer);
         assertEq(done.committedBlock, 100);
@@ -42,18 +46,74 @@ contract ProofRegistryTest is Test {
     }
 
     function test_ARunWithoutCommitmentSaysSo() public {
-        bytes32 run = registry.registerTrainingProof(DATA, MODEL, OUTPUT, LOG);
+        bytes32 run = registry.runOf(trainer, DATA, MODEL);
+        vm.expectEmit(address(registry));
+        emit ProofRegistry.TrainingProofRegistered(run, trainer, 0, DATA, MODEL, OUTPUT, LOG);
+        assertEq(registry.registerTrainingProof(DATA, MODEL, OUTPUT, LOG), run);
         assertEq(registry.proofOf(run).committedBlock, 0);
         assertEq(registry.proofOf(run).registeredBlock, 100);
     }
 
-    function test_ACommitmentCanNotBeMadeAfterwardsNorTwice() public {
-        bytes32 run = registry.commitTraining(DATA, MODEL);
-        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.AlreadyCommitted.selector, run));
-        registry.commitTraining(DATA, MODEL);
-        run = registry.registerTrainingProof(OUTPUT, MODEL, OUTPUT, LOG);
-        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.AlreadyCommitted.selector, run));
-        registry.commitTraining(OUTPUT, MODEL);
+    function test_ACommitmentIsMadeOnce() public {
+        bytes32 commitment = registry.commitTraining(DATA, PLAN);
+        vm.roll(150);
+        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.AlreadyCommitted.selector, commitment));
+        registry.commitTraining(DATA, PLAN);
+        assertEq(registry.commitmentBlocks(commitment).committedBlock, 100);
+    }
+
+    function test_ACommitmentAfterTrainingChangesNoRun() public {
+        bytes32 run = registry.registerTrainingProof(DATA, MODEL, OUTPUT, LOG);
+        registry.commitTraining(DATA, PLAN);
+        vm.roll(200);
+        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.AlreadyRegistered.selector, run));
+        registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
+        assertEq(registry.proofOf(run).committedBlock, 0);
+    }
+
+    /// Before the block that gives the seed is over, nobody can have trained with it.
+    function testFuzz_NobodyRegistersBeforeTheSeedIsDrawn(uint8 later) public {
+        bytes32 commitment = registry.commitTraining(DATA, PLAN);
+        vm.roll(100 + uint256(later));
+        if (later < 2) {
+            vm.expectRevert(abi.encodeWithSelector(ProofRegistry.SeedNotDrawn.selector, commitment));
+            registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
+        } else {
+            registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
+            assertEq(registry.commitmentBlocks(commitment).registeredBlock, 100 + uint256(later));
+        }
+    }
+
+    function test_TooEarlyAndJustInTime() public {
+        bytes32 commitment = registry.commitTraining(DATA, PLAN);
+        vm.roll(101);
+        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.SeedNotDrawn.selector, commitment));
+        registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
+        vm.roll(102);
+        registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
+    }
+
+    /// One promise, one result: of several runs under one plan only the first counts.
+    function testFuzz_ACommitmentIsAnsweredOnce(bytes32 model, bytes32 output, bytes32 log) public {
+        vm.assume(model != 0 && output != 0 && log != 0);
+        bytes32 commitment = registry.commitTraining(DATA, PLAN);
+        vm.roll(200);
+        registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
+        vm.roll(300);
+        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.AlreadyAnswered.selector, commitment));
+        registry.registerCommittedProof(PLAN, DATA, model, output, log);
+        assertEq(registry.commitmentBlocks(commitment).registeredBlock, 200);
+    }
+
+    function test_ACommitmentToOtherDataOrAnotherPlanIsNone() public {
+        registry.commitTraining(DATA, PLAN);
+        vm.roll(200);
+        bytes32 other = registry.commitmentOf(trainer, OUTPUT, PLAN);
+        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.UnknownCommitment.selector, other));
+        registry.registerCommittedProof(PLAN, OUTPUT, MODEL, OUTPUT, LOG);
+        other = registry.commitmentOf(trainer, DATA, OUTPUT);
+        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.UnknownCommitment.selector, other));
+        registry.registerCommittedProof(OUTPUT, DATA, MODEL, OUTPUT, LOG);
     }
 
     function testFuzz_ARunIsRegisteredOnce(bytes32 output, bytes32 log) public {
@@ -64,32 +124,51 @@ contract ProofRegistryTest is Test {
         assertEq(registry.proofOf(run).outputHash, OUTPUT);
     }
 
-    function test_ACopiedRegistrationTakesNothingFromTheTrainer() public {
-        registry.commitTraining(DATA, MODEL);
-        vm.roll(200);
+    function test_CopiesTakeNothingFromTheTrainer() public {
         vm.stopPrank();
+        vm.prank(thief); // seen among the pending transactions, sent first
+        bytes32 stolen = registry.commitTraining(DATA, PLAN);
+        vm.prank(trainer);
+        bytes32 commitment = registry.commitTraining(DATA, PLAN);
+        assertNotEq(stolen, commitment);
+        vm.roll(200);
         vm.prank(thief);
         bytes32 copied = registry.registerTrainingProof(DATA, MODEL, OUTPUT, LOG);
         vm.prank(trainer);
-        bytes32 run = registry.registerTrainingProof(DATA, MODEL, OUTPUT, LOG);
+        bytes32 run = registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
         assertNotEq(copied, run);
         assertEq(registry.proofOf(copied).committedBlock, 0);
         assertEq(registry.proofOf(run).committedBlock, 100);
     }
 
+    function test_AnothersCommitmentIsNone() public {
+        registry.commitTraining(DATA, PLAN);
+        vm.roll(200);
+        vm.stopPrank();
+        bytes32 none = registry.commitmentOf(thief, DATA, PLAN);
+        vm.prank(thief);
+        vm.expectRevert(abi.encodeWithSelector(ProofRegistry.UnknownCommitment.selector, none));
+        registry.registerCommittedProof(PLAN, DATA, MODEL, OUTPUT, LOG);
+    }
+
     function test_ZeroHashesAreRefused() public {
         vm.expectRevert(ProofRegistry.ZeroHash.selector);
-        registry.commitTraining(0, MODEL);
+        registry.commitTraining(0, PLAN);
         vm.expectRevert(ProofRegistry.ZeroHash.selector);
         registry.commitTraining(DATA, 0);
+        vm.expectRevert(ProofRegistry.ZeroHash.selector);
+        registry.registerTrainingProof(0, MODEL, OUTPUT, LOG);
+        vm.expectRevert(ProofRegistry.ZeroHash.selector);
+        registry.registerTrainingProof(DATA, 0, OUTPUT, LOG);
         vm.expectRevert(ProofRegistry.ZeroHash.selector);
         registry.registerTrainingProof(DATA, MODEL, 0, LOG);
         vm.expectRevert(ProofRegistry.ZeroHash.selector);
         registry.registerTrainingProof(DATA, MODEL, OUTPUT, 0);
     }
 
-    function test_UnknownRun() public {
+    function test_UnknownRunAndCommitment() public {
         vm.expectRevert(abi.encodeWithSelector(ProofRegistry.UnknownRun.selector, LOG));
         registry.proofOf(LOG);
+        assertEq(registry.commitmentBlocks(LOG).committedBlock, 0);
     }
 }

@@ -143,6 +143,61 @@ def test_a_run_is_registered_and_verified_against_the_chain(
     assert "with the key that signed it" in error
 
 
+RECIPE = """
+objective = "causal"
+[data]
+source = "text.txt"
+[tokenizer]
+kind = "characters"
+[model]
+layers = 1
+heads = 2
+width = 16
+context = 16
+[train]
+steps = 4
+batch = 2
+precision = "fp32"
+threads = 1
+evaluations = 1
+samples = 0
+"""
+
+
+@needs_chain
+def test_a_run_is_promised_trained_registered_and_verified(
+    chain: Devnet, run: Run, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("deploy")
+    (home / "text.txt").write_text("the cat sat on the mat. " * 60)
+    (home / "tiny.toml").write_text(RECIPE)
+
+    def gatllm(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main(list(arguments))
+        return int(str(exit_.value.code)), *capsys.readouterr()
+
+    assert "nobody chooses the seed" in gatllm("train", "tiny.toml", "--commit", "--seed", "3")[2]
+    assert "nothing answers" in gatllm("train", "tiny.toml", "--commit", "--rpc", "http://127.0.0.1:9")[2]
+    assert not (home / "runs").exists()
+    code, _, said = gatllm("train", "tiny.toml", "--out", "run", "--commit")
+    assert code == 0, said
+    assert "promised on chain" in said
+    assert gatllm("train", "tiny.toml", "--out", "run", "--commit")[0] == 0
+    assert gatllm("proof", "write", "run")[0] == 0
+    shown = json.loads(gatllm("proof", "verify", "run", "--json")[1])
+    assert {item["name"]: item["verdict"] for item in shown["items"]}["commitment"] == "skipped"
+    made = json.loads(gatllm("proof", "register", "run", "--json")[1])
+    assert 0 < made["committed_block"] < made["block"] - 1
+    code, out, _ = gatllm("proof", "verify", "run", "--on-chain", "--depth", "full", "--json")
+    verdicts = {item["name"]: item["verdict"] for item in json.loads(out)["items"]}
+    assert code == 0
+    assert [verdicts[name] for name in ("seed", "commitment", "registration", "replay")] == ["ok"] * 4
+    assert "registered already" in gatllm("train", "tiny.toml", "--out", "again", "--commit")[2]
+    assert "block" in gatllm("proof", "show", "run")[1]
+
+
 @needs_chain
 def test_what_users_get_wrong_is_one_clear_line(chain: Devnet, dataset: Dataset, run: Run, home: Path) -> None:
     assert "gatllm market deploy" in run("mint", "tiny", code=1)

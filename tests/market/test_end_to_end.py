@@ -62,7 +62,7 @@ def contributed(tmp_path: Path) -> Dataset:
     return dataset
 
 
-def _trained(dataset: Dataset, folder: Path, key: Key) -> Proof:
+def _trained(dataset: Dataset, folder: Path, key: Key, registry: ProofRegistry) -> Proof:
     recipe = {
         "name": "tiny",
         "objective": "causal",
@@ -71,7 +71,7 @@ def _trained(dataset: Dataset, folder: Path, key: Key) -> Proof:
         "model": {"layers": 1, "heads": 2, "width": 16, "context": 16, "dropout": 0.0},
         "train": {"steps": 6, "batch": 2, "precision": "fp32", "threads": 1, "evaluations": 2, "samples": 0},
     }
-    train(Recipe.of(recipe), folder)
+    train(Recipe.of(recipe), folder, commit=registry.commit)
     return write_proof(folder, key, datasets=[dataset.path])
 
 
@@ -99,13 +99,16 @@ def test_the_whole_market(
     assert minted.token.owner == contributor.address
     assert minted.token.content == published.content.digest.hex()
 
-    # Train on it, prove it, register the proof: the registered data hash is the token's id.
-    proof = _trained(contributed, tmp_path / "run", contributor_key)
+    # Promise, train, prove, register: the registered data hash is the token's id, and nobody chose the seed.
     registry = ProofRegistry(contributor, deployment)
+    proof = _trained(contributed, tmp_path / "run", contributor_key, registry)
     registry.register(proof)
-    registered = registry.get(proof)
+    registered = registry.registration_of(proof)
+    assert registered
     assert registered.hashes.data_hash == root
-    verify(tmp_path / "run", datasets=[contributed.path], registration=registered.registration).raise_on_failure()
+    checked = verify(tmp_path / "run", datasets=[contributed.path], registration=registered)
+    checked.raise_on_failure()
+    assert {"seed", "commitment"} <= {item.name for item in checked.items if item.verdict == "ok"}
 
     # Offer, and a third party buys.
     seaport = find_seaport(contributor, deployment, tmp_path / "market")

@@ -195,36 +195,6 @@ def test_a_swapped_checkpoint_is_caught_even_when_the_log_names_it(honest: Path,
     assert {"replay 3 to 6", "replay"} <= forged(honest, key)
 
 
-def test_a_committed_seed_follows_from_the_commitments(text: Path, tmp_path: Path, key: Key) -> None:
-    wish = {"determinism.seed": "committed", "determinism.block": "0xabc"}
-    run = train(recipe(text, **wish), tmp_path / "run")
-    write_proof(run.path, key, datasets=[text])
-    found = verdicts(run.path, datasets=[text])
-    assert (found["seed"], found["replay"]) == ("ok", "ok")
-    assert train(recipe(text, **wish), run.path).recipe.seed == run.recipe.seed  # it can be resumed
-    other = train(recipe(text, **{**wish, "determinism.block": "0xabd"}), tmp_path / "other")
-    assert other.recipe.seed != run.recipe.seed
-    moved = tmp_path / "elsewhere.txt"
-    moved.write_bytes(text.read_bytes())
-    again = train(recipe(moved, **wish), tmp_path / "again")
-    assert again.recipe.seed == run.recipe.seed
-
-
-def test_a_chosen_seed_that_claims_to_be_committed_is_caught(text: Path, tmp_path: Path, key: Key) -> None:
-    run = train(recipe(text, seed=5), tmp_path / "run")
-    claimed = run.recipe.replace({"determinism.seed": "committed"})
-    (run.path / "recipe.toml").write_text(claimed.to_toml())
-
-    def claim(event: str, fields: dict[str, Any]) -> dict[str, Any]:
-        if event == "start":
-            return {**fields, "commitments": {**fields["commitments"], "recipe": claimed.digest()}}
-        return fields
-
-    rewrite_log(run.path, claim)
-    write_proof(run.path, key)
-    assert [item.name for item in verify(run.path).failures] == ["seed"]
-
-
 def test_metrics_edited_by_the_signer_are_caught(honest: Path, key: Key) -> None:
     def claim(event: str, fields: dict[str, Any]) -> dict[str, Any]:
         return {**fields, "metrics": {**fields["metrics"], "loss": 0.001}} if event == "end" else fields

@@ -48,6 +48,7 @@ def show(run: Path, *, json: bool = False) -> None:
         ("signed by", proof.signer),
         ("created", proof.created),
         ("trained", f"{proof.claims.log['started']} to {proof.claims.log['ended']}"),
+        ("seed", f"from block {block}" if (block := proof.claims.seed_block) else "chosen by the trainer"),
         ("log entries", str(proof.claims.log["entries"])),
         ("files", f"{len(proof.files)}, {sum(int(entry['size']) for entry in proof.files.values()):,} bytes"),
         *(("continues", parent["proof"]) for parent in proof.lineage),
@@ -122,7 +123,8 @@ def verify(
     seed
         What draws those parts: something nobody knew when the run was registered, such as the hash of a later block.
     on_chain
-        Also compare with what is registered; the hash of the block after the registration is then the seed.
+        Also compare with what is registered, and the seed with the block after the commitment; the hash of the block
+        after the registration draws what is replayed.
     authority
         The root certificate (PEM) of an authority whose time stamp counts; may be repeated.
     json
@@ -207,13 +209,17 @@ def _register_on_substrate(url: str, proof: Proof, *, json: bool) -> None:
 
 def _registered(run: Path, setting: Setting) -> tuple[Registration, str | None]:
     """Return what the chain holds about a run, and the hash of the block after it was registered."""
+    from gatllm.errors import GatllmError
     from gatllm.market import ProofRegistry
     from gatllm.proof import read_proof
 
     chain = setting.chain(account=False)
-    found = ProofRegistry(chain, setting.deployment(chain)).get(read_proof(run))
-    later = found.registered_block + 1
-    return found.registration, chain.block_hash(later) if chain.head() >= later else None
+    registry, proof = ProofRegistry(chain, setting.deployment(chain)), read_proof(run)
+    later = registry.get(proof).registered_block + 1
+    found = registry.registration_of(proof)
+    if found is None:  # a reorganisation between the two questions
+        raise GatllmError(f"{run} is no longer registered", "ask again")
+    return found, chain.block_hash(later) if chain.head() >= later else None
 
 
 @app.command
@@ -226,6 +232,8 @@ def register(
     setting: Setting = _NO_SETTING,
 ) -> None:
     """Register a run's four hashes on a chain, with the key that signed its proof; a run is registered once.
+
+    A run of `gatllm train --commit` answers its commitment with this.
 
     Parameters
     ----------
@@ -257,9 +265,11 @@ def register(
         found = registry.get(proof)
     if json:
         value = {"run": found.run, "trainer": found.trainer, "block": found.registered_block}
-        print_json(value | {"receipt": receipt_json(receipt)})
+        print_json(value | {"committed_block": found.committed_block, "receipt": receipt_json(receipt)})
         return
     rows = [("run", found.run), ("trainer", found.trainer), ("block", f"{found.registered_block:,}")]
+    if found.committed_block:
+        rows.append(("committed to", f"in block {found.committed_block:,}"))
     table("registered" if receipt else "registered before", ("what", "value"), rows)
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import duration, note, print_json, progress_report, table
+from gatllm.cli.market_setting import Setting
 from gatllm.cli.restart import restart_with
 from gatllm.errors import UsageError
 
+if TYPE_CHECKING:
+    from gatllm.progress import Report
+    from gatllm.training.promise import Commit
+
+_NO_SETTING = Setting()
 train_app = App(name="train", help="Train a model by a recipe.")
 report_app = App(name="report", help="Write the report of a run: one page with its curves.")
 
@@ -27,8 +33,10 @@ def train(
     minutes: float | None = None,
     seed: int | None = None,
     resume: bool = True,
+    commit: Annotated[bool, Parameter(negative=())] = False,
     quiet: bool = False,
     json: bool = False,
+    setting: Annotated[Setting, Parameter(group="With --commit")] = _NO_SETTING,
 ) -> None:
     """Train a model by a recipe; the same command goes on with a run that was interrupted.
 
@@ -48,6 +56,9 @@ def train(
         The seed that everything random derives from.
     resume
         Go on with a run that lies in the folder.
+    commit
+        Before training, promise data and recipe on chain with the trainer's key; the hash of the next block gives the
+        seed, so that nobody could choose it. `gatllm proof register` answers the promise.
     quiet
         Show no progress.
     json
@@ -56,6 +67,8 @@ def train(
     from gatllm.training import Recipe
     from gatllm.training.pinning import missing_variables
 
+    if commit and seed is not None:
+        raise UsageError("with --commit nobody chooses the seed", "leave out --seed")
     overrides = parse_overrides(set_ or [])
     given = {"train.steps": steps, "train.minutes": minutes, "seed": seed}
     overrides |= {key: value for key, value in given.items() if value is not None}
@@ -65,13 +78,39 @@ def train(
 
     folder = out or Path("runs") / wanted.name
     with progress_report(quiet=quiet) as report:
-        run = train_run(wanted, folder, resume=resume, report=report, observe=lambda e, f: _show(e, f, quiet=quiet))
+        run = train_run(
+            wanted,
+            folder,
+            resume=resume,
+            commit=_committing(setting, folder, report) if commit else None,
+            report=report,
+            observe=lambda e, f: _show(e, f, quiet=quiet),
+        )
     if json:
         print_json({"run": str(run.path), "metrics": run.metrics})
         return
     table(str(run.path), ("what", "value"), [(name, _text(value)) for name, value in run.metrics.items()])
     if not quiet:
         note(f"see {run.path / 'report' / 'report.md'}")
+
+
+def _committing(setting: Setting, folder: Path, report: Report) -> Commit:
+    """Return what promises a run on chain; for a run that is still to begin the chain is opened now."""
+    from gatllm.market import ProofRegistry
+
+    def registry() -> ProofRegistry:
+        chain = setting.chain(report=report)
+        return ProofRegistry(chain, setting.deployment(chain))
+
+    log = folder / "log.jsonl"
+    opened = None if log.is_file() and log.stat().st_size else registry()
+
+    def commit(data_root: str, plan: str) -> str:
+        block = (opened or registry()).commit(data_root, plan)
+        note(f"promised on chain: data {data_root[:16]}…, plan {plan[:16]}…; block {block[:16]}… gives the seed")
+        return block
+
+    return commit
 
 
 @report_app.default

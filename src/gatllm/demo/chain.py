@@ -65,9 +65,9 @@ def register_on_chain(session: Session, stage: Stage) -> Outcome:
             receipt = registry.register(proof)
             if receipt is not None:
                 gas["register"] = receipt.gas_used
-            registered = registry.get(proof)
-            verify(session.folder(run), registration=registered.registration).raise_on_failure()
-            stage.say(f"  {run.rpartition('/')[2]}: its four hashes stand in block {registered.registered_block}, "
+            verify(session.folder(run), registration=registry.registration_of(proof)).raise_on_failure()
+            block = registry.get(proof).registered_block
+            stage.say(f"  {run.rpartition('/')[2]}: its four hashes stand in block {block}, "
                       "and the run verifies against them")  # fmt: skip
         if gas:  # a repeated step finds everything done
             stage.say("  gas: " + ", ".join(f"{name} {used:,}" for name, used in gas.items()))

@@ -151,6 +151,31 @@ class Chain:
         with self._answers():
             return bytes(self.web3.eth.get_block(block)["hash"]).hex()
 
+    def await_head(self, block: int, what: str = "wait for the chain") -> None:
+        """Wait until the newest block is ``block`` or a later one; a local chain is told to make what is missing.
+
+        Raises:
+            GatllmError: the chain makes no block in time.
+        """
+        started = time.monotonic()
+        while (head := self.head()) < block:
+            self.report(Progress(what, head, block, "block"))
+            if time.monotonic() - started > self.policy.timeout:
+                raise GatllmError("the chain makes no blocks", "run the same command again later: it goes on from here")
+            if self.chain_id == DEVNET_CHAIN_ID:  # it makes blocks for transactions only
+                self.web3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
+            else:
+                time.sleep(self.policy.poll)
+
+    def final_hash(self, block: int) -> str:
+        """Wait until a block is final and return its hash.
+
+        Raises:
+            GatllmError: the chain makes no block in time.
+        """
+        self.await_head(block + self.policy.confirmations - 1)
+        return self.block_hash(block)
+
     def balance(self, address: str | None = None) -> int:
         """Return the balance of an address (default: the account's), in wei."""
         with self._answers():

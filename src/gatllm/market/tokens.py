@@ -10,8 +10,6 @@ from typing import Any
 from gatllm.errors import GatllmError, UsageError
 from gatllm.market.chain import Chain, Quote, Receipt, call_json
 from gatllm.market.deployment import Deployment
-from gatllm.market.devnet import DEVNET_CHAIN_ID
-from gatllm.progress import Progress
 
 # What minting can't be estimated for before its announcement is mined; the contract's tests hold it below this.
 MINT_GAS_BOUND = 100_000
@@ -115,7 +113,7 @@ class DatasetTokens:
         announced = None
         if self._ready(commitment) == 0:
             announced = self.chain.send(self.contract.functions.commit(commitment))
-        self._wait_until(self._ready(commitment))
+        self.chain.await_head(self._ready(commitment) - 1, "wait for the announcement to age")
         receipt = self.chain.send(self._mint_call(origin))
         return Minted(self.get(origin.root), announced, receipt)
 
@@ -244,17 +242,3 @@ class DatasetTokens:
 
     def _ready(self, commitment: bytes) -> int:
         return int(self.chain.read(self.contract.functions.readyBlock(commitment)))
-
-    def _wait_until(self, block: int) -> None:
-        """Wait until the next block is ``block`` or a later one."""
-        import time
-
-        started = time.monotonic()
-        while (head := self.chain.head()) + 1 < block:
-            self.chain.report(Progress("wait for the announcement to age", head + 1, block, "block"))
-            if time.monotonic() - started > self.chain.policy.timeout:
-                raise GatllmError("the chain makes no blocks", "run the same command again later: it goes on from here")
-            if self.chain.chain_id == DEVNET_CHAIN_ID:  # it makes blocks for transactions only
-                self.chain.web3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
-            else:
-                time.sleep(self.chain.policy.poll)

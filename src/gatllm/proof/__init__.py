@@ -5,11 +5,12 @@ from gatllm.proof.document import Proof, read_proof, write_proof
 from gatllm.proof.envelope import to_envelope, write_envelope
 from gatllm.proof.keys import Key, default_key_path, load_key
 from gatllm.proof.timestamp import attach_timestamp, fetch_timestamp, timestamp_request
-from gatllm.proof.verdict import Depth, Item, Registration, Verification
+from gatllm.proof.verdict import Commitment, Depth, Item, Registration, Verification
 from gatllm.proof.verification import verify
 
 __all__ = [
     "Claims",
+    "Commitment",
     "Depth",
     "Hashes",
     "Item",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,41 @@ class Claims:
             log_hash=self.log["head"],
         )
 
+    @property
+    def seed_block(self) -> str | None:
+        """The hash of the block that the seed follows from; None when the seed was chosen.
+
+        Raises:
+            VerificationError: the claims are not those of a training run.
+        """
+        wish = _table(self.model, "recipe").get("determinism", {})
+        if not isinstance(wish, dict) or not isinstance(wish.get("block", ""), str):
+            raise VerificationError("the recipe's determinism table makes no sense")
+        return (wish.get("block") or None) if wish.get("seed") == "committed" else None
+
+    def plan_hash(self) -> str:
+        """Return the hash of what was promised before training: all that decides the result but data and seed.
+
+        Raises:
+            VerificationError: the claims are not those of a training run with a committed seed.
+        """
+        from gatllm.training.seeds import plan_of
+
+        try:
+            return digest(plan_of(_table(self.model, "recipe"), _table(self.model, "commitments")))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise VerificationError("the recipe or the commitments are not those of a training run") from None
+
     def as_dict(self) -> dict[str, Any]:
         """Return the claims as they stand in ``proof.json``."""
         return asdict(self)
+
+
+def _table(claims: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = claims.get(name, {})
+    if not isinstance(found, dict):
+        raise VerificationError(f"the claims' {name} are not those of a training run")
+    return found
 
 
 def is_hash(value: object) -> bool:

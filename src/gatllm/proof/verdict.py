@@ -24,11 +24,20 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Commitment:
+    """What a chain holds of a promise that a run answers: its block, and the hash of the block after it."""
+
+    block: int
+    later_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
-    """What a chain holds about a run: the four hashes and who registered them."""
+    """What a chain holds about a run: the four hashes, who registered them, and the promise before its training."""
 
     hashes: Hashes
     trainer: str
+    commitment: Commitment | None = None
 
 
 @dataclass(slots=True)

@@ -62,6 +62,7 @@ def verify(
         _check_files(proof, found, present),
         _check_claims(run, proof),
         _check_seed(run, proof),
+        _check_commitment(proof, registration),
         _check_weights(run, found),
         _check_datasets(proof, datasets, report),
         _check_signature(proof, signer),
@@ -166,16 +167,39 @@ def _check_seed(run: Path, proof: Proof) -> Iterator[Item]:
         if wish.get("seed") != "committed":
             yield Item("seed", "skipped", "chosen by the trainer, not derived from the commitments")
             return
-        tokenizer = proof.claims.model["commitments"]["tokenizer"]
-        derived = committed_seed(recipe, proof.hashes.data_hash, tokenizer)
+        block = proof.claims.seed_block
+        derived = committed_seed(proof.hashes.data_hash, proof.claims.plan_hash(), block or "")
     except (GatllmError, KeyError, TypeError, AttributeError):
         yield Item("seed", "failed", "the recipe or the commitments are not those of a training run")
         return
     if recipe.get("seed") == derived:
-        by = f"and block {wish['block']}" if wish.get("block") else "alone"
-        yield Item("seed", "ok", f"derived from data, tokenizer, architecture and hyper-parameters {by}")
+        by = f"and the hash of block {block}" if block else "alone: no later block"
+        yield Item("seed", "ok", f"derived from data, recipe, tokenizer, code and environment {by}")
     else:
         yield Item("seed", "failed", f"is {recipe.get('seed')} instead of {derived}, which the commitments give")
+
+
+def _check_commitment(proof: Proof, registration: Registration | None) -> Iterator[Item]:
+    """Hold the block that the seed is said to follow from against the one after the promise on chain."""
+    try:
+        block = proof.claims.seed_block
+    except VerificationError:
+        return  # said by the item on the seed
+    if block is None:
+        return  # nothing is claimed; the item on the seed says so
+    if registration is None:
+        yield Item("commitment", "skipped", f"no chain was asked whether block {block} came after the commitment")
+        return
+    promised = registration.commitment
+    if promised is None:
+        yield Item("commitment", "failed", "the run does not answer a commitment to this data and plan on this chain")
+    elif promised.later_hash != block:
+        detail = f"the seed is from block {block}, not from the one after the commitment, {promised.later_hash}"
+        yield Item("commitment", "failed", detail)
+    else:
+        yield Item(
+            "commitment", "ok", f"data and plan promised in block {promised.block}; the block after it gave the seed"
+        )
 
 
 def _check_datasets(proof: Proof, folders: Sequence[Path], report: Report) -> Iterator[Item]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from gatllm.errors import UsageError
 from gatllm.models import build, config_from_dict, load_weights, put_weights, weights_root
 from gatllm.progress import Report, silent
+from gatllm.records import digest
 from gatllm.tokenizers import Tokenizer
 from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training.distributed import Team
@@ -16,9 +21,10 @@ from gatllm.training.environment import code, environment
 from gatllm.training.objectives import prepare
 from gatllm.training.objectives.protocol import Objective
 from gatllm.training.pinning import pin
-from gatllm.training.precision import Precision, choose_device, choose_precision
+from gatllm.training.precision import Attempt, Precision, choose_device, choose_precision
+from gatllm.training.promise import Promise
 from gatllm.training.recipe import Recipe
-from gatllm.training.seeds import committed_seed, derive
+from gatllm.training.seeds import committed_seed, derive, plan_of
 from gatllm.training.session import Session
 
 
@@ -38,40 +44,70 @@ def assemble(
     tokenizer: Tokenizer | None = None,
     dtype: str | None = None,
     threads: int | None = None,
+    before: Mapping[str, Any] | None = None,
+    promise: Promise | None = None,
     team: Team | None = None,
     report: Report = silent,
 ) -> Assembly:
     """Prepare data, tokenizer and a model, freshly initialised or with the weights of the run that ``start`` names.
 
-    ``tokenizer``, ``dtype`` and ``threads`` are given when a run is resumed or replayed: they were decided before.
+    ``tokenizer``, ``dtype`` and ``threads`` are given when a run is resumed or replayed, with ``before``, what it
+    committed to at its beginning: they were decided then. ``promise`` names data and plan in public and returns the
+    hash of a later block, from which a committed seed then follows.
 
     Raises:
         UsageError: the recipe does not fit this machine, or a key of ``[model]`` is wrong.
-        GatllmError: the data is missing, empty or too short.
+        GatllmError: the data is missing, empty or too short; ``promise`` fails.
     """
     team = team or Team()
+    committed = recipe.determinism is not None and recipe.determinism.seed == "committed"
     if recipe.determinism and recipe.determinism.pinned:
         recipe, threads, dtype = pin(recipe), 1, "fp32"
+    if committed:
+        recipe = recipe.replace({"seed": 0})  # what is prepared before the promise must not be chosen either
     device = choose_device(recipe.train.device)
     _check_kind(recipe)
     if tokenizer is None and recipe.start and recipe.tokenizer.kind != "file":
         tokenizer = load_tokenizer(recipe.start)
     objective = prepare(recipe, tokenizer, report)
     resolved = _resolved(recipe, objective)
-    if recipe.determinism and recipe.determinism.seed == "committed":
-        fingerprint = objective.tokenizer.fingerprint()
-        seed = committed_seed(resolved.to_dict(), objective.data_root, fingerprint)
-        resolved = resolved.replace({"seed": seed})
+    model = _initial(resolved, objective)
+    commitments = {
+        "data_root": objective.data_root,
+        "tokenizer": objective.tokenizer.fingerprint(),
+        "init_root": weights_root(model.state_dict()),
+        "code": code(),
+    }
+    attempt = _attempt(model, objective, device)
+    precision = choose_precision(dtype or recipe.train.precision, device, threads or recipe.train.threads, attempt)
+    commitments["environment"] = environment(precision, team.size)
+    if committed:
+        resolved = _seeded(resolved, commitments, before, promise)
         objective.close()
         objective = prepare(resolved, objective.tokenizer, report)
-    model = build(config_from_dict(resolved.model), seed=derive(resolved.seed, "init"))
+        if objective.data_root != commitments["data_root"]:
+            raise UsageError(
+                "the data of this recipe is drawn by its seed: it can't be promised before",
+                "leave out determinism.seed",
+            )
+        model = _initial(resolved, objective)
+        commitments["init_root"] = weights_root(model.state_dict())
+    commitments["recipe"] = resolved.digest()
+    return Assembly(resolved, objective, Session(resolved, objective, model, precision, team), commitments)
+
+
+def _initial(recipe: Recipe, objective: Objective) -> nn.Module:
+    """Return the model before its first update."""
+    model = build(config_from_dict(recipe.model), seed=derive(recipe.seed, "init"))
     if recipe.start:
         if objective.tokenizer.fingerprint() != load_tokenizer(recipe.start).fingerprint():
             raise UsageError(f"{recipe.start} was trained with another tokenizer", "leave out the [tokenizer] table")
         file = Path(recipe.start) / "model.safetensors"
         put_weights(model, load_weights(file), str(file))
-    init_root = weights_root(model.state_dict())
+    return model
 
+
+def _attempt(model: nn.Module, objective: Objective, device: torch.device) -> Attempt:
     def attempt(precision: Precision) -> None:
         model.to(device).train()
         batch = objective.batch(0, 0.0).to(device)
@@ -80,17 +116,20 @@ def assemble(
         loss.backward()  # type: ignore[no-untyped-call]
         model.zero_grad(set_to_none=True)
 
-    precision = choose_precision(dtype or recipe.train.precision, device, threads or recipe.train.threads, attempt)
-    session = Session(resolved, objective, model, precision, team)
-    commitments = {
-        "data_root": objective.data_root,
-        "tokenizer": objective.tokenizer.fingerprint(),
-        "recipe": resolved.digest(),
-        "init_root": init_root,
-        "code": code(),
-        "environment": environment(precision, team.size),
-    }
-    return Assembly(resolved, objective, session, commitments)
+    return attempt
+
+
+def _seeded(
+    recipe: Recipe, commitments: Mapping[str, Any], before: Mapping[str, Any] | None, promise: Promise | None
+) -> Recipe:
+    """Return the recipe with the seed that follows from data, plan and block; ``promise`` is asked for the block."""
+    values = recipe.to_dict()
+    # A run that goes on with other code or elsewhere keeps the plan that it began with.
+    then = {name: (before or commitments)[name] for name in ("code", "environment")}
+    plan = plan_of(values, {**commitments, **then})
+    data_root = str(commitments["data_root"])
+    block = promise(data_root, plan) if promise is not None else values["determinism"]["block"]
+    return recipe.replace({"seed": committed_seed(data_root, digest(plan), block), "determinism.block": block})
 
 
 def _resolved(recipe: Recipe, objective: Objective) -> Recipe:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Interrupt:
@@ -13,6 +17,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
+        self._at_once = False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -21,8 +26,22 @@ class Interrupt:
                 self._before[number] = signal.signal(number, self._ask)
         return self
 
+    def waiting(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Return ``function`` such that within it the first Ctrl-C stops at once: it waits, there is no step to end."""
+
+        def call(*arguments: P.args, **keywords: P.kwargs) -> T:
+            self._at_once = True
+            try:
+                if self.asked:
+                    raise KeyboardInterrupt
+                return function(*arguments, **keywords)
+            finally:
+                self._at_once = False
+
+        return call
+
     def _ask(self, _: int, __: FrameType | None) -> None:
-        if self.asked:
+        if self.asked or self._at_once:
             self._restore()
             raise KeyboardInterrupt
         self.asked = True

@@ -50,7 +50,7 @@ class Replayer:
         if env["processes"] != 1:
             raise UsageError(f"the run was trained by {env['processes']} processes", "replay runs of one process")
         self.recipe = run.recipe if source is None else run.recipe.replace({"data.source": source})
-        self._made = self._assemble(env, report)
+        self._made = self._assemble(report)
         commitments = self._made.commitments | {"recipe": run.recipe.digest()}
         for name in ("data_root", "tokenizer", "recipe", "init_root"):
             if commitments[name] != before[name]:
@@ -58,12 +58,14 @@ class Replayer:
         self.environment: Mapping[str, Any] = commitments["environment"]
         self._progress = {entry["step"]: entry["progress"] for entry in run.events("step")}
 
-    def _assemble(self, env: Mapping[str, Any], report: Report) -> Assembly:
+    def _assemble(self, report: Report) -> Assembly:
+        env = self.run.start["commitments"]["environment"]
         return assemble(
             self.recipe,
             tokenizer=load_tokenizer(self.run.path / TOKENIZER),
             dtype=env["dtype"],
             threads=int(env["threads"]),
+            before=self.run.start["commitments"],
             report=report,
         )
 
@@ -92,7 +94,7 @@ class Replayer:
             session.load(*_checkpoint(self.run, start).load(), f"checkpoint {start}")
         elif session.step:
             self.close()
-            self._made = self._assemble(self.run.start["commitments"]["environment"], silent)
+            self._made = self._assemble(silent)
             session = self._made.session
         wanted = range(start + 1, start + steps + 1)
         if missing := [step for step in wanted if step not in self._progress]:

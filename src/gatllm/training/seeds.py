@@ -12,8 +12,8 @@ from typing import Any
 
 from gatllm.records import digest
 
-# Of a resolved recipe: names and places, and the seed itself. What else it says decides the result.
-_NOT_COMMITTED = ("name", "about", "expect", "seed")
+# Of a resolved recipe: names and places, and what follows from the plan. What else it says decides the result.
+_NOT_PLANNED = ("name", "about", "expect", "seed", "start")
 
 
 def derive(seed: int, use: str, *position: int) -> int:
@@ -22,12 +22,26 @@ def derive(seed: int, use: str, *position: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def committed_seed(recipe: Mapping[str, Any], data_root: str, tokenizer: str) -> int:
-    """Return the seed that follows from a resolved recipe, the data and the tokenizer: nobody can choose it.
+def plan_of(recipe: Mapping[str, Any], commitments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that decides a run besides its data and its seed: what is promised before training, by its digest.
 
-    With ``determinism.block`` set to the hash of a later block, nobody could know it when the rest was committed to.
+    That is the resolved recipe (architecture and hyper-parameters), the tokenizer, the code, the numerical environment
+    and, for a run that begins with another's weights, these. ``commitments`` are those of the log's first entry; the
+    initial weights of a fresh model are not part of the plan, for they follow from the seed.
     """
-    values = {key: value for key, value in recipe.items() if key not in _NOT_COMMITTED}
+    values = {key: value for key, value in recipe.items() if key not in _NOT_PLANNED}
     values["data"] = {key: value for key, value in values["data"].items() if key != "source"}
-    whole = digest({"recipe": values, "data_root": data_root, "tokenizer": tokenizer})
+    values["determinism"] = {key: value for key, value in values["determinism"].items() if key != "block"}
+    plan = {"recipe": values, **{name: commitments[name] for name in ("tokenizer", "code", "environment")}}
+    if recipe.get("start"):
+        plan["init_root"] = commitments["init_root"]
+    return plan
+
+
+def committed_seed(data_root: str, plan: str, block: str) -> int:
+    """Return the seed that follows from the hashes of data, plan and a block.
+
+    Where the block is later than the promise of data and plan, nobody could choose it.
+    """
+    whole = digest({"data_root": data_root, "plan": plan, "block": block})
     return int(whole[:13], 16)  # 52 bits: a JSON number holds it exactly

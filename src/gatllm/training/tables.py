@@ -81,9 +81,11 @@ class DeterminismTable(Table):
     pinned: bool = False
     seed: Literal["given", "committed"] = Field(
         default="given",
-        description="committed: the seed is the hash of data, tokenizer, architecture, hyper-parameters and block",
+        description="committed: the seed is the hash of data, recipe, tokenizer, code, environment and block",
     )
-    block: str = Field(default="", description="hash of a block after the commitment on chain; part of that seed")
+    block: str = Field(
+        default="", description="hash of the block after the commitment on chain; `gatllm train --commit` sets it"
+    )
 
 
 class ExpectTable(Table):

@@ -19,10 +19,11 @@ from gatllm.training.distributed import Team, assembled
 from gatllm.training.interrupt import Interrupt
 from gatllm.training.loop import Loop, Observe
 from gatllm.training.pinning import pin
+from gatllm.training.promise import PLAN, Commit, Promise, probed_before, promising
 from gatllm.training.recipe import Recipe
 from gatllm.training.run import CHECKPOINTS, LOG, MODEL, RECIPE, TOKENIZER, Run
 
-_OURS = {LOG, RECIPE, TOKENIZER, MODEL}
+_OURS = {LOG, RECIPE, TOKENIZER, MODEL, PLAN}
 
 
 def _nobody(_: str, __: Mapping[str, Any]) -> None:
@@ -34,6 +35,7 @@ def train(
     out: str | Path,
     *,
     resume: bool = True,
+    commit: Commit | None = None,
     report: Report = silent,
     observe: Observe = _nobody,
 ) -> Run:
@@ -43,8 +45,11 @@ def train(
     the bit on a processor with the same number of threads, for a budget in steps). A finished run is returned as it
     is. ``observe`` is called with every event of the log and its fields.
 
+    ``commit`` takes the data's root and the hash of the plan (see `seeds.plan_of`), promises both in public before
+    anything is trained, and returns the hash of a later block, which the seed then follows from.
+
     Raises:
-        UsageError: the recipe is wrong, or ``out`` holds another run.
+        UsageError: the recipe is wrong, ``out`` holds another run, or several processes would commit.
         GatllmError: bad data, a loss that is no number, no memory or disk left, or another process trains here.
         VerificationError: data, tokenizer, log or checkpoints are not what they were.
         KeyboardInterrupt: the user stopped it; a checkpoint was written.
@@ -53,15 +58,18 @@ def train(
     if wanted.determinism and wanted.determinism.pinned:
         wanted = pin(wanted)
     path = Path(out)
+    if commit is not None:
+        wanted = wanted.replace({"determinism.seed": "committed", "determinism.block": ""})
     with assembled() as team, Interrupt() as interrupt:
         begun = _begun(path, resume)
         team.wait()
         with _writing(path, team) as log:
             run = Run(path)
             if begun:
-                _check_same(run, wanted)
+                wanted = _same(run, wanted, committed=commit is not None)
             if not run.complete:
-                made = _assemble(run, wanted, team, report) if begun else assemble(wanted, team=team, report=report)
+                promise = None if commit is None else promising(path, interrupt.waiting(commit))
+                made = _assemble(run, wanted, team, report) if begun else _new(path, wanted, promise, team, report)
                 spent = _go_on(run, made, log) if begun else _begin(run, made, log)
                 loop = Loop(run, made.session, log, Budget(made.recipe.train, spent), report, observe)
                 try:
@@ -77,6 +85,16 @@ def train(
 
         write_report(run)
     return run
+
+
+def _new(path: Path, wanted: Recipe, promise: Promise | None, team: Team, report: Report) -> Assembly:
+    """Assemble the session of a run that begins."""
+    if promise is None:
+        (path / PLAN).unlink(missing_ok=True)  # of a promise that was never kept
+        return assemble(wanted, team=team, report=report)
+    if team.size > 1:
+        raise UsageError("a commitment on chain is for runs of one process", "train without torchrun")
+    return assemble(wanted, **probed_before(path, wanted), promise=promise, team=team, report=report)
 
 
 def _begun(path: Path, resume: bool) -> bool:
@@ -105,8 +123,19 @@ def _writing(path: Path, team: Team) -> Iterator[HashLog | None]:
         yield log
 
 
-def _check_same(run: Run, wanted: Recipe) -> None:
-    """Refuse to go on with a run under another recipe; `[model]` may leave out what the data or defaults decide."""
+def _same(run: Run, wanted: Recipe, *, committed: bool) -> Recipe:
+    """Return the recipe that a run goes on by: the wanted one, with the block that its commitment gave.
+
+    `[model]` may leave out what the data or defaults decide.
+
+    Raises:
+        UsageError: the run was begun under another recipe, or without a commitment.
+    """
+    if committed and run.recipe.determinism is not None:
+        block = run.recipe.determinism.block
+        if not block:
+            raise UsageError(f"{run.path} was begun without a commitment on chain", "name another --out")
+        wanted = wanted.replace({"determinism.block": block})
     before, now = run.recipe.to_dict(), wanted.to_dict()
     if wanted.determinism and wanted.determinism.seed == "committed":
         now["seed"] = before["seed"]  # it follows from the rest, and is checked with the commitments
@@ -117,6 +146,7 @@ def _check_same(run: Run, wanted: Recipe) -> None:
                 f"{run.path} holds a run with another {_first_difference(key, before.get(key), now.get(key))}",
                 "name another --out, or use its own recipe",
             )
+    return wanted
 
 
 def _first_difference(key: str, before: Any, now: Any) -> str:
@@ -140,6 +170,7 @@ def _assemble(run: Run, wanted: Recipe, team: Team, report: Report) -> Assembly:
         tokenizer=load_tokenizer(run.path / TOKENIZER),
         dtype=env["dtype"],
         threads=int(env["threads"]),
+        before=before,
         team=team,
         report=report,
     )
