@@ -133,9 +133,9 @@ def test_one_skipped_step_is_caught_where_it_was_skipped(
 ) -> None:
     update = Session._update
 
-    def skipping(self: Session, progress: float) -> float:
+    def skipping(self: Session, progress: float, *, skip: bool) -> float:
         if self.step != 7:
-            return update(self, progress)
+            return update(self, progress, skip=skip)
         self.optimizer.zero_grad()
         return self.optimizer.set_rates(progress)
 
@@ -251,8 +251,8 @@ def rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every update end in other last bits, as another processor's would."""
     update = Session._update
 
-    def noisy(self: Session, progress: float) -> float:
-        lr = update(self, progress)
+    def noisy(self: Session, progress: float, *, skip: bool) -> float:
+        lr = update(self, progress, skip=skip)
         with torch.no_grad():
             parameter = next(iter(self.model.parameters()))
             flat = parameter.view(-1)
