@@ -48,6 +48,15 @@ def test_text_on_stdout_speed_on_stderr(run: str, capsys: pytest.CaptureFixture[
     assert other.err == ""
 
 
+def test_a_prompt_that_cannot_be_read_prints_nothing_but_the_error(
+    run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gatllm("sample", run, "ZZZ") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "the character 'Z'" in said.err
+
+
 def test_json_holds_every_answer(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert gatllm("sample", run, "hello", "a", "--n", "2", "--tokens", "5", "--json", "--logprobs", "2") == 0
     answers = json.loads(capsys.readouterr().out)

@@ -101,6 +101,8 @@ def test_eval_of_a_pretrained_folder(tmp_path: Path, gatllm: Callable[..., Answe
         (["--set", 'train.device="cuda:9"'], "no device cuda:9"),
         (["--set", "data.source=missing.txt"], "can't read missing.txt"),
         (["--set", "model.widht=8"], "widht"),
+        (["--set", "model.heads=3"], "model: width 16 can't be divided among 3 heads"),
+        (["--steps", "3", "--minutes", "1"], "exclude each other"),
     ],
 )
 def test_what_is_wrong_is_one_line(

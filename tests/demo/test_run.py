@@ -74,6 +74,19 @@ def test_a_step_whose_results_are_gone_is_run_again(tmp_path: Path) -> None:
     assert ran == ["a", "a"]
 
 
+def test_a_bug_is_kept_as_a_failure_and_shown(tmp_path: Path) -> None:
+    def bug() -> Outcome:
+        raise ValueError("seven is not eight")
+
+    options = Options(tmp_path / "demo")
+    stage = RecordingStage()
+    with pytest.raises(ValueError, match="seven"):
+        run_steps(options, [step("a", [], bug)], stage)
+    kept = json.loads((options.out / "demo.json").read_text())["steps"]["a"]
+    assert (kept["status"], kept["why"]) == ("failed", "unexpected ValueError: seven is not eight")
+    assert any("seven is not eight" in line for line in stage.lines)
+
+
 def test_a_failure_is_said_and_ends_the_demo(tmp_path: Path) -> None:
     ran: list[str] = []
     stage = RecordingStage()

@@ -1,5 +1,6 @@
 """A run folder is enough to get the model back; what is missing or damaged is named."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import tomli_w
 import torch
 
-from gatllm.errors import GatllmError
+from gatllm.errors import GatllmError, UsageError
 from gatllm.models import GPT, GPTConfig, build, load_run, save_weights
 
 tokenizers = pytest.importorskip("gatllm.tokenizers")
@@ -45,6 +46,24 @@ def test_each_missing_or_damaged_file_is_named(tmp_path: Path, name: str) -> Non
     (folder / name).unlink()
     with pytest.raises(GatllmError, match=name):
         load_run(folder)
+
+
+def test_another_tokenizer_of_the_same_size_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    own = (tmp_path / "run" / "tokenizer.json").read_text()
+    fingerprint = tokenizers.load(tmp_path / "run" / "tokenizer.json").fingerprint()
+    (tmp_path / "run" / "log.jsonl").write_text(json.dumps({"commitments": {"tokenizer": fingerprint}}) + "\n")
+    load_run(tmp_path / "run")
+    (tmp_path / "run" / "tokenizer.json").write_text(own.replace('"h"', '"j"'))
+    with pytest.raises(GatllmError, match="not the tokenizer that the run was trained with"):
+        load_run(tmp_path / "run")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_missing_device_is_an_error_that_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    with pytest.raises(UsageError, match="no device cuda"):
+        load_run(tmp_path / "run", device="cuda")
 
 
 def test_other_weights_and_other_places_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from gatllm.errors import UsageError
-from gatllm.training.precision import Precision, choose_device, choose_precision
+from gatllm.models import choose_device
+from gatllm.training.precision import Precision, choose_precision
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from gatllm.errors import GatllmError
 from gatllm.records import HashLog
 from gatllm.training import Recipe, Run
 from gatllm.training.plots import smoothed
-from gatllm.training.report import summary, write_report
+from gatllm.training.report import rows, summary, write_report
 
 
 def written(folder: Path, tiny: dict[str, Any], validations: list[float]) -> Run:
@@ -43,6 +43,9 @@ def test_a_good_run_is_not_accused(tiny: dict[str, Any], tmp_path: Path) -> None
     run = written(tmp_path / "run", tiny, [3.0, 2.0, 1.9])
     page = write_report(run).read_text()
     assert "no over-fitting" in page
+    assert "| step | time | loss |" in page
+    assert "| 3 | 0:01 | 1.9000 |" in page
+    assert ("validation loss", "1.9000") in rows(summary(run))
     assert "1" * 64 in page
     assert (run.path / "report" / "curves.png").stat().st_size > 10_000
 

@@ -16,7 +16,7 @@ import torch
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.models import load_run
 from gatllm.progress import Progress
-from gatllm.training import Recipe, Run, replay, train
+from gatllm.training import Recipe, Run, assembly, replay, train
 
 ROUNDING = 1e-6
 
@@ -166,8 +166,24 @@ def test_memory_that_runs_out_says_what_to_lower(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Session, "advance", refuse)
-    with pytest.raises(GatllmError, match=r"train.batch 4.*set train.batch to 2 and train.accumulate to 2"):
+    with pytest.raises(GatllmError, match=r"at step 1 \(train.batch 4.*train.batch to 2 and train.accumulate to 2"):
         train(Recipe.of(tiny), tmp_path / "run")
+
+
+def test_a_model_too_large_for_memory_says_what_to_lower(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 12000000000000 bytes")
+
+    monkeypatch.setattr(assembly, "build", refuse)
+    with pytest.raises(GatllmError, match=r"before the first step .*model.width 16\).*lower"):
+        train(Recipe.of(tiny), tmp_path / "run")
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tiny: dict[str, Any]) -> None:
+    with pytest.raises(GatllmError, match="can't make the folder"):
+        train(Recipe.of(tiny), "/dev/null/run")
 
 
 def test_minutes_bound_a_run(tiny: dict[str, Any], tmp_path: Path) -> None:

@@ -63,6 +63,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def _amount(progress: Progress, of: str) -> str:
+    """Return how much is done of how much, with its unit; nothing where nothing is counted."""
+    if progress.total is None and not progress.done:
+        return ""
+    total = f"{of}{progress.total:,.6g}" if progress.total is not None else ""
+    return f"{progress.done:,.6g}{total} {progress.unit}".rstrip()
+
+
 class _Lines:
     """Progress without a terminal: one plain line when a task starts, then one every few seconds."""
 
@@ -76,8 +84,8 @@ class _Lines:
         if not finished and now - self.shown.get(progress.task, -1e9) < self.every:
             return
         self.shown[progress.task] = now
-        total = f" of {progress.total:,.6g}" if progress.total is not None else ""
-        note(f"  {progress.task}: {progress.done:,.6g}{total} {progress.unit} {progress.note}".rstrip())
+        told = " ".join(part for part in (_amount(progress, " of "), progress.note) if part)
+        note(f"  {progress.task}: {told}" if told else f"  {progress.task} …")
 
 
 @contextmanager
@@ -104,12 +112,11 @@ def progress_report(*, quiet: bool = False, every: float = 10.0) -> Iterator[Rep
             def draw(progress: Progress) -> None:
                 if progress.task not in known:
                     known[progress.task] = bars.add_task(escape(progress.task), total=None, amount="", note="")
-                total = f"/{progress.total:,.6g}" if progress.total is not None else ""
                 bars.update(
                     known[progress.task],
                     completed=progress.done,
                     total=progress.total,
-                    amount=f"{progress.done:,.6g}{total} {progress.unit}",
+                    amount=_amount(progress, "/"),
                     note=escape(progress.note),
                 )
 

@@ -71,7 +71,7 @@ def sample(
     logprobs
         With --json: how many alternatives to show for each token.
     device
-        cpu, cuda or mps.
+        auto, cpu, cuda, cuda:N or mps.
     fast
         Compute in bfloat16 with weights laid out for this processor (rounds differently, so other answers).
     quiet
@@ -150,9 +150,10 @@ def _print_text(loaded: LoadedRun, texts: list[str], sampling: Sampling, *, quie
     wholes = []
     # A GPT goes on with its prompt, so that both together are the text; an answer stands alone.
     shown = [text if loaded.model.config.kind == "gpt" and not quiet else "" for text in texts]
+    pieces = stream(loaded.model, loaded.tokenizer, texts, sampling)  # a prompt that can't be read is an error here
     if single:
         _write(shown[0])
-    for piece in stream(loaded.model, loaded.tokenizer, texts, sampling):
+    for piece in pieces:
         if single:
             _write(piece.text)
         if piece.whole is not None:
@@ -197,7 +198,7 @@ def embed(
     out
         A .safetensors file for the vectors ("embeddings") instead of printing.
     device
-        cpu, cuda or mps.
+        auto, cpu, cuda, cuda:N or mps.
     json
         Print the vectors as JSON.
     """

@@ -69,6 +69,8 @@ def train(
 
     if commit and seed is not None:
         raise UsageError("with --commit nobody chooses the seed", "leave out --seed")
+    if steps is not None and minutes is not None:
+        raise UsageError("--steps and --minutes exclude each other", "give one of them")
     overrides = parse_overrides(set_ or [])
     given = {"train.steps": steps, "train.minutes": minutes, "seed": seed}
     overrides |= {key: value for key, value in given.items() if value is not None}
@@ -89,7 +91,9 @@ def train(
     if json:
         print_json({"run": str(run.path), "metrics": run.metrics})
         return
-    table(str(run.path), ("what", "value"), [(name, _text(value)) for name, value in run.metrics.items()])
+    from gatllm.training.report import rows, summary
+
+    table(str(run.path), ("what", "value"), rows(summary(run)))
     if not quiet:
         note(f"see {run.path / 'report' / 'report.md'}")
 
@@ -125,7 +129,7 @@ def report(run: Path, *, json: bool = False) -> None:
         Print JSON instead of a table.
     """
     from gatllm.training import Run
-    from gatllm.training.report import summary, write_report
+    from gatllm.training.report import rows, summary, verdict, write_report
 
     opened = Run.open(run)
     page = write_report(opened)
@@ -133,8 +137,8 @@ def report(run: Path, *, json: bool = False) -> None:
     if json:
         print_json(numbers)
         return
-    table(str(run), ("what", "value"), [(name, _text(value)) for name, value in numbers.items()])
-    note(f"see {page}")
+    table(f"{run}: {numbers['name']}", ("what", "value"), rows(numbers))
+    note(f"{verdict(numbers).replace('**', '')} See {page}")
 
 
 def parse_overrides(settings: list[str]) -> dict[str, Any]:
@@ -163,9 +167,3 @@ def _show(event: str, fields: Mapping[str, Any], *, quiet: bool) -> None:
         note(f"  step {fields['step']:,} after {duration(fields['seconds'])}: validation {others}")
     elif event == "sample":
         note("\n".join(f"  | {line}" for line in str(fields["text"]).splitlines()))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.4f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -70,10 +70,13 @@ def run_steps(options: Options, steps: Sequence[Step], stage: Stage) -> list[tup
             summary.append((step, known))
             continue
         started = time.monotonic()
+        bug: Exception | None = None
         try:
             outcome = step.run(session, stage)
         except GatllmError as error:
             outcome = Outcome("failed", why=str(error))
+        except Exception as error:  # kept as failed like any other, then shown by whoever shows bugs
+            outcome, bug = Outcome("failed", why=f"unexpected {type(error).__name__}: {error}"), error
         outcome.seconds = time.monotonic() - started
         if outcome.status == "skipped" and not step.may_skip:
             outcome.status = "failed"
@@ -81,6 +84,8 @@ def run_steps(options: Options, steps: Sequence[Step], stage: Stage) -> list[tup
             stage.say(f"  {outcome.status}: {outcome.why}")
         session.outcomes[step.name] = outcome
         _save(session)
+        if bug is not None:
+            raise bug
         summary.append((step, outcome))
         if outcome.status == "failed":
             break

@@ -11,6 +11,7 @@ from gatllm.models.config import (
     TransformerConfig,
     config_from_dict,
 )
+from gatllm.models.device import choose_device
 from gatllm.models.discriminator import Discriminator, DiscriminatorOutput
 from gatllm.models.finetuning import FineTuning, fine_tune
 from gatllm.models.fingerprint import tensor_hashes, weights_root
@@ -42,6 +43,7 @@ __all__ = [
     "TransformerConfig",
     "attend",
     "build",
+    "choose_device",
     "config_from_dict",
     "fine_tune",
     "load_run",

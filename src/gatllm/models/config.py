@@ -135,4 +135,4 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
         name = ".".join(["model", *(str(part) for part in first["loc"])])
         known = ", ".join(sorted(KINDS[kind].model_fields))
         cure = f"known keys: {known}" if first["type"] == "extra_forbidden" else "see docs/models.md"
-        raise UsageError(f"{name}: {first['msg']}", cure) from None
+        raise UsageError(f"{name}: {first['msg'].removeprefix('Value error, ')}", cure) from None

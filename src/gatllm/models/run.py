@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gatllm.errors import GatllmError
 from gatllm.models.build import Model, build
 from gatllm.models.config import config_from_dict
+from gatllm.models.device import choose_device
 from gatllm.models.weights import load_weights, put_weights
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ def load_run(folder: str | Path, *, device: str = "cpu") -> LoadedRun:
     """Load the run in ``folder``.
 
     Raises:
-        GatllmError: a file of the folder is missing or damaged, or the weights don't fit the recipe.
+        GatllmError: a file of the folder is missing or damaged, the weights don't fit the recipe, or the tokenizer is
+            another one.
+        UsageError: this machine has no such device.
     """
     from gatllm.tokenizers import load as load_tokenizer  # type: ignore[attr-defined,unused-ignore]
 
@@ -49,7 +53,21 @@ def load_run(folder: str | Path, *, device: str = "cpu") -> LoadedRun:
             f"{tokenizer_path} has {tokenizer.size} tokens, the model {model.config.vocabulary}",
             "restore the tokenizer that the run was trained with",
         )
-    return LoadedRun(model.to(device).eval(), tokenizer, recipe, path)
+    _check_committed(path, tokenizer)
+    return LoadedRun(model.to(choose_device(device)).eval(), tokenizer, recipe, path)
+
+
+def _check_committed(folder: Path, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer of the right size that is not the one that the log begins with."""
+    try:
+        with (folder / "log.jsonl").open(encoding="utf-8") as log:
+            committed = json.loads(log.readline())["commitments"]["tokenizer"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # a copy without its log, or another's: verifying is for `gatllm proof verify`
+    if committed != tokenizer.fingerprint():
+        raise GatllmError(
+            f"{folder / 'tokenizer.json'} is not the tokenizer that the run was trained with", "restore that one"
+        )
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:

@@ -119,9 +119,9 @@ def judge(texts: Sequence[str]) -> list[Verdict]:
 
 def same_tree(first: str, second: str) -> bool:
     """Tell whether two texts have the same syntax tree (places and white space aside); false where one has none."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.dump(ast.parse(first)) == ast.dump(ast.parse(second))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
+    from gatllm.data.languages import language
+
+    python = language("python")
+    with _WARNINGS:
+        one, other = (python.parse(text)[0] for text in (first, second))
+    return one is not None and other is not None and python.same(one, other)

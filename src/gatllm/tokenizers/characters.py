@@ -60,7 +60,7 @@ class Characters(TokenizerBase):
         except KeyError as error:
             raise GatllmError(
                 f"the character {error.args[0]!r} is not in the tokeniser",
-                'train it on text that has it, or with unknown="replace"',
+                "leave it out, or train on text that has it",
             ) from None
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:

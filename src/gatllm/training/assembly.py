@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gatllm.errors import UsageError
-from gatllm.models import build, config_from_dict, load_weights, put_weights, weights_root
+from gatllm.models import build, choose_device, config_from_dict, load_weights, put_weights, weights_root
 from gatllm.progress import Report, silent
 from gatllm.records import digest
 from gatllm.tokenizers import Tokenizer
@@ -21,7 +21,7 @@ from gatllm.training.environment import code, environment
 from gatllm.training.objectives import prepare
 from gatllm.training.objectives.protocol import Objective
 from gatllm.training.pinning import pin
-from gatllm.training.precision import Attempt, Precision, choose_device, choose_precision
+from gatllm.training.precision import Attempt, Precision, choose_precision
 from gatllm.training.promise import Promise
 from gatllm.training.recipe import Recipe
 from gatllm.training.seeds import committed_seed, derive, plan_of

@@ -43,3 +43,9 @@ class Budget:
 def crossed(count: int, before: float, after: float) -> bool:
     """Tell whether one of ``count`` marks, spread evenly over the run, lies in (``before``, ``after``]."""
     return int(after * count + 1e-9) > int(before * count + 1e-9)
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as minutes and seconds: ``3:07``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

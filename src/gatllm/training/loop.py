@@ -11,8 +11,9 @@ from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report
 from gatllm.records import HashLog
 from gatllm.training import checkpoint
-from gatllm.training.budget import Budget, crossed
+from gatllm.training.budget import Budget, clock, crossed
 from gatllm.training.interrupt import Interrupt
+from gatllm.training.memory import enough_memory
 from gatllm.training.run import CHECKPOINTS, Run
 from gatllm.training.session import NotFiniteError, Session, StepResult
 
@@ -75,13 +76,10 @@ class Loop:
         began = time.perf_counter()
         progress = team.agree(self.budget.during(session.step))
         try:
-            result = session.advance(progress)
+            with enough_memory(session.recipe, f"at step {session.step + 1}"):
+                result = session.advance(progress)
         except NotFiniteError as error:
             raise self._not_finite(error) from None
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                raise out_of_memory(session) from None
-            raise
         seconds = time.perf_counter() - began
         self._write("step", _step_fields(result, progress, seconds))
         share = team.agree(self.budget.after(session.step))
@@ -90,7 +88,7 @@ class Loop:
 
     def _tell(self, result: StepResult, speed: float) -> None:
         best = f" · best validation {self.best[0]:.4f}" if self.best else ""
-        left = _clock(max(0.0, self.budget.left(result.step)))
+        left = clock(max(0.0, self.budget.left(result.step)))
         note = f"loss {result.loss:.4f}{best} · {speed:,.0f} tokens/s · {left} left"
         if self.train.steps is not None:
             self.report(Progress("training", result.step, self.train.steps, "steps", note))
@@ -111,7 +109,7 @@ class Loop:
         self.costs[what] = (self.budget.seconds - began, self.budget.seconds)
 
     def _evaluate(self) -> None:
-        with self._costing("validation"):
+        with self._costing("validation"), enough_memory(self.session.recipe, "in the validation"):
             metrics = self.session.evaluate()
         self.measured = (self.session.step, metrics)
         self._write("validation", {"step": self.session.step, "seconds": round(self.budget.seconds, 3), **metrics})
@@ -161,7 +159,8 @@ class Loop:
         passes = f"pass {first}" if first == last else f"passes {first} to {last}"
         return GatllmError(
             f"the loss is no number at step {session.step + 1} ({passes}: {error}); last good checkpoint: {place}",
-            "lower train.lr and train.matrix_lr, set train.clip, or use train.precision = fp32",
+            "begin anew under another --out: lower train.lr and train.matrix_lr, set train.clip, or use "
+            "train.precision = fp32",
         )
 
 
@@ -177,27 +176,3 @@ def _step_fields(result: StepResult, progress: float, seconds: float) -> dict[st
         "tokens_per_second": round(result.tokens / seconds, 1),
         **({"parts": parts} if parts else {}),
     }
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether ``error`` is a device's or the processor's way to say that memory ran out."""
-    import torch
-
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error).lower() for word in words)
-
-
-def out_of_memory(session: Session) -> GatllmError:
-    """Return the error that says what to lower."""
-    train = session.recipe.train
-    context = session.objective.model_config.get("context", "?")
-    return GatllmError(
-        f"out of memory at step {session.step + 1} (train.batch {train.batch}, model.context {context})",
-        f"set train.batch to {max(1, train.batch // 2)} and train.accumulate to {train.accumulate * 2} "
-        "(the same update), or lower model.context, width or layers",
-    )

@@ -39,26 +39,6 @@ class Precision:
 Attempt = Callable[[Precision], None]
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device of a recipe; ``auto`` takes CUDA, then MPS, then the processor.
-
-    Raises:
-        UsageError: the machine has no such device.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"train.device {name!r} is no device", "use auto, cpu, cuda, cuda:N or mps") from None
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device.type, False) or (device.index or 0) >= max(1, torch.cuda.device_count()):
-        raise UsageError(f"this machine has no device {name}", "set train.device to auto or cpu")
-    return device
-
-
 def choose_precision(wanted: str, device: torch.device, threads: int, attempt: Attempt) -> Precision:
     """Return the precision of a recipe and set the number of processor threads; what is left open is probed.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gatllm.records import new_folder
+from gatllm.training.budget import clock
 from gatllm.training.run import Run
 
 PAGE = "report.md"
@@ -60,7 +61,7 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def _page(run: Run, numbers: dict[str, Any]) -> str:
-    parts = [f"# {run.recipe.name}", run.recipe.about, _verdict(numbers), _table(numbers)]
+    parts = [f"# {run.recipe.name}", run.recipe.about, verdict(numbers), _table(numbers)]
     if run.events("step"):
         parts.append(f"![Loss, learning rate, speed and gradient norm]({CURVES})")
     if _reliability(run):
@@ -79,7 +80,8 @@ def _reliability(run: Run) -> tuple[tuple[float, float, int], ...]:
     return calibration.reliability if calibration is not None else ()
 
 
-def _verdict(numbers: dict[str, Any]) -> str:
+def verdict(numbers: dict[str, Any]) -> str:
+    """Return whether the run is finished, how good it got and whether it over-fits, as a sentence or two."""
     state = "Finished." if numbers["complete"] else "**Not finished**: `gatllm train` with the same recipe goes on."
     if "best_validation" not in numbers:
         return state
@@ -92,15 +94,30 @@ def _verdict(numbers: dict[str, Any]) -> str:
     return f"{state} Best validation loss {best['loss']:.4f} at step {best['step']:,}; no over-fitting seen."
 
 
+def rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the numbers of `summary` as a person reads them: what, and how much."""
+    metrics = {name: value for name, value in numbers["metrics"].items() if name not in {"step", "steps", "tokens"}}
+    made = [("updates", f"{numbers['steps']:,}"), ("tokens", f"{numbers['tokens']:,}")]
+    if "parameters" in metrics:
+        made.insert(0, ("parameters", f"{metrics.pop('parameters'):,}"))
+    if "seconds" in metrics:
+        made.append(("time", clock(metrics.pop("seconds"))))
+    if numbers["resumes"]:
+        made.append(("resumed", f"{numbers['resumes']:,}"))
+    if "train_loss" in numbers:
+        made.append(("tokens/s (median)", f"{numbers['tokens_per_second']:,.0f}"))
+        made.append((f"training loss (last {_RECENT} updates)", f"{numbers['train_loss']:.4f}"))
+    if "loss" in metrics:
+        made.append(("validation loss", _number(metrics.pop("loss"))))
+    return [*made, *((_words(name), _number(value)) for name, value in metrics.items())]
+
+
 def _table(numbers: dict[str, Any]) -> str:
-    rows = {
-        "steps": f"{numbers['steps']:,}",
-        "tokens": f"{numbers['tokens']:,}",
-        "tokens/s (median)": f"{numbers.get('tokens_per_second', 0):,.0f}",
-        f"training loss (last {_RECENT} steps)": f"{numbers.get('train_loss', float('nan')):.4f}",
-    }
-    rows |= {name: _number(value) for name, value in numbers["metrics"].items() if name not in {"steps", "tokens"}}
-    return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows.items())])
+    return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows(numbers))])
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _number(value: float) -> str:
@@ -111,9 +128,12 @@ def _validations(run: Run) -> str:
     entries = run.events("validation")
     if not entries:
         return ""
-    names = [name for name in entries[0] if name not in {"seq", "time", "event", "prev"}]
-    lines = [f"| {' | '.join(names)} |", "|" + "---:|" * len(names)]
-    lines += [f"| {' | '.join(_number(entry.get(name, float('nan'))) for name in names)} |" for entry in entries]
+    known = {"seq", "time", "event", "prev", "step", "seconds", "loss"}
+    names = ["loss", *(name for name in entries[0] if name not in known)]
+    lines = [f"| step | time | {' | '.join(map(_words, names))} |", "|" + "---:|" * (len(names) + 2)]
+    for entry in entries:
+        numbers = (_number(entry.get(name, float("nan"))) for name in names)
+        lines.append(f"| {entry['step']:,} | {clock(entry['seconds'])} | {' | '.join(numbers)} |")
     return "## Validation\n\n" + "\n".join(lines)
 
 
@@ -129,13 +149,13 @@ def _samples(run: Run) -> str:
 def _origins(run: Run) -> str:
     commitments = run.start["commitments"]
     env = commitments["environment"]
-    rows = {
+    origins = {
         "data": commitments["data_root"],
         "tokenizer": commitments["tokenizer"],
         "recipe": commitments["recipe"],
         "initial weights": commitments["init_root"],
         "code": f"gatllm {commitments['code']['version']}, {commitments['code']['source']}",
-        "computed by": f"{env['device']}, {env['dtype']}, {env['threads']} threads, torch {env['torch']}",
+        "computed by": f"{env['device']}, {env['dtype']}, threads: {env['threads']}, torch {env['torch']}",
     }
-    lines = ["| | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in rows.items())]
+    lines = ["| | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in origins.items())]
     return "## Where it comes from\n\n" + "\n".join(lines)

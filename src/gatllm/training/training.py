@@ -18,6 +18,7 @@ from gatllm.training.budget import Budget
 from gatllm.training.distributed import Team, assembled
 from gatllm.training.interrupt import Interrupt
 from gatllm.training.loop import Loop, Observe
+from gatllm.training.memory import enough_memory
 from gatllm.training.pinning import pin
 from gatllm.training.promise import PLAN, Commit, Promise, probed_before, promising
 from gatllm.training.recipe import Recipe
@@ -69,7 +70,8 @@ def train(
                 wanted = _same(run, wanted, committed=commit is not None)
             if not run.complete:
                 promise = None if commit is None else promising(path, interrupt.waiting(commit))
-                made = _assemble(run, wanted, team, report) if begun else _new(path, wanted, promise, team, report)
+                with enough_memory(wanted, "before the first step"):
+                    made = _assemble(run, wanted, team, report) if begun else _new(path, wanted, promise, team, report)
                 spent = _go_on(run, made, log) if begun else _begin(run, made, log)
                 loop = Loop(run, made.session, log, Budget(made.recipe.train, spent), report, observe)
                 try:
@@ -117,7 +119,10 @@ def _writing(path: Path, team: Team) -> Iterator[HashLog | None]:
         team.wait()
         yield None
         return
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GatllmError(f"can't make the folder {path}: {error.strerror}", "name another --out") from None
     with HashLog(path / LOG) as log:
         team.wait()
         yield log
