@@ -36,7 +36,7 @@ class RuleForward:
         self.rules = {number: TAG_IDS[tag] for word, tag in rules.items() for number in ids[word]}
         self.passes = 0
 
-    def __call__(self, ids: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
+    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
         self.passes += 1
         edit = np.full((*ids.shape, len(TAGS)), -9.0, np.float32)
         edit[..., KEEP] = 3.0

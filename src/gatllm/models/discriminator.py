@@ -32,25 +32,33 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.marks = nn.Embedding(config.marks, config.width) if config.marks else None
         self.encoder = Stack(config, causal=False)
         self.pool = nn.Linear(config.width, 1) if config.pooling == "attention" else None
         self.fake = nn.Linear(config.width, 1)
         self.error = nn.Linear(config.width, 1)
         self.edit = nn.Linear(config.width, config.tags)
 
-    def forward(self, tokens: Tensor, padding: Tensor | None = None) -> DiscriminatorOutput:
+    def forward(
+        self, tokens: Tensor, padding: Tensor | None = None, marks: Tensor | None = None
+    ) -> DiscriminatorOutput:
         """Judge ``tokens`` (batch, tokens); ``padding`` (batch, tokens) is true at padding.
+
+        ``marks`` (batch, tokens) says what stands around each token (`review.marks`), for a model that reads them.
 
         Logits at padding mean nothing; no logit of a real token depends on padding.
         """
-        states = self.encode(tokens, padding)
+        states = self.encode(tokens, padding, marks)
         return DiscriminatorOutput(
             self.fake(self.summary(states, padding))[:, 0], self.error(states)[..., 0], self.edit(states)
         )
 
-    def encode(self, tokens: Tensor, padding: Tensor | None = None) -> Tensor:
+    def encode(self, tokens: Tensor, padding: Tensor | None = None, marks: Tensor | None = None) -> Tensor:
         """Return contextual states (batch, tokens, width) of ``tokens`` (batch, tokens)."""
-        return self.encoder(self.embedding(tokens), padding)  # type: ignore[no-any-return]
+        embedded = self.embedding(tokens)
+        if self.marks is not None and marks is not None:
+            embedded = embedded + self.marks(marks)
+        return self.encoder(embedded, padding)  # type: ignore[no-any-return]
 
     def summary(self, states: Tensor, padding: Tensor | None) -> Tensor:
         """Return one vector (batch, width) per text, from states (batch, tokens, width)."""

@@ -31,9 +31,9 @@ class Logits(NamedTuple):
 
 
 class Forward(Protocol):
-    """Token ids (batch, tokens) and padding (batch, tokens, true at padding) to logits."""
+    """Token ids and marks (batch, tokens) and padding (batch, tokens, true at padding) to logits."""
 
-    def __call__(self, ids: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits: ...
+    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits: ...
 
 
 class TorchForward:
@@ -43,14 +43,14 @@ class TorchForward:
         self._model = model.eval()
         self._lock = threading.Lock()  # torch itself uses all cores: two passes at once only thrash
 
-    def __call__(self, ids: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
+    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
         import torch
 
         device = next(self._model.parameters()).device
-        tokens = torch.from_numpy(ids).to(device)
+        tokens, marked = torch.from_numpy(ids).to(device), torch.from_numpy(marks).to(device)
         mask = torch.from_numpy(padding).to(device) if padding.any() else None
         with self._lock, torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=_bf16(device)):
-            out = self._model(tokens, mask)
+            out = self._model(tokens, mask, marked)
         return Logits(*(part.float().cpu().numpy() for part in out))
 
 
@@ -90,9 +90,12 @@ class NumpyForward:
         }
         return all(config.get(name, value) == value for name, value in usual.items())
 
-    def __call__(self, ids: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
+    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
         w = self._w
-        x = self._norm(w["embedding.weight"][ids])  # (batch, tokens, width)
+        x = w["embedding.weight"][ids]  # (batch, tokens, width)
+        if "marks.weight" in w:
+            x = x + w["marks.weight"][marks]
+        x = self._norm(x)
         turns = self._turns(ids.shape[1])
         for layer in range(self._layers):
             block = f"encoder.blocks.{layer}"
@@ -139,7 +142,7 @@ class NumpyForward:
 
 
 def _laid(name: str, value: Array) -> Array:
-    return value if name == "embedding.weight" or value.ndim != 2 else value.T
+    return value if name in ("embedding.weight", "marks.weight") or value.ndim != 2 else value.T
 
 
 def _linear(x: Array, weight: Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gatllm.review.edits import Edit
 from gatllm.review.forward import Array, Forward
+from gatllm.review.marks import marks
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
@@ -39,8 +40,9 @@ class Scores:
 
 
 def tokens_of(lexicon: Lexicon, text: str) -> list[Lexeme]:
-    """Return the tokens of a text behind the place where something can be inserted before it all."""
-    return [Lexeme(lexicon.begin_id, "", 0, 0), *lexicon.lex(text)]
+    """Return the marked tokens of a text behind the place where something can be inserted before it all."""
+    tokens = [Lexeme(lexicon.begin_id, "", 0, 0), *lexicon.lex(text)]
+    return [token._replace(mark=mark) if mark else token for token, mark in zip(tokens, marks(tokens), strict=True)]
 
 
 def windows_of(tokens: list[Lexeme], context: int) -> list[Window]:
@@ -74,11 +76,13 @@ class Tagger:
     def _score(self, windows: Sequence[Window]) -> list[Scores]:
         longest = max(len(window.tokens) for window in windows)
         ids = np.full((len(windows), longest), self.lexicon.pad_id, np.int64)
+        seen = np.zeros(ids.shape, np.int64)
         padding = np.ones(ids.shape, np.bool_)
         for row, window in enumerate(windows):
             ids[row, : len(window.tokens)] = [token.id for token in window.tokens]
+            seen[row, : len(window.tokens)] = [token.mark for token in window.tokens]
             padding[row, : len(window.tokens)] = False
-        logits = self._forward(ids, padding)
+        logits = self._forward(ids, seen, padding)
         return [
             _read(window, float(logits.fake[row]), logits.error[row], logits.edit[row])
             for row, window in enumerate(windows)

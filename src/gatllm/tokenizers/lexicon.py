@@ -19,12 +19,16 @@ _BUCKETS = 96  # per shape, with and without a space before
 
 
 class Lexeme(NamedTuple):
-    """A token of the text: its id, its characters, and where they begin and end (character offsets)."""
+    """A token of the text: its id, its characters, where they begin and end (character offsets), and its mark.
+
+    The mark (`review.marks`) is what the surroundings say of it; 0 where nobody asked.
+    """
 
     id: int
     text: str
     start: int
     end: int
+    mark: int = 0
 
 
 @dataclass(frozen=True)

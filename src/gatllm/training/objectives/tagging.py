@@ -28,6 +28,7 @@ from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
 from gatllm.review.calibration import FILE_NAME, Calibration, fit
 from gatllm.review.critics import compile_error, same_tree
+from gatllm.review.marks import MARKS
 from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
 from gatllm.review.tags import KEEP, TAGS
@@ -70,6 +71,7 @@ class Tagging:
             "context": context,
             "vocabulary": lexicon.size,
             "tags": len(TAGS),
+            "marks": int(recipe.model.get("marks", MARKS)),
         }
         self._keep_weight = table.keep_weight
         weights = tuple(sorted(table.families.items()))
@@ -129,7 +131,7 @@ class Tagging:
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the sum of the three losses, and each."""
         ids, tags, fake = batch.tensors["ids"], batch.tensors["tags"], batch.tensors["fake"]
-        out = model(ids, ids == self.tokenizer.pad_id)
+        out = model(ids, ids == self.tokenizer.pad_id, batch.tensors["marks"])
         solid = tags != UNKNOWN
         weights = torch.where(tags == KEEP, self._keep_weight, 1.0)[solid]
         edit = F.cross_entropy(out.edit_logits[solid].float(), tags[solid], reduction="none")
@@ -154,7 +156,7 @@ class Tagging:
             for name, value in self.loss(model, batch).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
             padding = batch.tensors["ids"] == self.tokenizer.pad_id
-            out = model(batch.tensors["ids"], padding)
+            out = model(batch.tensors["ids"], padding, batch.tensors["marks"])
             scores += out.fake_logit.float().tolist()
             where = out.error_logits.float().masked_fill(padding, -torch.inf).argmax(1).tolist()
             for row, place in zip(rows, where, strict=True):
@@ -269,12 +271,15 @@ def _cases(texts: Texts, count: int, rng: Random) -> list[tuple[str, str]]:
 def _batch(rows: list[Row], pad: int, limit: int) -> Batch:
     longest = few_widths(max(len(row.ids) for row in rows), limit)
     ids = np.full((len(rows), longest), pad)
+    marked = np.zeros((len(rows), longest), np.int64)
     tags = np.full((len(rows), longest), UNKNOWN)
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = row.ids
+        marked[number, : len(row.ids)] = row.marks
         tags[number, : len(row.ids)] = row.tags
     tensors = {
         "ids": torch.from_numpy(ids),
+        "marks": torch.from_numpy(marked),
         "tags": torch.from_numpy(tags),
         "fake": torch.tensor([float(row.fake) for row in rows]),
     }

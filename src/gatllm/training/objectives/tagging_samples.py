@@ -58,6 +58,7 @@ class Row:
     """One window: ids, the tag of each token (`UNKNOWN` where nobody knows), and whether anything is wrong."""
 
     ids: np.ndarray  # (tokens,)
+    marks: np.ndarray  # (tokens,)
     tags: np.ndarray  # (tokens,)
     fake: bool
 
@@ -151,15 +152,16 @@ class Sampler:
                 start -= 1
         window = tokens[start : start + size]
         ids = np.array([token.id for token in window], np.int64)
+        marked = np.array([token.mark for token in window], np.int64)
         if tagging is None:
-            return Row(ids, np.full(len(window), UNKNOWN, np.int64), True)
+            return Row(ids, marked, np.full(len(window), UNKNOWN, np.int64), True)
         tags = np.full(len(window), KEEP, np.int64)
         for number, tag in tagging.tags.items():
             if start <= number < start + len(window):
                 tags[number - start] = tag
         if tagging.tags and not tags.any():
             return None
-        return Row(ids, tags, bool(tagging.tags))
+        return Row(ids, marked, tags, bool(tagging.tags))
 
 
 def texts_of(text: str, lines: int = _LINES) -> tuple[list[str], list[str]]:
