@@ -11,6 +11,7 @@ import torch
 
 from gatllm.errors import UsageError
 
+_PATIENCE = 2.0  # seconds
 _HOPELESS = 3.0  # times the best: slower than any warm-up could explain
 
 
@@ -70,9 +71,16 @@ def choose_precision(wanted: str, device: torch.device, threads: int, attempt: A
 
 
 def _fastest(candidates: list[tuple[int, str]], device: torch.device, attempt: Attempt) -> tuple[int, str]:
-    """Return the (threads, format) that takes the least time; each is tried three times, hopeless ones once."""
+    """Return the (threads, format) that takes the least time; hopeless ones are tried once.
+
+    The others are tried three times, or as often as two seconds allow: small steps differ by less than a busy
+    machine's noise.
+    """
     best: dict[tuple[int, str], float] = {}
-    for _ in range(3):
+    until = time.perf_counter() + _PATIENCE
+    for turn in range(20):
+        if turn >= 3 and time.perf_counter() > until:
+            break
         for candidate in candidates:
             if best and best.get(candidate, 0.0) > _HOPELESS * min(best.values()):
                 continue
