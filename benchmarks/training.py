@@ -2,6 +2,7 @@
 
     python benchmarks/training.py throughput      # ours against transformers.Trainer and a plain fp32 loop
     python benchmarks/training.py loss --seeds 1 2 3 --minutes 7.5
+    python benchmarks/training.py loss --recipe shakespeare-quick --minutes 0.45
     python benchmarks/training.py overhead        # start to first step, checkpoint, memory
 
 Prints a table and, as the last line, one line of JSON.
@@ -190,14 +191,14 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def time_to_loss(
-    seeds: list[int], minutes: float, marks: list[float], overrides: dict[str, Any]
+    name: str, seeds: list[int], minutes: float, marks: list[float], overrides: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Train the shakespeare recipe and tell when the loss on the whole last tenth fell below each mark."""
+    """Train the recipe and tell when the loss on the whole last tenth fell below each mark."""
     from gatllm.training import Recipe, train
 
     results = []
     for seed in seeds:
-        recipe = Recipe.load("shakespeare", {"train.minutes": minutes, "seed": seed, **overrides})
+        recipe = Recipe.load(name, {"train.minutes": minutes, "seed": seed, **overrides})
         run = train(recipe, Path(tempfile.mkdtemp()) / "run")
         validations = run.events("validation")
         row: dict[str, Any] = {"seed": seed, "minutes": minutes, "loss": run.metrics["loss"]}
@@ -255,6 +256,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--recipe", default="shakespeare")
     parser.add_argument("--minutes", type=float, default=7.5)
     parser.add_argument("--marks", nargs="+", type=float, default=[1.88, 1.51, 1.4697])
     parser.add_argument("--set", nargs="+", default=[], help="KEY=VALUE over the recipe")
@@ -266,7 +268,7 @@ def main() -> None:
     elif asked.measure == "loss":
         from gatllm.cli.train import parse_overrides
 
-        show(time_to_loss(asked.seeds, asked.minutes, asked.marks, parse_overrides(asked.set)))
+        show(time_to_loss(asked.recipe, asked.seeds, asked.minutes, asked.marks, parse_overrides(asked.set)))
     else:
         show(overhead())
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
 from gatllm.training.distributed import shard_like
+from gatllm.training.muon import Muon
 from gatllm.training.schedule import rate
 from gatllm.training.tables import TrainTable
 
@@ -31,7 +32,7 @@ class Optimizer:
         rest = [parameter for parameter in self.names if parameter not in matrices]
         self.parts: list[tuple[torch.optim.Optimizer, float]] = []  # (optimiser, peak rate)
         if hidden:
-            muon = torch.optim.Muon(
+            muon = Muon(
                 hidden, lr=train.matrix_lr, momentum=train.momentum, weight_decay=train.weight_decay, nesterov=True
             )
             self.parts.append((muon, train.matrix_lr))
