@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,12 @@ def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: 
     root = dataset.manifest.merkle_root
     assert "nothing was sent" in run("deploy", "--dry-run")
     assert set(run("deploy", "--json")["addresses"]) >= {"DatasetToken", "Subscription", "ProofRegistry"}
+    assert run("collection", "--json")["name"] == "gatllm datasets"
+    named = run("collection", "--name", "Ours", "--external-link", "https://example.org", "--json")
+    assert run("collection", "--json") == named
+    assert (named["name"], named["external_link"]) == ("Ours", "https://example.org")
+    assert "makes no sense" in run("collection", "--external-link", "nowhere", code=1)
+    assert "makes no sense" in run("mint", "tiny", "--external-url", "nowhere", code=1)
     assert run("mint", "tiny", "--sealed", "--dry-run", "--json")["gas"] > 0
     minted = run("mint", "tiny", "--sealed", "--json")
     assert minted["root"] == root
@@ -96,6 +103,21 @@ def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: 
 
     assert run("unlock", root, "--out", "mine").strip() == "mine"
     assert Dataset.open(home / "mine").manifest == dataset.manifest
+
+    # Without a server: the buyer shows a card, the seller wraps the key for it.
+    assert run("card", "--out", "card.json", *buyer).strip() == "card.json"
+    assert run("wrap", root, "card.json", "--out", "wrapped.json").strip() == "wrapped.json"
+    elsewhere = ("--home", "buyers", "--store", str(home / "data" / "gatllm" / "market" / "store"))
+    shutil.copytree(home / "data" / "gatllm" / "market", home / "buyers")
+    shutil.rmtree(home / "buyers" / "keys")
+    assert "not kept here" in run("unlock", root, "--out", "no", *elsewhere, *buyer, code=1)
+    assert "another account" in run("unlock", root, "--wrapped", "wrapped.json", *elsewhere, code=3)
+    run("unlock", root, "--wrapped", "wrapped.json", "--out", "unwrapped", *elsewhere, *buyer)
+    assert Dataset.open(home / "unwrapped").manifest == dataset.manifest
+    run("unlock", root, "--out", "again", *elsewhere, *buyer)  # the key was kept
+    run("card", "--out", "mine.json")
+    assert "does not own" in run("wrap", root, "mine.json", code=3)
+    assert "one place" in run("unlock", root, "--wrapped", "wrapped.json", "--server", "http://x", code=2)
 
     paid = run("subscribe", "--months", "10", "--json", *buyer)
     assert run("status", *buyer, "--json")["paid_until"] == paid["paid_until"] > 0

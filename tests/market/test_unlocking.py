@@ -163,3 +163,42 @@ def test_the_vault(tmp_path: Path) -> None:
         vault.get(root)
     with pytest.raises(UsageError):
         vault.get("../../etc/passwd")
+
+
+def test_the_vault_is_encrypted_under_a_password(tmp_path: Path) -> None:
+    folder, key, root = tmp_path / "vault", new_content_key(), "ab" * 32
+    KeyVault(folder, "open sesame").put(root, key)
+    KeyVault(folder, "open sesame").put(root, key)
+    assert all(key.hex() not in path.read_text() for path in folder.iterdir())
+    assert all(path.stat().st_mode & 0o77 == 0 for path in folder.iterdir())
+    assert KeyVault(folder, "open sesame").get(root) == key
+    with pytest.raises(UsageError, match="GATLLM_KEY_PASSWORD"):
+        KeyVault(folder).get(root)
+    with pytest.raises(GatllmError, match="can't open the key"):
+        KeyVault(folder, "open says me").get(root)
+    with pytest.raises(GatllmError, match="can't open the key"):
+        KeyVault(folder, "open says me").put(root, key)
+    # A file moved to another dataset's name, a flipped digit, a lost salt.
+    kept = folder / f"{root}.json"
+    (folder / f"{'cd' * 32}.json").write_text(kept.read_text())
+    with pytest.raises(GatllmError, match="can't open the key"):
+        KeyVault(folder, "open sesame").get("cd" * 32)
+    text = kept.read_text()
+    kept.write_text(text[:-6] + ("0" if text[-6] != "0" else "1") + text[-5:])
+    with pytest.raises(GatllmError, match="can't open the key"):
+        KeyVault(folder, "open sesame").get(root)
+    kept.write_text(text)
+    (folder / "salt").write_text("salt")
+    with pytest.raises(GatllmError, match="salt is damaged"):
+        KeyVault(folder, "open sesame").get(root)
+
+
+def test_keys_from_before_the_password_are_encrypted_when_they_are_read(tmp_path: Path) -> None:
+    key, root = new_content_key(), "ab" * 32
+    KeyVault(tmp_path).put(root, key)
+    path = tmp_path / f"{root}.json"
+    assert key.hex() in path.read_text()
+    assert KeyVault(tmp_path, "secret").get(root) == key
+    assert key.hex() not in path.read_text()
+    assert path.stat().st_mode & 0o77 == 0
+    assert KeyVault(tmp_path, "secret").get(root) == key

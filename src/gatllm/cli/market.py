@@ -43,7 +43,8 @@ def devnet(*, port: int = 8545, block_time: float | None = None, setting: Settin
         with running, progress_report() as report:
             mine = load_key(setting.key)
             running.fund(mine.address)
-            deployment = deploy(Chain(running.url, mine, home=setting.folder, report=report), setting.folder)
+            chain = Chain(running.url, mine, home=setting.folder, report=report)
+            deployment = deploy(chain, setting.folder, store=setting.open_store())
             rows = [("address", running.url), ("state", str(running.folder / "state.json")), ("you", mine.address)]
             table("local chain", ("what", "where"), [*rows, *deployment.addresses.items()])
             note("keys of funded accounts are public knowledge here; Ctrl-C stops the chain, its state stays")
@@ -96,11 +97,50 @@ def deploy_command(
         if dry_run:
             show_quote(deploy_quote(chain, terms), json=json)
             return
-        deployment = deploy(chain, setting.folder, terms)
+        deployment = deploy(chain, setting.folder, terms, store=setting.open_store())
     if json:
         print_json({"chain_id": deployment.chain_id, "block": deployment.block, "addresses": deployment.addresses})
     else:
         table(f"chain {deployment.chain_id}", ("contract", "address"), list(deployment.addresses.items()))
+
+
+@app.command
+def collection(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    external_link: str | None = None,
+    json: bool = False,
+    setting: Setting = _NO_SETTING,
+) -> None:
+    """Show what marketplaces say of all tokens together (ERC-7572); with an option, change it: the owner only.
+
+    Parameters
+    ----------
+    name
+        What people read.
+    description
+        What people read about it.
+    external_link
+        A page about it.
+    json
+        Print JSON instead of a table.
+    """
+    from gatllm.market import DatasetTokens, change_collection, read_collection
+
+    given = {"name": name, "description": description, "external_link": external_link}
+    wanted = {field: value for field, value in given.items() if value is not None}
+    with progress_report(quiet=json) as report:
+        chain = setting.chain(account=bool(wanted), report=report)
+        tokens, store = DatasetTokens(chain, setting.deployment(chain)), setting.open_store()
+        about = (
+            change_collection(tokens, store, **wanted) if wanted else read_collection(store, tokens.collection_uri())
+        )
+    value = {"uri": tokens.collection_uri(), **about.model_dump(exclude_none=True)}
+    if json:
+        print_json(value)
+    else:
+        table("collection", ("what", "value"), list(value.items()))
 
 
 @app.command
@@ -135,10 +175,10 @@ def mint(
         Print JSON instead of a table.
     """
     from gatllm.data import Dataset
-    from gatllm.market import About, DatasetTokens, KeyVault, new_content_key, publish
+    from gatllm.market import About, DatasetTokens, new_content_key, publish
 
     opened = Dataset.open(dataset)
-    vault, root = KeyVault(setting.folder / "keys"), opened.manifest.merkle_root
+    vault, root = setting.vault(), opened.manifest.merkle_root
     with progress_report(quiet=json) as report:
         chain = setting.chain(report=report)
         tokens = DatasetTokens(chain, setting.deployment(chain))
@@ -352,9 +392,12 @@ def unlock(
     *,
     out: Path | None = None,
     server: str | None = None,
+    wrapped: Path | None = None,
     setting: Setting = _NO_SETTING,
 ) -> None:
     """Fetch a dataset by its token, open it if it is sealed, and check it against the token.
+
+    The content's key is kept in --home afterwards, so that you can wrap it for whom you sell to.
 
     Parameters
     ----------
@@ -364,24 +407,80 @@ def unlock(
         The dataset folder to make; datasets/ROOT by default.
     server
         Address of the service that keeps the content's key; by default the key is looked for in --home.
+    wrapped
+        The file in which the seller wrapped the content's key for you (`gatllm market wrap`).
     """
-    from gatllm.market import DatasetTokens, KeyVault, read_document, request_key, retrieve
+    from gatllm.market import DatasetTokens, read_document, request_key, retrieve, unwrap
+    from gatllm.proof import load_key
 
+    if server is not None and wrapped is not None:
+        raise UsageError("the key comes from one place", "give --server or --wrapped")
     chain = setting.chain(account=server is not None)
-    token = DatasetTokens(chain, setting.deployment(chain)).get(root)
-    store = setting.open_store()
+    tokens = DatasetTokens(chain, setting.deployment(chain))
+    token, store = tokens.get(root), setting.open_store()
     document = read_document(store, token.uri)
     key = None
     if document.properties.sealed:
         if server is not None:
             key = request_key(server, token.root, chain)
+        elif wrapped is not None:
+            key = unwrap(tokens, token.root, file_of(wrapped), load_key(setting.key, create=False))
         else:
-            key = KeyVault(setting.folder / "keys").get(token.root)
+            key = setting.vault().get(token.root)
     target = out or Path("datasets") / token.root[:16]
     with progress_report() as report:
         dataset = retrieve(document, store, target, root=token.root, key=key, report=report)
+    if key is not None:
+        setting.vault().put(token.root, key)
     note(f"verified: {len(dataset):,} records with the Merkle root {token.root}")
     _print_path(target)
+
+
+@app.command
+def card(*, out: Path = Path("key-card.json"), setting: Setting = _NO_SETTING) -> None:
+    """Write your key card: with it the seller of a sealed dataset can wrap its key for you, without a server.
+
+    Parameters
+    ----------
+    out
+        The file to write; send it to the seller, it holds no secret.
+    """
+    from gatllm.market import KeyCard
+    from gatllm.proof import load_key
+    from gatllm.records import write_file
+
+    made = KeyCard.of(load_key(setting.key))
+    write_file(out, made.to_bytes())
+    note(f"the key card of {made.owner}")
+    _print_path(out)
+
+
+@app.command
+def wrap(root: str, card: Path, *, out: Path | None = None, setting: Setting = _NO_SETTING) -> None:
+    """Wrap a sealed dataset's key for the token's owner, who then needs no server to unlock it.
+
+    Parameters
+    ----------
+    root
+        The token: the dataset's Merkle root.
+    card
+        The owner's key card (`gatllm market card`).
+    out
+        The file to write; wrapped-ROOT.json by default. Nobody but the owner can open it.
+    """
+    from gatllm.market import DatasetTokens, KeyCard
+    from gatllm.market import wrap as wrap_key
+    from gatllm.records import write_file
+
+    given = KeyCard.from_bytes(file_of(card))
+    chain = setting.chain(account=False)
+    tokens = DatasetTokens(chain, setting.deployment(chain))
+    token = tokens.get(root)
+    key = setting.vault().get(token.root)
+    file = out or Path(f"wrapped-{token.root[:16]}.json")
+    write_file(file, wrap_key(tokens, token.root, key, given, behind=chain.policy.confirmations - 1))
+    note(f"only {given.owner} can open it: gatllm market unlock {token.root} --wrapped {file}")
+    _print_path(file)
 
 
 @app.command

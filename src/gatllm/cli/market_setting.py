@@ -13,7 +13,7 @@ from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Report, silent
 
 if TYPE_CHECKING:
-    from gatllm.market import Chain, Deployment, Quote, Receipt, Store
+    from gatllm.market import Chain, Deployment, KeyVault, Quote, Receipt, Store
     from gatllm.service.market import Market
 
 ETHER = 10**18
@@ -88,6 +88,15 @@ class Setting:
 
         return load_deployment(self.folder, chain.chain_id)
 
+    def vault(self) -> KeyVault:
+        """Return where content keys lie; GATLLM_KEY_PASSWORD encrypts them, as it does the key file."""
+        import os
+
+        from gatllm.market import KeyVault
+        from gatllm.proof import PASSWORD_VARIABLE
+
+        return KeyVault(self.folder / "keys", os.environ.get(PASSWORD_VARIABLE))
+
     def open_store(self) -> Store:
         """Return the place of content."""
         from gatllm.market import open_store
@@ -103,7 +112,7 @@ def open_market(rpc: str | None, site: str, datasets: Path) -> Market:
     """
     from urllib.parse import urlsplit
 
-    from gatllm.market import DatasetTokens, KeyVault, SignIn, Subscriptions
+    from gatllm.market import DatasetTokens, SignIn, Subscriptions
     from gatllm.service.market import Market
     from gatllm.service.sessions import Sessions
 
@@ -114,7 +123,7 @@ def open_market(rpc: str | None, site: str, datasets: Path) -> Market:
     return Market(
         tokens=DatasetTokens(chain, deployment),
         subscriptions=Subscriptions(chain, deployment),
-        vault=KeyVault(home / "keys"),
+        vault=setting.vault(),
         signin=SignIn(
             home / "challenges", domain=domain, uri=f"{site}/market", chain_id=chain.chain_id, rpc_url=chain.rpc_url
         ),

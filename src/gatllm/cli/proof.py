@@ -274,8 +274,14 @@ def register(
 
 
 @app.command
-def export(run: Path, *, key: Path | None = None, out: Path | None = None) -> None:
-    """Write the proof as an in-toto statement in a DSSE envelope.
+def export(
+    run: Path,
+    *,
+    key: Path | None = None,
+    model_signing: Annotated[bool, Parameter(negative=())] = False,
+    out: Path | None = None,
+) -> None:
+    """Write the proof as an in-toto statement in a DSSE envelope, for tools that know nothing of gatllm.
 
     Parameters
     ----------
@@ -283,16 +289,21 @@ def export(run: Path, *, key: Path | None = None, out: Path | None = None) -> No
         The run folder.
     key
         The key that signed the proof (default: GATLLM_KEY, else the user's data folder).
+    model_signing
+        Sign every file as OpenSSF's `model_signing verify key` reads it; its --public_key is `gatllm proof key --pem`.
     out
-        The file to write (default: proof.intoto.json in the run folder).
+        The file to write (default: proof.intoto.json in the run folder, or RUN.sig beside it).
     """
     import json as json_module
 
-    from gatllm.proof import load_key, read_proof, to_envelope, write_envelope
+    from gatllm.proof import load_key, read_proof, to_envelope, write_bundle, write_envelope
     from gatllm.records import write_file
 
     proof, signing = read_proof(run), load_key(key, create=False)
-    if out is None:
+    if model_signing:
+        out = out or run.resolve().with_name(f"{run.resolve().name}.sig")
+        write_bundle(run, proof, signing, out)
+    elif out is None:
         out = write_envelope(run, proof, signing)
     else:
         write_file(out, json_module.dumps(to_envelope(run, proof, signing), indent=1) + "\n")
@@ -336,20 +347,24 @@ def stamp(run: Path, *, url: str | None = None, request: Path | None = None, res
 
 
 @app.command
-def key(*, path: Path | None = None, json: bool = False) -> None:
+def key(*, path: Path | None = None, pem: Annotated[bool, Parameter(negative=())] = False, json: bool = False) -> None:
     """Show the public half of the trainer's key; it is made when there is none.
 
     Parameters
     ----------
     path
         The key file (default: GATLLM_KEY, else the user's data folder).
+    pem
+        Print the ECDSA P-256 public key of `proof export --model-signing` as PEM, nothing else.
     json
         Print JSON instead of a table.
     """
     from gatllm.proof import load_key
 
     loaded = load_key(path)
-    if json:
-        print_json({"address": loaded.address, "ed25519": loaded.ed25519_public})
+    if pem:
+        out.print(loaded.p256_public, end="", markup=False, highlight=False)
+    elif json:
+        print_json({"address": loaded.address, "ed25519": loaded.ed25519_public, "p256": loaded.p256_public})
     else:
         table("", ("scheme", "public"), [("EIP-712 address", loaded.address), ("Ed25519", loaded.ed25519_public)])

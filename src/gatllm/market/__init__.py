@@ -2,9 +2,10 @@
 
 from gatllm.market.chain import Chain, Policy, Quote, Receipt
 from gatllm.market.cid import Cid
+from gatllm.market.collection import change_collection, publish_collection, read_collection
 from gatllm.market.deployment import Deployment, Terms, deploy, deploy_quote, load_deployment
 from gatllm.market.devnet import DEVNET_CHAIN_ID, Devnet, find_anvil, running_url
-from gatllm.market.metadata import TokenMetadata
+from gatllm.market.metadata import CollectionMetadata, TokenMetadata
 from gatllm.market.publication import About, Publication, publish, read_document, retrieve
 from gatllm.market.registry import ProofRegistry, RegisteredRun
 from gatllm.market.rewards import Rewards, Statement, shares
@@ -16,16 +17,19 @@ from gatllm.market.subscriptions import Subscriptions
 from gatllm.market.substrate import ProofChain, SubstrateRegistry
 from gatllm.market.tokens import DatasetTokens, Kind, Minted, Origin, Token
 from gatllm.market.unlocking import KeyVault, Release, Unlocker, request_key
+from gatllm.market.wrapping import KeyCard, unwrap, wrap
 
 __all__ = [
     "DEVNET_CHAIN_ID",
     "About",
     "Chain",
     "Cid",
+    "CollectionMetadata",
     "DatasetTokens",
     "Deployment",
     "Devnet",
     "Gateway",
+    "KeyCard",
     "KeyVault",
     "Kind",
     "KuboStore",
@@ -53,6 +57,7 @@ __all__ = [
     "TokenMetadata",
     "Trade",
     "Unlocker",
+    "change_collection",
     "deploy",
     "deploy_quote",
     "find_anvil",
@@ -62,9 +67,13 @@ __all__ = [
     "open_store",
     "pin",
     "publish",
+    "publish_collection",
+    "read_collection",
     "read_document",
     "request_key",
     "retrieve",
     "running_url",
     "shares",
+    "unwrap",
+    "wrap",
 ]

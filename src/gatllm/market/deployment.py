@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Container, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 from gatllm.errors import GatllmError
 from gatllm.market.artifacts import artifact
 from gatllm.market.chain import Chain, Quote
+from gatllm.market.collection import DEFAULT, publish_collection
 from gatllm.market.devnet import DEVNET_CHAIN_ID
+from gatllm.market.metadata import CollectionMetadata
+from gatllm.market.stores import LocalStore, Store
 from gatllm.progress import Progress
 from gatllm.records import sha256, write_file
 
@@ -25,7 +29,7 @@ class Terms:
     ``price`` wei a month; ``royalty_bps`` of every sale to the contributor, in hundredths of a percent;
     ``reward_percent`` of the income to the owners of the datasets that answers came from, the rest to ``treasury``
     (default: the deployer). ``reveal_delay`` blocks lie between the announcement of a mint and the mint (default: 1 on
-    a local chain, else 5).
+    a local chain, else 5). ``collection`` is what marketplaces show of all tokens together.
     """
 
     price: int = 3 * 10**15
@@ -33,7 +37,7 @@ class Terms:
     reward_percent: int = 40
     treasury: str = ""
     reveal_delay: int | None = None
-    contract_metadata: str = "00" * 32
+    collection: CollectionMetadata = DEFAULT
 
 
 @dataclass(slots=True)
@@ -84,16 +88,27 @@ def save_deployment(home: Path, deployment: Deployment) -> None:
     write_file(deployment_path(home, deployment.chain_id), json.dumps(asdict(deployment), indent=1) + "\n")
 
 
-def _arguments(chain: Chain, terms: Terms, at: Callable[[str], str]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Yield each contract with the arguments of its constructor; ``at`` tells where an earlier one lies."""
+def _arguments(
+    chain: Chain, terms: Terms, store: Store, at: Callable[[str], str], made: Container[str] = ()
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield each contract that is not ``made`` with its arguments; ``at`` tells where an earlier one lies.
+
+    The collection's metadata are put into ``store`` before the contract that names them.
+    """
     owner = chain.address
     delay = terms.reveal_delay or (1 if chain.chain_id == DEVNET_CHAIN_ID else 5)
-    yield "DatasetToken", (owner, delay, terms.royalty_bps, bytes.fromhex(terms.contract_metadata))
-    yield "Rewards", (owner, at("DatasetToken"))
-    treasury = chain.checksum(terms.treasury or owner)
-    yield "Splitter", ([treasury, at("Rewards")], [100 - terms.reward_percent, terms.reward_percent])
-    yield "Subscription", (owner, terms.price, at("Splitter"))
-    yield "ProofRegistry", ()
+    if "DatasetToken" not in made:
+        collection = publish_collection(store, terms.collection)
+        yield "DatasetToken", (owner, delay, terms.royalty_bps, collection.digest)
+    if "Rewards" not in made:
+        yield "Rewards", (owner, at("DatasetToken"))
+    if "Splitter" not in made:
+        treasury = chain.checksum(terms.treasury or owner)
+        yield "Splitter", ([treasury, at("Rewards")], [100 - terms.reward_percent, terms.reward_percent])
+    if "Subscription" not in made:
+        yield "Subscription", (owner, terms.price, at("Splitter"))
+    if "ProofRegistry" not in made:
+        yield "ProofRegistry", ()
 
 
 def _constructor(chain: Chain, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -101,25 +116,26 @@ def _constructor(chain: Chain, name: str, arguments: tuple[Any, ...]) -> Any:
     return chain.web3.eth.contract(abi=built.abi, bytecode=built.bytecode).constructor(*arguments)
 
 
-def deploy(chain: Chain, home: Path, terms: Terms | None = None) -> Deployment:
+def deploy(chain: Chain, home: Path, terms: Terms | None = None, *, store: Store | None = None) -> Deployment:
     """Deploy what is not deployed yet and return all addresses; a second call finds them and sends nothing.
 
+    ``store`` takes the collection's metadata (default: the folder ``store`` in ``home``).
+
     Raises:
-        GatllmError: the chain refuses, or the account can't pay.
+        GatllmError: the chain or the store refuses, or the account can't pay.
     """
-    terms = terms or Terms()
+    terms, store = terms or Terms(), store or LocalStore(home / "store")
     path = deployment_path(home, chain.chain_id)
     known = load_deployment(home, chain.chain_id) if path.exists() else Deployment(chain.chain_id, chain.head())
     if any(not chain.has_code(address) for address in known.addresses.values()):
         known = Deployment(chain.chain_id, chain.head())  # a local chain that was started afresh
-    for number, (name, arguments) in enumerate(_arguments(chain, terms, known.__getitem__)):
-        chain.report(Progress("deploy", number, len(ORDER), "contracts", name))
-        if name not in known.addresses:
-            receipt = chain.send(_constructor(chain, name, arguments))
-            if receipt.contract is None:
-                raise GatllmError(f"the chain gave no address for {name}", "check the RPC address")
-            known.addresses[name] = receipt.contract
-            save_deployment(home, known)
+    for name, arguments in _arguments(chain, terms, store, known.__getitem__, known.addresses):
+        chain.report(Progress("deploy", ORDER.index(name), len(ORDER), "contracts", name))
+        receipt = chain.send(_constructor(chain, name, arguments))
+        if receipt.contract is None:
+            raise GatllmError(f"the chain gave no address for {name}", "check the RPC address")
+        known.addresses[name] = receipt.contract
+        save_deployment(home, known)
     chain.report(Progress("deploy", len(ORDER), len(ORDER), "contracts"))
     return known
 
@@ -130,8 +146,9 @@ def _placeholder(name: str) -> str:
 
 def deploy_quote(chain: Chain, terms: Terms | None = None) -> Quote:
     """Return what `deploy` would cost on a chain that has none of the contracts; nothing is sent."""
-    quotes = [
-        chain.quote(_constructor(chain, name, arguments))
-        for name, arguments in _arguments(chain, terms or Terms(), _placeholder)
-    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        quotes = [
+            chain.quote(_constructor(chain, name, arguments))
+            for name, arguments in _arguments(chain, terms or Terms(), LocalStore(Path(scratch)), _placeholder)
+        ]
     return sum(quotes, Quote(0, 0, 0))

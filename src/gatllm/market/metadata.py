@@ -7,7 +7,8 @@ marketplace would drop it in silence.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -76,18 +77,52 @@ def to_json(metadata: TokenMetadata | CollectionMetadata) -> dict[str, Any]:
     return metadata.model_dump(mode="json", exclude_none=True)
 
 
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def token_metadata(**fields: Any) -> TokenMetadata:
+    """Return the metadata of a token.
+
+    Raises:
+        GatllmError: a field does not follow the schema.
+    """
+    return _checked("token", lambda: TokenMetadata.model_validate(fields))
+
+
+def collection_metadata(**fields: Any) -> CollectionMetadata:
+    """Return the metadata of a collection.
+
+    Raises:
+        GatllmError: a field does not follow the schema.
+    """
+    return _checked("collection", lambda: CollectionMetadata.model_validate(fields))
+
+
 def read_token_metadata(data: bytes) -> TokenMetadata:
     """Read the JSON of a token.
 
     Raises:
         GatllmError: it does not follow the schema.
     """
+    return _checked("token", lambda: TokenMetadata.model_validate_json(data))
+
+
+def read_collection_metadata(data: bytes) -> CollectionMetadata:
+    """Read the JSON of a collection.
+
+    Raises:
+        GatllmError: it does not follow the schema.
+    """
+    return _checked("collection", lambda: CollectionMetadata.model_validate_json(data))
+
+
+def _checked(whose: str, make: Callable[[], _M]) -> _M:
     try:
-        return TokenMetadata.model_validate_json(data)
+        return make()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise GatllmError(f"the token's metadata makes no sense: {where}: {first['msg']}") from None
+        raise GatllmError(f"the {whose}'s metadata makes no sense: {where}: {first['msg']}") from None
 
 
 def picture(root: str) -> str:

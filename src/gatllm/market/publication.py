@@ -10,7 +10,7 @@ from gatllm.data import Dataset
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.market.car import CarFile, write_car
 from gatllm.market.cid import PROFILE, Cid
-from gatllm.market.metadata import Content, TokenMetadata, Trait, picture, read_token_metadata, to_json
+from gatllm.market.metadata import Content, TokenMetadata, Trait, picture, read_token_metadata, to_json, token_metadata
 from gatllm.market.sealing import seal, unseal
 from gatllm.market.stores import Store, read_small
 from gatllm.market.tokens import Kind, Origin
@@ -60,7 +60,7 @@ def publish(
         content, plaintext, size = _put_content(dataset.path, store, key, Path(scratch), report)
         drawn = Path(scratch) / "image.svg"
         drawn.write_text(picture(manifest.merkle_root), encoding="utf-8")
-        document = TokenMetadata(
+        document = token_metadata(
             name=about.name or manifest.name,
             description=about.description or _description(dataset, sealed=key is not None),
             image=store.add(drawn).uri,

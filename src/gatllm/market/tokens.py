@@ -9,6 +9,7 @@ from typing import Any
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.market.chain import Chain, Quote, Receipt, call_json
+from gatllm.market.cid import Cid
 from gatllm.market.deployment import Deployment
 
 # What minting can't be estimated for before its announcement is mined; the contract's tests hold it below this.
@@ -194,6 +195,20 @@ class DatasetTokens:
         return self.chain.send(
             self.contract.functions.collectRoyalties(self._origin_tuple(self.get(root)), "0x" + "00" * 20)
         )
+
+    def collection_uri(self) -> str:
+        """Return where the metadata of the whole collection lie: an ``ipfs://`` URI."""
+        return str(self.chain.read(self.contract.functions.contractURI()))
+
+    def set_collection(self, metadata: Cid) -> Receipt | None:
+        """Point the collection at other metadata; None when it names them already. The contracts' owner only.
+
+        Raises:
+            GatllmError: the account is not the owner.
+        """
+        if self.collection_uri() == metadata.uri:
+            return None
+        return self.chain.send(self.contract.functions.setContractMetadata(metadata.digest))
 
     def transfer(self, root: str | int, to: str) -> Receipt:
         """Give a token away."""

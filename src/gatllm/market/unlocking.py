@@ -7,23 +7,34 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gatllm.errors import GatllmError, VerificationError
+from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.market.chain import Chain
 from gatllm.market.sealing import KEY_BYTES
 from gatllm.market.signin import SignIn
 from gatllm.market.tokens import DatasetTokens, token_id
-from gatllm.records import HashLog
+from gatllm.proof import PASSWORD_VARIABLE
+from gatllm.records import HashLog, write_file
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
 class KeyVault:
-    """Content keys by dataset, one file each, readable by its owner only."""
+    """Content keys by dataset, one file each, readable by its owner only; with a ``password`` encrypted as well.
 
-    def __init__(self, folder: Path) -> None:
+    Scrypt (RFC 7914) makes one key of the password and the vault's salt; each file is sealed with AES-256-GCM, bound to
+    its dataset. Keys that lie there unencrypted are encrypted when they are read with a password.
+    """
+
+    def __init__(self, folder: Path, password: str | None = None) -> None:
         self.folder = folder
+        self._password = password
 
     def put(self, root: str, key: bytes) -> None:
         """Keep the key of a dataset; one that is there already must be the same.
@@ -31,20 +42,8 @@ class KeyVault:
         Raises:
             GatllmError: another key is kept for this dataset, or the folder can't be written.
         """
-        path = self._path(root)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            if self.get(root) != key:
-                raise GatllmError(f"another key is kept for dataset {root}", "it was sealed before") from None
-            return
-        except OSError as error:
-            raise GatllmError(f"can't write {path}: {error.strerror}", "check the folder") from None
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(json.dumps({"root": root, "key": key.hex()}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        if not _create(self._path(root), self._entry(root, key)) and self.get(root) != key:
+            raise GatllmError(f"another key is kept for dataset {root}", "it was sealed before")
 
     def find(self, root: str) -> bytes | None:
         """Return the key of a dataset, or None when it was not sealed here."""
@@ -58,7 +57,8 @@ class KeyVault:
         """
         path = self._path(root)
         try:
-            key = bytes.fromhex(json.loads(path.read_text(encoding="ascii"))["key"])
+            entry = json.loads(path.read_text(encoding="ascii"))
+            key = self._opened(root, entry["sealed"]) if "sealed" in entry else bytes.fromhex(entry["key"])
         except FileNotFoundError:
             raise GatllmError(
                 f"the key of dataset {root} is not kept here", "it is open, or sealed elsewhere"
@@ -67,10 +67,75 @@ class KeyVault:
             raise GatllmError(f"{path} is damaged", "restore it from a copy") from None
         if len(key) != KEY_BYTES:
             raise GatllmError(f"{path} is damaged", "restore it from a copy")
+        if self._password and "key" in entry:
+            write_file(path, self._entry(root, key))
         return key
+
+    def _entry(self, root: str, key: bytes) -> str:
+        if not self._password:
+            return json.dumps({"root": root, "key": key.hex()}) + "\n"
+        nonce = secrets.token_bytes(12)
+        sealed = nonce + self._cipher(self._password).encrypt(nonce, key, self._path(root).name.encode())
+        return json.dumps({"root": root, "sealed": sealed.hex()}) + "\n"
+
+    def _opened(self, root: str, sealed: str) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
+        if not self._password:
+            raise UsageError(f"the keys in {self.folder} are encrypted", f"set {PASSWORD_VARIABLE}")
+        raw = bytes.fromhex(sealed)
+        try:
+            return self._cipher(self._password).decrypt(raw[:12], raw[12:], self._path(root).name.encode())
+        except InvalidTag:
+            raise GatllmError(
+                f"can't open the key of dataset {root}", f"check {PASSWORD_VARIABLE}, or restore {self._path(root)}"
+            ) from None
+
+    def _cipher(self, password: str) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        path = self.folder / "salt"
+        _create(path, secrets.token_hex(16))
+        try:
+            salt = bytes.fromhex(path.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            raise GatllmError(f"{path} is damaged", "restore it from a copy") from None
+        return AESGCM(_stretched(password, salt))
 
     def _path(self, root: str) -> Path:
         return self.folder / f"{token_id(root):064x}.json"
+
+
+@lru_cache(maxsize=4)
+def _stretched(password: str, salt: bytes) -> bytes:
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    return Scrypt(salt=salt, length=32, n=2**17, r=8, p=1).derive(password.encode())
+
+
+def _create(path: Path, text: str) -> bool:
+    """Write a secret file that appears whole, readable by its owner only; tell whether it is new.
+
+    Raises:
+        GatllmError: the folder can't be written.
+    """
+    temporary = path.with_name(f".partial-{path.name}-{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.exists():
+            return False
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # unlike a rename it fails when another process was first
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise GatllmError(f"can't write {path}: {error.strerror}", "check the folder") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """Proof of training: commitments, signatures, verification, replay."""
 
+from gatllm.proof.bundle import write_bundle
 from gatllm.proof.commitments import Claims, Hashes, numerical_variables, read_claims
 from gatllm.proof.document import Proof, read_proof, write_proof
 from gatllm.proof.envelope import to_envelope, write_envelope
-from gatllm.proof.keys import Key, default_key_path, load_key
+from gatllm.proof.keys import PASSWORD_VARIABLE, Key, default_key_path, load_key
+from gatllm.proof.signature import recover_typed
 from gatllm.proof.timestamp import attach_timestamp, fetch_timestamp, timestamp_request
 from gatllm.proof.verdict import Commitment, Depth, Item, Registration, Verification
 from gatllm.proof.verification import verify
 
 __all__ = [
+    "PASSWORD_VARIABLE",
     "Claims",
     "Commitment",
     "Depth",
@@ -25,9 +28,11 @@ __all__ = [
     "numerical_variables",
     "read_claims",
     "read_proof",
+    "recover_typed",
     "timestamp_request",
     "to_envelope",
     "verify",
+    "write_bundle",
     "write_envelope",
     "write_proof",
 ]

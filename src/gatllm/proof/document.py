@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.progress import Report, silent
@@ -16,6 +17,9 @@ from gatllm.proof.inventory import PROOF_FILE, Entry, files_root, hash_files, li
 from gatllm.proof.keys import Key
 from gatllm.proof.signature import sign
 from gatllm.records import canonical_bytes, digest, parse, write_file
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 PROOF_TYPE = "gatllm/training-proof/v1"
 
@@ -114,15 +118,22 @@ def read_proof(run: Path) -> Proof:
     return proof
 
 
+@cache
+def _adapter() -> TypeAdapter[Proof]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Proof)
+
+
 def _parse(value: dict[str, Any]) -> Proof:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     if value["type"] != PROOF_TYPE:
         raise VerificationError(f"{PROOF_FILE} is of another type: {value['type']}")
     fields = {name: value[name] for name in Proof.__slots__}
     try:
         # Strict: a stranger's file is taken as it stands, never bent into what it should have been.
-        proof = TypeAdapter(Proof).validate_json(canonical_bytes(fields), strict=True)
+        proof = _adapter().validate_json(canonical_bytes(fields), strict=True)
     except ValidationError:
         raise ValueError(PROOF_FILE) from None
     hashes = [getattr(proof.hashes, name) for name in Hashes.__slots__]

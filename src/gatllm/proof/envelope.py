@@ -42,16 +42,25 @@ def to_statement(run: Path, proof: Proof) -> dict[str, Any]:
     }
 
 
+def require_signer(proof: Proof, key: Key) -> None:
+    """Refuse a key that is not the proof's.
+
+    Raises:
+        VerificationError: it did not sign the proof.
+    """
+    if key.ed25519_public != proof.ed25519:
+        raise VerificationError(
+            f"this key ({key.address}) did not sign the proof", f"use the key of {proof.signer}, or prove the run anew"
+        )
+
+
 def to_envelope(run: Path, proof: Proof, key: Key) -> dict[str, Any]:
     """Return the signed DSSE envelope, as JSON values.
 
     Raises:
         VerificationError: the key is not the one that signed the proof.
     """
-    if key.ed25519_public != proof.ed25519:
-        raise VerificationError(
-            f"this key ({key.address}) did not sign the proof", f"use the key of {proof.signer}, or prove the run anew"
-        )
+    require_signer(proof, key)
     payload = canonical_bytes(to_statement(run, proof))
     signature = key.sign_ed25519(pre_authentication_encoding(PAYLOAD_TYPE, payload))
     return {

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from gatllm.errors import GatllmError, UsageError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
     from eth_account.signers.local import LocalAccount
 
 KEY_VARIABLE = "GATLLM_KEY"
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 PASSWORD_VARIABLE = "GATLLM_KEY_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 
 
@@ -51,18 +54,68 @@ class Key:
 
     def _ed25519(self) -> Ed25519PrivateKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(self._derive(b"gatllm ed25519 v1", 32))
+
+    @property
+    def p256_public(self) -> str:
+        """The ECDSA P-256 public key that goes with this key, as PEM: for tools that know the NIST curves only."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        public = self._p256().public_key()
+        return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def sign_p256(self, message: bytes) -> bytes:
+        """Return the ECDSA P-256 signature of ``message`` with SHA-256, in DER."""
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        return self._p256().sign(message, ECDSA(SHA256()))
+
+    def _p256(self) -> EllipticCurvePrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
+
+        # FIPS 186-5, A.2.1: 64 bits more than the order, so that the remainder has no bias to speak of.
+        wide = int.from_bytes(self._derive(b"gatllm p256 v1", 40))
+        return derive_private_key(wide % (_P256_ORDER - 1) + 1, SECP256R1())
+
+    @property
+    def x25519_public(self) -> str:
+        """The X25519 public key that content keys are wrapped to: 64 hexadecimal digits."""
+        return self._x25519().public_key().public_bytes_raw().hex()
+
+    def open_hpke(self, ciphertext: bytes, info: bytes) -> bytes:
+        """Return what was encrypted to `x25519_public` by HPKE (RFC 9180, base mode) under ``info``.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: it was not, or was changed.
+        """
+        return bytes(hpke_suite().decrypt(ciphertext, self._x25519(), info=info))
+
+    def _x25519(self) -> X25519PrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+        return X25519PrivateKey.from_private_bytes(self._derive(b"gatllm x25519 v1", 32))
+
+    def _derive(self, use: bytes, length: int) -> bytes:
+        """Return key material of its own for one use: one secret to keep, independent keys (HKDF, RFC 5869)."""
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-        # One secret to keep, two independent keys: HKDF (RFC 5869) as intended for key separation.
-        seed = HKDF(SHA256(), 32, salt=None, info=b"gatllm ed25519 v1").derive(bytes(self._account.key))
-        return Ed25519PrivateKey.from_private_bytes(seed)
+        return HKDF(SHA256(), length, salt=None, info=use).derive(bytes(self._account.key))
 
     def __repr__(self) -> str:
         return f"Key({self.address})"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a key is not to be copied into a pickle")
+
+
+def hpke_suite() -> Any:
+    """Return the HPKE suite of wrapped keys: DHKEM(X25519), HKDF-SHA-256, AES-256-GCM."""
+    from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+    return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 def default_key_path() -> Path:

@@ -81,14 +81,21 @@ def _is_canonical(signature: object) -> bool:
 
 
 def recover(signature: object, hashes: Hashes, files_root: str, statement: str) -> str | None:
-    """Return the address that made ``signature``, or None when it is no signature in its one spelling."""
+    """Return the address that signed a proof, or None when it is no signature in its one spelling."""
+    return recover_typed(signature, DOMAIN, TYPES, typed_message(hashes, files_root, statement))
+
+
+def recover_typed(
+    signature: object, domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]
+) -> str | None:
+    """Return the address that made an EIP-712 signature, or None when it is no signature in its one spelling."""
     from eth_account import Account
     from eth_account.messages import encode_typed_data
 
     if not _is_canonical(signature):
         return None
     try:
-        signable = encode_typed_data(DOMAIN, TYPES, typed_message(hashes, files_root, statement))
+        signable = encode_typed_data(domain, types, message)
         return str(Account.recover_message(signable, signature=signature))
     except Exception:  # the libraries raise a dozen kinds for malformed input; each means the same here
         return None

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gatllm.records import canonical_bytes, merkle_root
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17  # it stays in the processor's cache while it is hashed
+_LOCAL = threading.local()
 _MAX_HEADER = 100_000_000  # as the safetensors library limits it
 _DTYPES = {
     "BOOL": "bool",
@@ -97,12 +99,19 @@ def _tensor(name: str, entry: dict[str, Any], base: int) -> Tensor:
     return Tensor(name, _DTYPES[str(entry["dtype"])], shape, base + start, base + stop)
 
 
+def _buffer() -> memoryview:
+    """Return this thread's own buffer: a new one for each tensor would be filled with zeros first."""
+    if not hasattr(_LOCAL, "buffer"):
+        _LOCAL.buffer = memoryview(bytearray(_BLOCK))
+    return _LOCAL.buffer  # type: ignore[no-any-return]
+
+
 def hash_tensor(path: Path, tensor: Tensor, name: str | None = None) -> str:
     """Return the hash of a tensor, under its own name or that of an alias; equal to `models.tensor_hashes`."""
     header = {"dtype": tensor.dtype, "name": name or tensor.name, "shape": list(tensor.shape)}
     hasher = hashlib.sha256(canonical_bytes(header) + b"\0")
     left = tensor.stop - tensor.start
-    buffer = memoryview(bytearray(min(_BLOCK, left)))
+    buffer = _buffer()
     with path.open("rb", buffering=0) as file:
         file.seek(tensor.start)
         while left:
