@@ -89,6 +89,29 @@ def test_chat_asks_before_it_goes_on(
     assert shown.err.count("verdict:") == 1
 
 
+def test_ctrl_c_stops_an_answer_and_then_the_chat(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Keyboard(io.StringIO):
+        def readline(self, *_: object) -> str:  # type: ignore[override]
+            line = super().readline()
+            if not line:
+                raise KeyboardInterrupt
+            return line
+
+    calls = []
+
+    def stream(self: object, prompt: str, *_: object, **__: object) -> object:
+        calls.append(prompt)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", Keyboard("one\ntwo\n"))
+    monkeypatch.setattr("gatllm.answering.Assistant.stream", stream)
+    assert gatllm("chat", "--model", "lm", "--max-tokens", "4", "--wishes", str(tmp_path / "w")) == 0
+    assert calls == ["one", "two"]
+    assert capfd.readouterr().err.count("this question is forgotten") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

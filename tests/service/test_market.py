@@ -132,6 +132,25 @@ def test_a_subscription_gates_the_answers(client: TestClient, devnet: Devnet, ne
     assert client.get("/market/status", params={"address": key.address}).json()["paid_until"] > time.time()
 
 
+def test_only_what_was_paid_is_remembered(
+    market: Market, devnet: Devnet, new_key: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gatllm.service import market as module
+
+    for number in range(20):  # anybody may ask about any address
+        assert market.paid_until(Chain.checksum(f"0x{number:040x}")) == 0
+    assert not market._paid
+    monkeypatch.setattr(module, "_REMEMBERED", 2)
+    keys = [new_key() for _ in range(4)]
+    for key in keys:
+        _send(devnet, key, market.subscriptions.prepare(key.address, 1))
+        assert market.paid_until(key.address) > time.time()
+    assert list(market._paid) == [key.address for key in keys[-2:]]
+    market._paid[keys[-1].address] = 1  # ran out
+    assert market.paid_until(keys[-1].address) > time.time()
+    assert market.paid_until(keys[0].address) > time.time()
+
+
 def test_a_session_is_not_forged_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = Sessions(tmp_path / "secret")
     token = sessions.open("0xabc")
@@ -276,7 +295,7 @@ def test_people_with_a_page_are_led_to_where_they_can_pay(client: TestClient) ->
     led = client.post("/chat", data=form, headers={"accept": "text/html"}, follow_redirects=False)
     assert (led.status_code, led.headers["location"]) == (303, "/market")
     assert client.post("/chat", data=form, headers={"hx-request": "true"}).headers["hx-redirect"] == "/market"
-    assert client.get("/").status_code == 200
+    assert '<a href="/market">' in client.get("/").text
     page = client.get("/market")
     nonce = page.headers["content-security-policy"].partition("'nonce-")[2].partition("'")[0]
     assert f'nonce="{nonce}"' in page.text

@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from gatllm.answering import Assistant, FakeGenerator
 from gatllm.review import Reviewer
 from gatllm.service import create_app
-from gatllm.service.conversations import Conversations
+from gatllm.service.conversations import MOST_TURNS, Conversations
 from gatllm.service.markup import diff, markdown
+from gatllm.service.pages import scripts
 from tests.service.conftest import Connect
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -189,6 +190,32 @@ def test_a_diff_is_escaped() -> None:
     assert '<span class="removed"><b>−</b> &lt;b&gt;' in shown
     assert '<span class="added"><b>+</b> &lt;i&gt;' in shown
     assert "--x" in str(diff("--x\n", "++y\n"))
+
+
+def test_a_conversation_keeps_its_last_turns() -> None:
+    talk = Conversations().open(None)
+    turns = [talk.begin(str(number)) for number in range(MOST_TURNS + 5)]
+    assert talk.turns == turns[5:]
+    assert talk.find(turns[0].id) is None
+    assert talk.find(turns[-1].id) is turns[-1]
+
+
+def test_files_with_a_version_are_kept_by_browsers(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            for script in scripts():  # none where set-up has not brought them
+                kept = await client.get(f"/static/vendor/{script['file']}")
+                assert (kept.status_code, kept.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
+            for name in ("style.css", "market.js"):
+                asked_after = await client.get(f"/static/{name}")
+                assert (asked_after.status_code, asked_after.headers["cache-control"]) == (200, "no-cache")
+                again = await client.get(f"/static/{name}", headers={"if-none-match": asked_after.headers["etag"]})
+                assert again.status_code == 304
+            assert (await client.get("/static/none.js")).headers["cache-control"] == "no-store"
+            assert (await client.get("/")).headers["cache-control"] == "no-store"
+            assert "/market" not in (await client.get("/")).text
+
+    asyncio.run(go())
 
 
 def test_the_oldest_conversations_are_forgotten() -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from fastapi import FastAPI
 from gatllm.answering import Assistant, FakeGenerator
 from gatllm.errors import GatllmError
 from gatllm.review import Reviewer
-from gatllm.service import create_app, listen
+from gatllm.service import create_app, health, listen
 from gatllm.service.slots import BusyError, Slots, StoppingError
 from tests.service.conftest import REPLY, Connect, SlowGenerator
 
@@ -222,6 +224,35 @@ def test_a_model_that_makes_no_token_is_not_ready(connect: Connect) -> None:
     asyncio.run(go())
 
 
+def test_a_probe_that_hangs_keeps_its_slot_until_it_ends(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_PROBE_SECONDS", 0.01)
+    goes_on = threading.Event()
+
+    class Hanging(FakeGenerator):
+        def generate(self, conversations: Any, options: Any) -> Any:
+            goes_on.wait()
+            return super().generate(conversations, options)
+
+    app = create_app(Assistant(Hanging(REPLY), Reviewer()), queue=0)
+
+    async def go() -> None:
+        async with connect(app) as client:
+            try:
+                for _ in range(2):  # the second one asks while the first one hangs
+                    response = await client.get("/readyz")
+                    assert (response.status_code, response.json()["status"]) == (503, "no token: TimeoutError")
+                    assert response.json()["running"] == 1
+                assert (await client.post("/v1/chat/completions", json=BODY)).status_code == 429
+            finally:
+                goes_on.set()
+            await asyncio.wait([app.state.probing])
+            assert app.state.slots.running == 0
+            monkeypatch.setattr(health, "_PROBE_SECONDS", 30)
+            assert (await client.get("/readyz")).status_code == 200
+
+    asyncio.run(go())
+
+
 def test_numbers_for_monitoring(app: FastAPI, connect: Connect) -> None:
     async def go() -> None:
         async with connect(app) as client:
@@ -241,5 +272,11 @@ def test_a_taken_port_is_one_clear_line() -> None:
         assert "--port" in caught.value.cure
     finally:
         taken.close()
-    with pytest.raises(GatllmError, match=r"can't listen on 203\.0\.113\.1"):
-        listen("203.0.113.1", 0)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_one_clear_line(host: str) -> None:
+    with pytest.raises(GatllmError, match=f"can't listen on {re.escape(host)}") as caught:
+        listen(host, 0)
+    assert "--host" in caught.value.cure
+    assert "--port" not in caught.value.cure

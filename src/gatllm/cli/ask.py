@@ -103,7 +103,7 @@ def chat(
     seed: int = 0,
     wishes: Path = Path("wishes.jsonl"),
 ) -> None:
-    """Talk with the assistant; an empty line or Ctrl-D ends it.
+    """Talk with the assistant; an empty line or Ctrl-D ends it, Ctrl-C stops an answer.
 
     Before it answers a prompt below the threshold it asks whether to go on. `/new` forgets the conversation.
 
@@ -125,17 +125,25 @@ def chat(
     assistant = _open(model, small, data, discriminator, wishes, options)
     history: list[Message] = []
     while True:
-        prompt = _read("you> ")
+        try:
+            prompt = _read("you> ")
+        except KeyboardInterrupt:
+            note("")
+            return
         if not prompt.strip():
             return
         if prompt.strip() == "/new":
             history = []
             continue
-        answer = _answer(assistant, prompt, history, options, quiet=False, proceed=False)
-        if answer.declined:
-            if _read("go on all the same? [y/N] ").strip().lower() not in ("y", "yes"):
-                continue
-            answer = _answer(assistant, prompt, history, options, quiet=False, proceed=True, warn=False)
+        try:
+            answer = _answer(assistant, prompt, history, options, quiet=False, proceed=False)
+            if answer.declined:
+                if _read("go on all the same? [y/N] ").strip().lower() not in ("y", "yes"):
+                    continue
+                answer = _answer(assistant, prompt, history, options, quiet=False, proceed=True, warn=False)
+        except KeyboardInterrupt:
+            note("\nstopped; this question is forgotten")
+            continue
         history += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer.text}]
 
 

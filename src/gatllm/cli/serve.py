@@ -87,6 +87,8 @@ def serve(
         if host not in LOOPBACK:
             note("others can reach this machine's service; it asks for no password, and --allow-host adds host names")
         run(app, listener, grace=grace)
+    except KeyboardInterrupt:
+        note("stopped")
     finally:
         listener.close()
 

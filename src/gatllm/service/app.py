@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from gatllm import __version__
 from gatllm.answering import Assistant
@@ -20,6 +23,19 @@ from gatllm.service.market import router as market_router
 from gatllm.service.slots import Slots
 
 LARGEST_BODY = 2 << 20
+_VERSIONED = re.compile(r"vendor/.+-\d+(\.\d+)+\.js")
+
+
+class _Static(StaticFiles):
+    """Files of the page: those whose names hold a version are kept by browsers, the others are asked after."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Answer with a file, and say for how long it holds."""
+        answer = await super().get_response(path, scope)
+        if answer.status_code in (200, 304):
+            kept = "public, max-age=31536000, immutable" if _VERSIONED.fullmatch(path) else "no-cache"
+            answer.headers["cache-control"] = kept
+        return answer
 
 
 def create_app(
@@ -48,6 +64,7 @@ def create_app(
     app.state.stopped = set()
     app.state.started = int(time.time())
     app.state.probed = float("-inf")
+    app.state.probing = None
     errors.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
     if market is not None:
@@ -58,5 +75,5 @@ def create_app(
     app.add_middleware(Guard, hosts=hosts)
     for router in (openai_api.router, health.router, pages.router):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static")
     return app

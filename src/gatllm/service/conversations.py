@@ -26,17 +26,21 @@ class Turn:
         return self.answer is not None and self.answer.declined
 
 
+MOST_TURNS = 100
+
+
 @dataclass
 class Conversation:
-    """The turns of one conversation; its id is a secret of whoever began it."""
+    """The last `MOST_TURNS` turns of one conversation; its id is a secret of whoever began it."""
 
     id: str
     turns: list[Turn] = field(default_factory=list)
 
     def begin(self, prompt: str) -> Turn:
-        """Add a turn."""
+        """Add a turn; the oldest goes where there are too many."""
         turn = Turn(secrets.token_hex(4), prompt)
         self.turns.append(turn)
+        del self.turns[:-MOST_TURNS]
         return turn
 
     def find(self, name: str) -> Turn | None:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gatllm.models import ChatOptions
 from gatllm.service.openai_api import assistant_of, slots_of
-from gatllm.service.slots import Slots
+from gatllm.service.slots import Slots, Ticket
 
 _PROBE_SECONDS = 30.0
 _FRESH_SECONDS = 10.0  # a probe counts for so long
@@ -32,6 +32,9 @@ async def readyz(request: Request) -> JSONResponse:
     slots = slots_of(request)
     if slots.stop_at is not None:
         return _state(503, "shutting down", slots)
+    probing: asyncio.Task[None] | None = request.app.state.probing
+    if probing is not None and not probing.done():
+        return _state(503, "no token: TimeoutError", slots)
     if slots.running >= slots.size:
         silent = time.monotonic() - slots.last_sign
         return _state(503 if silent > _SILENT_SECONDS else 200, "busy", slots)
@@ -44,15 +47,22 @@ async def readyz(request: Request) -> JSONResponse:
 
 async def _probe(request: Request) -> str:
     """Make one token, in a slot like any other; return what went wrong ('' when nothing did)."""
-    ticket = slots_of(request).enter()
+    work = asyncio.create_task(_holding(slots_of(request).enter(), request))
     try:
-        token = asyncio.get_running_loop().run_in_executor(None, _one_token, request)
-        await asyncio.wait_for(asyncio.shield(token), _PROBE_SECONDS)
+        await asyncio.wait_for(asyncio.shield(work), _PROBE_SECONDS)
     except Exception as error:  # any failure means the same here
+        if not work.done():  # its thread can't be stopped: it keeps its slot, and whoever asks meanwhile is told
+            request.app.state.probing = work
         return type(error).__name__
+    return ""
+
+
+async def _holding(ticket: Ticket, request: Request) -> None:
+    """Make one token and give the slot back when that is really over: two at once would share the processor."""
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, _one_token, request)
     finally:
         await ticket.leave()
-    return ""
 
 
 def _one_token(request: Request) -> None:

@@ -34,6 +34,7 @@ from gatllm.market import (
 from gatllm.service.sessions import Sessions
 
 COOKIE = "gatllm-session"
+_REMEMBERED = 10_000  # subscribers
 _STATEMENT = "Sign in to gatllm. This costs nothing and moves nothing."
 
 
@@ -60,11 +61,19 @@ class Market:
     def paid_until(self, address: str) -> int:
         """Return until when an address has paid; asked of the chain only while what is known has run out.
 
-        Time that was paid is never taken back by the contract, so what is known stays true.
+        Time that was paid is never taken back by the contract, so what is known stays true. Only what somebody paid
+        for is remembered: anyone can ask about any address.
         """
-        if self._paid.get(address, 0) <= time.time():
-            self._paid[address] = self.subscriptions.paid_until(address, behind=self.confirmations - 1)
-        return self._paid[address]
+        now = time.time()
+        if self._paid.get(address, 0) > now:
+            return self._paid[address]
+        until = self.subscriptions.paid_until(address, behind=self.confirmations - 1)
+        if until > now:
+            if len(self._paid) >= _REMEMBERED:  # others may have run out meanwhile; else the longest known is forgotten
+                self._paid = {who: paid for who, paid in self._paid.items() if paid > now}
+                self._paid.pop(next(iter(self._paid), ""), None)
+            self._paid[address] = until
+        return until
 
 
 def _session(request: Request, market: Market) -> str | None:

@@ -79,6 +79,7 @@ def _page(request: Request, conversation: Conversation | None, *, status: int = 
         examples=_EXAMPLES,
         longest=LONGEST_PROMPT,
         problem=problem,
+        market=hasattr(request.app.state, "market"),
     )
     return HTMLResponse(page, status)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from types import FrameType
@@ -45,7 +46,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         taken.close()
         reason = (error.strerror or str(error)).lower()
-        raise GatllmError(f"can't listen on {host} port {port}: {reason}", "choose another with --port") from None
+        elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        cure = "name an address of this machine with --host" if elsewhere else "choose another port with --port"
+        raise GatllmError(f"can't listen on {host} port {port}: {reason}", cure) from None
     return taken
 
 
