@@ -70,7 +70,7 @@ def watched(clock: Clock) -> Iterator[None]:
 
     places = [
         *((assembly, "weights_root"), (assembly, "code"), (environment, "digest")),
-        *((checkpoint, "weights_root"), (checkpoint, "file_sha256")),
+        (checkpoint, "weights_root"),
         *((training, "weights_root"), (training, "sha256")),
     ]
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Checkpoints: folders that appear whole, carry the hash of each file, and are never picked up torn or changed."""
+"""Checkpoints: folders that appear whole, carry the roots of their tensors, and are never picked up torn or changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.models import load_weights, save_weights, weights_root
-from gatllm.records import file_sha256, is_partial, new_folder
+from gatllm.records import is_partial, new_folder
 
 _MANIFEST = "checkpoint.json"
 _WEIGHTS = "model.safetensors"
@@ -29,21 +29,26 @@ class Checkpoint:
     seconds: float
     weights_root: str
     state_root: str
-    files: Mapping[str, str]
 
     def intact(self) -> bool:
-        """Tell whether every file is the one that was written."""
-        return all((self.path / n).is_file() and file_sha256(self.path / n) == h for n, h in self.files.items())
+        """Tell whether weights and state are those that were written."""
+        try:
+            self.load()
+        except GatllmError:
+            return False
+        return True
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return (weights, state).
 
         Raises:
-            VerificationError: a file is not the one that was written.
+            VerificationError: they are not what was written.
+            GatllmError: a file is missing or damaged.
         """
-        if not self.intact():
-            raise VerificationError(f"{self.path} was changed or lost a file", "resume from another checkpoint")
-        return load_weights(self.path / _WEIGHTS), load_weights(self.path / _STATE)
+        weights, state = load_weights(self.path / _WEIGHTS), load_weights(self.path / _STATE)
+        if (weights_root(weights), weights_root(state)) != (self.weights_root, self.state_root):
+            raise VerificationError(f"{self.path} was changed", "resume from another checkpoint")
+        return weights, state
 
 
 def folder_name(step: int) -> str:
@@ -59,14 +64,13 @@ def save(
     with new_folder(target, replace=True) as temporary:
         save_weights(temporary / _WEIGHTS, weights)
         save_weights(temporary / _STATE, state)
-        files = {name: file_sha256(temporary / name) for name in (_WEIGHTS, _STATE)}
-        made = Checkpoint(target, step, seconds, weights_root(weights), weights_root(state), files)
+        # The roots are the only hashes: they cover names, types, shapes and values, and a second pass costs as much.
+        made = Checkpoint(target, step, seconds, weights_root(weights), weights_root(state))
         about = {
             "step": step,
             "seconds": seconds,
             "weights_root": made.weights_root,
             "state_root": made.state_root,
-            "files": files,
         }
         (temporary / _MANIFEST).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return made
@@ -80,9 +84,7 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         about: dict[str, Any] = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        return Checkpoint(
-            path, about["step"], about["seconds"], about["weights_root"], about["state_root"], about["files"]
-        )
+        return Checkpoint(path, about["step"], about["seconds"], about["weights_root"], about["state_root"])
     except (OSError, ValueError, KeyError, TypeError):
         raise GatllmError(f"{path} is no whole checkpoint", "name one of the folders in checkpoints/") from None
 
