@@ -19,7 +19,7 @@ from gatllm.cli import main
 from gatllm.cli.market_setting import ether, wei
 from gatllm.data import Dataset, DatasetWriter
 from gatllm.errors import UsageError
-from gatllm.market import Devnet, find_anvil, running_url
+from gatllm.market import Cid, Devnet, find_anvil, running_url
 from gatllm.proof import load_key, write_proof
 from gatllm.records import new_folder, sha256
 
@@ -236,6 +236,16 @@ def test_what_users_get_wrong_is_one_clear_line(chain: Devnet, dataset: Dataset,
     (home / "bad.json").write_text("[]")
     assert "no weights" in run("reward", "bad.json", "--out", "x", code=1)
     assert "more than your limit" in run("subscribe", "--max-fee-gwei", "0.0001", code=1)
+
+
+def test_pinning_asks_a_service(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    cid = str(Cid.of(0x55, b"x"))
+    assert "GATLLM_PINNING_TOKEN" in run("pin", cid, "--service", "http://127.0.0.1:9", code=2)
+    monkeypatch.setenv("GATLLM_PINNING_TOKEN", "secret token")
+    assert "not a CIDv1" in run("pin", "Qm", "--service", "http://127.0.0.1:9", code=2)
+    refused = run("pin", f"ipfs://{cid}", "--service", "http://127.0.0.1:9", code=1)
+    assert "nothing answers" in refused
+    assert "secret token" not in refused
 
 
 def test_no_chain_is_one_clear_line(home: Path, run: Run) -> None:

@@ -245,7 +245,7 @@ def test_a_probe_that_hangs_keeps_its_slot_until_it_ends(connect: Connect, monke
                 assert (await client.post("/v1/chat/completions", json=BODY)).status_code == 429
             finally:
                 goes_on.set()
-            await asyncio.wait([app.state.probing])
+            await asyncio.wait([app.state.hanging])
             assert app.state.slots.running == 0
             monkeypatch.setattr(health, "_PROBE_SECONDS", 30)
             assert (await client.get("/readyz")).status_code == 200
@@ -274,7 +274,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
         taken.close()
 
 
-@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid"])
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "x" * 70])
 def test_an_address_of_another_machine_is_one_clear_line(host: str) -> None:
     with pytest.raises(GatllmError, match=f"can't listen on {re.escape(host)}") as caught:
         listen(host, 0)

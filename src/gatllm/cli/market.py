@@ -544,6 +544,38 @@ def reward(weights: Path, *, out: Path, setting: Setting = _NO_SETTING) -> None:
     _print_path(out)
 
 
+@app.command(name="pin")
+def pin_command(cid: str, *, service: str, name: str = "", json: bool = False) -> None:
+    """Ask a pinning service to keep content, and wait until it does; its token is read from GATLLM_PINNING_TOKEN.
+
+    The service fetches the bytes itself: a node must offer them (--store kubo:URL).
+
+    Parameters
+    ----------
+    cid
+        The content, as `mint` prints it (with or without ipfs://).
+    service
+        The address of the service's IPFS pinning API.
+    name
+        What the service calls it.
+    json
+        Print JSON instead of one line.
+    """
+    import os
+
+    from gatllm.market import Cid, pin
+
+    token = os.environ.get("GATLLM_PINNING_TOKEN")
+    if not token:
+        raise UsageError("a pinning service asks for a token", "set GATLLM_PINNING_TOKEN")
+    content = Cid.parse(cid)
+    request = pin(service, token, content, name or str(content))
+    if json:
+        print_json({"cid": str(content), "request": request})
+    else:
+        note(f"{content} is pinned (request {request})")
+
+
 def _print_path(path: Path) -> None:
     out.print(str(path), markup=False)
 

@@ -65,6 +65,7 @@ def create_app(
     app.state.started = int(time.time())
     app.state.probed = float("-inf")
     app.state.probing = None
+    app.state.hanging = None
     errors.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
     if market is not None:

@@ -32,8 +32,8 @@ async def readyz(request: Request) -> JSONResponse:
     slots = slots_of(request)
     if slots.stop_at is not None:
         return _state(503, "shutting down", slots)
-    probing: asyncio.Task[None] | None = request.app.state.probing
-    if probing is not None and not probing.done():
+    hanging: asyncio.Task[None] | None = request.app.state.hanging
+    if hanging is not None and not hanging.done():
         return _state(503, "no token: TimeoutError", slots)
     if slots.running >= slots.size:
         silent = time.monotonic() - slots.last_sign
@@ -47,12 +47,14 @@ async def readyz(request: Request) -> JSONResponse:
 
 async def _probe(request: Request) -> str:
     """Make one token, in a slot like any other; return what went wrong ('' when nothing did)."""
-    work = asyncio.create_task(_holding(slots_of(request).enter(), request))
+    state = request.app.state
+    state.probing = work = asyncio.create_task(_holding(slots_of(request).enter(), request))
+    work.add_done_callback(lambda done: done.cancelled() or done.exception())  # who asked may be gone
     try:
         await asyncio.wait_for(asyncio.shield(work), _PROBE_SECONDS)
     except Exception as error:  # any failure means the same here
         if not work.done():  # its thread can't be stopped: it keeps its slot, and whoever asks meanwhile is told
-            request.app.state.probing = work
+            state.hanging = work
         return type(error).__name__
     return ""
 

@@ -43,10 +43,10 @@ def listen(host: str, port: int) -> socket.socket:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((host, port))
         taken.listen(128)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         taken.close()
-        reason = (error.strerror or str(error)).lower()
-        elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        reason = (getattr(error, "strerror", None) or "no such name").lower()
+        elsewhere = isinstance(error, socket.gaierror | UnicodeError) or error.errno == errno.EADDRNOTAVAIL
         cure = "name an address of this machine with --host" if elsewhere else "choose another port with --port"
         raise GatllmError(f"can't listen on {host} port {port}: {reason}", cure) from None
     return taken
