@@ -18,14 +18,24 @@ if TYPE_CHECKING:
     from gatllm.proof import Verification
     from gatllm.review import Repair, Review, Reviewer
     from gatllm.training import Recipe, Run
+    from gatllm.training.promise import Commit
 
 
-def train(recipe: Recipe | str | Path, out: str | Path | None = None, *, report: Report = silent, **keys: Any) -> Run:
+def train(
+    recipe: Recipe | str | Path,
+    out: str | Path | None = None,
+    *,
+    commit: Commit | None = None,
+    report: Report = silent,
+    **keys: Any,
+) -> Run:
     """Train by a recipe and return the finished run; an interrupted run goes on.
 
     Args:
         recipe: a recipe, its file, or the name of one that comes with gatllm.
         out: the run folder (default: ``runs/NAME``).
+        commit: promises data and plan on chain before training and gives the block that the seed follows from, such as
+            `gatllm.market.ProofRegistry.commit`.
         report: told how far it is.
         keys: override keys of the recipe; two underscores stand for the dot: ``train__minutes=1.5``.
 
@@ -42,7 +52,7 @@ def train(recipe: Recipe | str | Path, out: str | Path | None = None, *, report:
             raise UsageError("a Recipe object takes no overrides", "load it with Recipe.load(path, overrides)")
     else:
         recipe = Recipe.load(recipe, overrides)
-    return train_run(recipe, out or Path("runs") / recipe.name, report=report)
+    return train_run(recipe, out or Path("runs") / recipe.name, commit=commit, report=report)
 
 
 class Model:
