@@ -117,11 +117,13 @@ def test_tampered_and_cut_off(sold: tuple[DatasetTokens, str, Key], new_origin: 
 def test_another_chain_or_contract_is_another_key(sold: tuple[DatasetTokens, str, Key]) -> None:
     tokens, root, buyer = sold
     wrapped = wrap(tokens, root, CONTENT, KeyCard.of(buyer))
-    address, tokens.address = tokens.address, "0x" + "11" * 20
+    other = DatasetTokens(tokens.chain, Deployment(31337, 0, {"DatasetToken": "0x" + "11" * 20}))
     with pytest.raises(VerificationError, match="another chain"):
-        unwrap(tokens, root, wrapped, buyer)
-    tokens.address = address
-    assert unwrap(tokens, root, wrapped, buyer) == CONTENT
+        unwrap(other, root, wrapped, buyer)
+    # Nor when the file is made to name that contract: it is bound into the key.
+    changed = canonical_bytes({**json.loads(wrapped), "contract": other.address})
+    with pytest.raises(VerificationError, match="another chain"):
+        unwrap(other, root, changed, buyer)
 
 
 _JSON = st.recursive(st.none() | st.text(), st.lists)
