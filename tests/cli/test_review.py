@@ -1,6 +1,7 @@
 """`gatllm check` and `gatllm fix` from the shell: output formats, exit codes, what is written and what is not."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,7 @@ def test_fix_leaves_what_compiles_and_what_it_cannot_mend(tmp_path: Path) -> Non
     [
         (("check", "missing.py"), "", 1, "can't read missing.py"),
         (("check", "-"), b"\xff\xfe", 1, "not UTF-8"),
+        (("check", "-"), b"# coding: nonsense\n", 1, "unknown encoding: nonsense"),
         (("check", "-"), b"a\0b", 1, "binary"),
         (("check",), "", 2, "no file named"),
         (("check", "."), "", 2, "is a folder"),
@@ -113,3 +115,71 @@ def test_bad_input_is_one_line(
 def test_an_empty_file_is_real(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("")
     assert gatllm("check", "empty.py", folder=tmp_path).returncode == 0
+
+
+def test_files_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(BAD)
+    (tmp_path / "binary.py").write_bytes(b"\x7fELF\0\0")
+    (tmp_path / "latin.py").write_bytes(b"x = '\xe9'\n")
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "nowhere.py").symlink_to("missing")
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    os.mkfifo(tmp_path / "pipe.py")
+    done = gatllm("check", "--all", folder=tmp_path)
+    assert done.returncode == 1
+    assert "bad.py:4:9" in done.stdout
+    assert [line for line in done.stderr.splitlines() if line.startswith("error:")] == [
+        "error: binary.py is binary; name a Python file",
+        "error: latin.py is not UTF-8 (byte 5); convert it, or declare its encoding (PEP 263)",
+    ]
+
+
+def test_fix_keeps_every_byte_but_the_mistake(tmp_path: Path) -> None:
+    frame = (
+        "{}def first(a):\n\treturn a\n\n\x0c\ndef f(a, b){}\n    # {}\n    if a > b:\n        return a\n    return b"
+    )
+    texts = {
+        "crlf.py": (frame.replace("\n", "\r\n"), "", "x", "utf-8"),
+        "mark.py": (frame, "\ufeff", "é", "utf-8"),
+        "latin.py": (frame, "# -*- coding: latin-1 -*-\n", "é", "latin-1"),
+    }
+    for name, (text, head, word, encoding) in texts.items():
+        (tmp_path / name).write_bytes(text.format(head, "", word).encode(encoding))
+        (tmp_path / name).chmod(0o755)
+    done = gatllm("fix", *texts, "--write", folder=tmp_path)
+    assert done.returncode == 0
+    for name, (text, head, word, encoding) in texts.items():
+        assert (tmp_path / name).read_bytes() == text.format(head, ":", word).encode(encoding)
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o755
+
+
+def test_a_read_only_file_is_left_alone(tmp_path: Path) -> None:
+    for name in ("closed.py", "open.py"):
+        (tmp_path / name).write_text(BAD)
+    (tmp_path / "closed.py").chmod(0o444)
+    done = gatllm("fix", "closed.py", "open.py", "--write", folder=tmp_path)
+    assert done.returncode == 1
+    assert "closed.py is read-only" in done.stderr
+    assert (tmp_path / "closed.py").read_text() == BAD
+    assert (tmp_path / "open.py").read_text() == FIXED
+
+
+def test_the_diff_can_be_applied(tmp_path: Path) -> None:
+    text = "def f(a):\n\tif a\n\t\treturn 'x\x0cy'\n\treturn a"  # tabs, a form feed, no last line break
+    (tmp_path / "tabs.py").write_text(text)
+    done = gatllm("fix", "tabs.py", folder=tmp_path)
+    before, after = ([line[1:] for line in done.stdout.split("\n")[3:] if line[:1] in {" ", sign}] for sign in "-+")
+    assert "\n".join(before) == text
+    assert "\n".join(after) == text.replace("if a\n", "if a:\n")
+    assert "\\ No newline at end of file" in done.stdout
+
+
+def test_strange_names(tmp_path: Path) -> None:
+    names = [b"new\nline.py", b"caf\xe9, x:1.py"]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_text(BAD)
+    found = json.loads(gatllm("check", "--all", "--json", folder=tmp_path).stdout)
+    assert sorted(os.fsencode(entry["file"]) for entry in found) == sorted(names)
+    lines = gatllm("check", "--all", "--format", "github", folder=tmp_path).stdout.splitlines()
+    assert all(line.startswith("::") for line in lines)
+    assert any("file=caf�%2C x%3A1.py,line=4" in line for line in lines)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,7 +17,23 @@ from gatllm.review.lsp import diagnostics, quick_fixes
 URI = "file:///bad.py"
 
 
-async def _session(text: str) -> tuple[list[types.Diagnostic], list[Any]]:
+def _apply(text: str, edits: Sequence[types.TextEdit]) -> str:
+    """What an editor does with the edits of a quick fix (LSP 3.17: positions count UTF-16 units)."""
+    starts = [0, *(at + 1 for at, letter in enumerate(text) if letter == "\n")]
+
+    def offset(position: types.Position) -> int:
+        if position.line >= len(starts):
+            return len(text)
+        line = text[starts[position.line] :].encode("utf-16-le")[: 2 * position.character]
+        return starts[position.line] + len(line.decode("utf-16-le"))
+
+    for edit in sorted(edits, key=lambda edit: (edit.range.start.line, edit.range.start.character), reverse=True):
+        text = text[: offset(edit.range.start)] + edit.new_text + text[offset(edit.range.end) :]
+    return text
+
+
+async def _session(text: str) -> tuple[list[types.Diagnostic], list[types.CodeAction], str, list[types.Diagnostic]]:
+    """Open a file, take the preferred quick fix, hand back the mended text: what was found before and after."""
     client = LanguageClient("test", "1")
     heard: asyncio.Queue[list[types.Diagnostic]] = asyncio.Queue()
 
@@ -30,22 +46,36 @@ async def _session(text: str) -> tuple[list[types.Diagnostic], list[Any]]:
     client.initialized(types.InitializedParams())
     item = types.TextDocumentItem(uri=URI, language_id="python", version=1, text=text)
     client.text_document_did_open(types.DidOpenTextDocumentParams(item))
-    found = await asyncio.wait_for(heard.get(), 60)
+    found = await asyncio.wait_for(heard.get(), 120)
     actions = await client.text_document_code_action_async(
         types.CodeActionParams(types.TextDocumentIdentifier(URI), found[0].range, types.CodeActionContext(found))
     )
+    [preferred] = [action for action in actions or [] if action.is_preferred]
+    mended = _apply(text, preferred.edit.changes[URI])
+    change = types.TextDocumentContentChangeWholeDocument(mended)
+    document = types.VersionedTextDocumentIdentifier(version=2, uri=URI)
+    client.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
+    after = await asyncio.wait_for(heard.get(), 120)
     await client.shutdown_async(None)
     client.exit(None)
     await client.stop()
-    return found, list(actions or [])
+    return found, list(actions or []), mended, after
 
 
-def test_an_editor_gets_diagnostics_and_a_quick_fix() -> None:
-    found, actions = asyncio.run(_session("def f(x)\n    return x\n"))
-    assert found[0].range.start == types.Position(0, 8)
+def test_an_editor_gets_diagnostics_and_a_quick_fix_that_ends_them() -> None:
+    text = "smile = '😀'\r\n\r\n\r\ndef f(x)\r\n    return x\r\n"
+    found, actions, mended, after = asyncio.run(_session(text))
+    assert found[0].range.start == types.Position(3, 8)
     assert "expected ':'" in found[0].message
-    [edit] = actions[0].edit.changes[URI]
-    assert edit.new_text == "def f(x):\n    return x\n"
+    assert [one.message for one in actions[0].diagnostics or ()] == [one.message for one in found]
+    assert mended == text.replace("f(x)", "f(x):")
+    assert after == []
+
+
+def test_lines_are_those_of_the_editor() -> None:
+    text = "x = 1\n\x0c\ny = (\n"  # a form feed ends no line
+    [diagnostic, *_] = diagnostics(Reviewer().check(text), text)
+    assert diagnostic.range.start.line == 2
 
 
 def test_columns_count_utf16_units() -> None:

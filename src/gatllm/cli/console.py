@@ -32,7 +32,9 @@ def note(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    # A file name that is no UTF-8 holds lone surrogates: JSON has them escaped.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
 def _cell(value: object) -> str:
@@ -123,23 +125,25 @@ def progress_report(*, quiet: bool = False, every: float = 10.0) -> Iterator[Rep
             yield draw
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text, line breaks kept; unlike `str.splitlines`, a form feed ends none."""
+    lines = text.split("\n")
+    return [f"{line}\n" for line in lines[:-1]] + lines[-1:] * bool(lines[-1])
+
+
 def diff_lines(before: str, after: str, name: str) -> list[str]:
-    """Return a unified diff as lines, each ending in a newline."""
+    """Return a unified diff as lines, each ending in a newline, as `patch` reads it."""
     import difflib
 
-    return list(
-        difflib.unified_diff(
-            before.splitlines(keepends=True),
-            after.splitlines(keepends=True),
-            f"a/{name}",
-            f"b/{name}",
-            n=2,
-        )
-    )
+    found = difflib.unified_diff(lines_of(before), lines_of(after), f"a/{name}", f"b/{name}", n=2)
+    return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found]
 
 
 def print_diff(lines: Sequence[str], console: Console = out) -> None:
-    """Print a unified diff, coloured on a terminal."""
+    """Print a unified diff, coloured on a terminal; elsewhere byte for byte, tabs and carriage returns too."""
     styles = {"+": "green", "-": "red", "@": "cyan"}
     for line in lines:
-        console.print(escape(line.rstrip("\n")), style=styles.get(line[:1], ""))
+        if console.is_terminal:
+            console.print(escape(line.rstrip("\r\n")), style=styles.get(line[:1], ""))
+        else:
+            console.file.write(line)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from urllib.parse import quote
 
 from gatllm import __version__
 from gatllm.cli.console import err, out, print_json
+from gatllm.cli.files import shown
 from gatllm.review.reviewer import Review
 
 Pairs = Sequence[tuple[str, Review]]
@@ -29,7 +32,7 @@ def _text(pairs: Pairs) -> None:
     for name, review in pairs:
         bad += review.verdict == "fake"
         for line, column, rule, _, words in _places(review):
-            out.print(f"{name}:{line}:{column}: {rule}: {words}", markup=False)
+            out.print(f"{shown(name)}:{line}:{column}: {rule}: {words}", markup=False)
     err.print(
         f"{len(pairs)} files, {bad} with something wrong"
         if len(pairs) != 1
@@ -50,7 +53,7 @@ def _sarif(pairs: Pairs) -> None:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": name},
+                        "artifactLocation": {"uri": quote(os.fsencode(name))},
                         "region": {"startLine": line, "startColumn": column},
                     }
                 }
@@ -68,8 +71,13 @@ def _sarif(pairs: Pairs) -> None:
 def _github(pairs: Pairs) -> None:
     for name, review in pairs:
         for line, column, rule, level, words in _places(review):
-            message = words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-            sys.stdout.write(f"::{level} file={name},line={line},col={column},title={rule}::{message}\n")
+            place = f"file={_escaped(shown(name), ':,')},line={line},col={column},title={rule}"
+            sys.stdout.write(f"::{level} {place}::{_escaped(words)}\n")
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Return what a workflow command takes; its properties take no colon or comma either."""
+    return "".join(f"%{ord(letter):02X}" if letter in "%\r\n" + more else letter for letter in text)
 
 
 WRITERS: dict[str, Callable[[Pairs], None]] = {"text": _text, "json": _json, "sarif": _sarif, "github": _github}

@@ -56,7 +56,10 @@ def create_server(reviewer: Reviewer) -> LanguageServer:
         if not parameters.context.diagnostics:
             return []
         uri = parameters.text_document.uri
-        return quick_fixes(reviewer, server.workspace.get_text_document(uri).source, uri)
+        actions = quick_fixes(reviewer, server.workspace.get_text_document(uri).source, uri)
+        for action in actions:
+            action.diagnostics = list(parameters.context.diagnostics)
+        return actions
 
     return server
 
@@ -67,7 +70,7 @@ def diagnostics(review: Review, text: str) -> list[types.Diagnostic]:
 
     found = [(f.line, f.column, f.code, f.message, types.DiagnosticSeverity.Error) for f in review.findings]
     found += [(s.line, s.column, "suspect", s.words, types.DiagnosticSeverity.Warning) for s in review.suspects]
-    lines = text.splitlines() or [""]
+    lines = [line.removesuffix("\r") for line in text.split("\n")]  # a form feed ends no line in an editor
     out = []
     for line, column, code, message, severity in found:
         row = min(line, len(lines)) - 1

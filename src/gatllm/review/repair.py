@@ -7,8 +7,9 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
-from gatllm.review.critics import Finding, compile_error, lint, syntax_error
+from gatllm.review.critics import Finding, compile_error, lint, same_tree, syntax_error
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
@@ -26,6 +27,7 @@ _LOST = 2.0  # log-odds against deleting a word
 _SWEPT = 5.0  # log-odds above which an edit is made though the text parses without it
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
+_LINES = 4_000_000  # pairs of lines compared at most
 _SEEKS_END = re.compile("never closed|unterminated|unexpected EOF|expected an indented block|expected '")
 
 
@@ -58,7 +60,9 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
             Solution(state.text, state.score, state.edits) for state in current if compile_error(state.text) is None
         ]
         if done:
-            return sorted(done, key=lambda solution: -solution.score)[:most]
+            best = sorted(done, key=lambda solution: -solution.score)[:most]
+            spared = {_spared(text, solution.text): solution for solution in reversed(best)}
+            return [Solution(text, s.score, s.edits) for text, s in reversed(spared.items())]
         better: list[_State] = []
         for state in current:
             better += _mend_part(tagger, state, most, until)
@@ -66,6 +70,22 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
             return []
         current = sorted(better, key=lambda state: -state.score)[: max(most, 2)]
     return []
+
+
+def _spared(before: str, after: str) -> str:
+    """Give back the lines of ``before`` that are the same to the parser: a mended text is not laid out anew."""
+    old, new = before.split("\n"), after.split("\n")
+    head = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    most = min(len(old), len(new)) - head
+    tail = next((n for n in range(most) if old[-1 - n] != new[-1 - n]), most)
+    left, right = old[head : len(old) - tail], new[head : len(new) - tail]
+    if len(left) * len(right) > _LINES:  # errors that far apart: what lies between is not looked at again
+        return after
+    for kind, i1, i2, j1, j2 in reversed(SequenceMatcher(None, left, right, autojunk=False).get_opcodes()):
+        tried = [*right[:j1], *left[i1:i2], *right[j2:]]
+        if kind != "equal" and same_tree("\n".join([*new[:head], *tried, *old[len(old) - tail :]]), after):
+            right = tried
+    return "\n".join([*new[:head], *right, *old[len(old) - tail :]])
 
 
 def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_State]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 THRESHOLD = 0.5
+_MOST = 1 << 20  # characters; what is longer is data, and would take the model minutes
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
 _FINDING = 1.5  # log-odds that one finding of ruff is worth
@@ -42,7 +43,7 @@ class Suspect:
 class Review:
     """What was found out about a text. ``probability`` is that of being fake (real 0, fake 1).
 
-    It is None without a model, and where a text that compiles is too short to be judged.
+    It is None without a model, and where a text is too long, or compiles and is too short, to be judged.
     """
 
     verdict: Literal["real", "fake"]
@@ -124,7 +125,7 @@ class Reviewer:
 
     def _review(self, text: str, verdict: Verdict) -> Review:
         found = (*((verdict.error,) if verdict.error else ()), *verdict.findings)
-        if self._tagger is None:
+        if self._tagger is None or len(text) > _MOST:
             return Review("fake" if found else "real", None, (), found)
         tokens = tokens_of(self._tagger.lexicon, text)
         if verdict.compiles and len(tokens) < _LEAST:
@@ -192,6 +193,8 @@ class Reviewer:
         return Repair(found[0].text, True, True, tuple(found), by)
 
     def _fix_meaning(self, text: str) -> Repair:
+        if len(text) > _MOST:
+            return Repair(text, False, True, (), "", "it is too long for the discriminator")
         if self._tagger is None:
             return Repair(text, False, True, (), "", "errors of meaning need a discriminator")
         solution = improve(self._tagger, text)

@@ -113,15 +113,11 @@ def _one_offs(step: Step, workers: Workers, writer: DatasetWriter, tokens: int, 
     return kept
 
 
-def _shape(old: str, new: str) -> tuple[str, str]:
+def _shape(old: list[str], new: list[str]) -> tuple[str, str]:
     """A hunk without the names and values that both sides share: what was done, not to what."""
-    before, after = old.split(" "), new.split(" ")
-    shared = {word for word in before if word in after and (word[0].isalnum() or word[0] in "_\"'")}
-    return _blanked(before, shared), _blanked(after, shared)
-
-
-def _blanked(words: list[str], shared: set[str]) -> str:
-    return " ".join("•" if word in shared else word for word in words)
+    shared = {word for word in old if word in new and (word[0].isalnum() or word[0] in "_\"'")}
+    sides = (" ".join("•" if word in shared else word for word in side) for side in (old, new))
+    return next(sides), next(sides)
 
 
 def _compare(
@@ -199,5 +195,5 @@ class _Selection:
         }
 
 
-def _pairs(what: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((old, new) for old, new in what)
+def _pairs(what: list[list[list[str]]]) -> tuple[tuple[str, str], ...]:
+    return tuple((" ".join(old), " ".join(new)) for old, new in what)

@@ -96,7 +96,7 @@ def _change(
         "edits": [list(edit) for edit in made],
         "kinds": [kind_of(difference, hunk) for hunk in difference.hunks],
         "callees": callees(candidate),
-        "what": [[" ".join(one), " ".join(two)] for one, two in candidate.hunks],
+        "what": candidate.hunks,
     }
 
 

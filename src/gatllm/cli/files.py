@@ -1,0 +1,128 @@
+"""Python files as people name them: read as Python reads them, written back as they were."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tokenize
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatllm.cli.console import error_line
+from gatllm.errors import GatllmError, UsageError
+
+
+@dataclass(frozen=True)
+class PythonFile:
+    """A file's name ("<stdin>" for standard input), its text, and how that is encoded (PEP 263)."""
+
+    name: str
+    text: str
+    encoding: str = "utf-8"
+
+    def write(self, text: str) -> None:
+        """Write another text in its place: same encoding, byte-order mark, line breaks and mode; through a link.
+
+        Raises:
+            GatllmError: it is read-only, its encoding has no such characters, or the disk refuses.
+        """
+        from gatllm.records import write_file
+
+        target = Path(self.name).resolve()
+        if not target.stat().st_mode & 0o222 or not os.access(target, os.W_OK):
+            raise GatllmError(f"{self.name} is read-only", "chmod u+w, or leave out --write")
+        write_file(target, self.encoded(text))
+
+    def encoded(self, text: str) -> bytes:
+        """Return another text as the bytes that this file would hold.
+
+        Raises:
+            GatllmError: its encoding has no such characters.
+        """
+        try:
+            return text.encode(self.encoding)
+        except UnicodeEncodeError as error:
+            raise GatllmError(f"{self.name}: {error.object[error.start]!r} is not in {self.encoding}", "") from None
+
+
+def shown(name: str) -> str:
+    """Return a file name that takes one line and prints everywhere."""
+    return "".join(letter if letter.isprintable() else "�" for letter in name)
+
+
+def read_file(name: str) -> PythonFile:
+    """Read a file, or standard input for ``-``, in the encoding it declares.
+
+    Raises:
+        GatllmError: it can't be read, is binary, or is not in its encoding.
+    """
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except IsADirectoryError:
+        raise UsageError(f"{name} is a folder", "name files in it, or use --all") from None
+    except OSError as error:
+        raise GatllmError(f"can't read {name}: {error.strerror or error}", "name a Python file") from None
+    if b"\0" in data:
+        raise GatllmError(f"{name} is binary", "name a Python file")
+    try:
+        encoding = _encoding(data)
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise GatllmError(
+            f"{name} is not {error.encoding.upper()} (byte {error.start})",
+            "convert it, or declare its encoding (PEP 263)",
+        ) from None
+    except (SyntaxError, LookupError) as error:  # an unknown encoding, or one that contradicts the byte-order mark
+        raise GatllmError(f"{name}: {error}", "convert it, or declare its encoding (PEP 263)") from None
+    return PythonFile("<stdin>" if name == "-" else name, text, encoding)
+
+
+def _encoding(data: bytes) -> str:
+    """The encoding that a file declares (PEP 263), UTF-8 where it declares none."""
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError as error:
+        if "missing" not in str(error):
+            raise
+        return "utf-8"  # it declares none and is something else: decoding says where
+
+
+def read_all(names: Iterable[str], failed: list[str]) -> Iterator[PythonFile]:
+    """Read several files; one that can't be read is an error line and is noted in ``failed``, and the rest go on.
+
+    Raises:
+        GatllmError: the only file there is can't be read.
+    """
+    names = list(names)
+    for name in names:
+        try:
+            yield read_file(name)
+        except GatllmError as error:
+            if len(names) == 1:
+                raise
+            failed.append(name)
+            error_line(str(error))
+
+
+def find_files(given: Sequence[str], every: bool) -> list[str]:
+    """Return the files asked for; with ``every`` folders stand for all regular ``.py`` files below them.
+
+    Raises:
+        UsageError: there is none.
+    """
+    names: list[str] = []
+    for one in given or (["."] if every else []):
+        name = "-" if one == "/dev/stdin" else one
+        if name != "-" and Path(name).is_dir() and every:
+            names += [str(path) for path in sorted(Path(name).rglob("*.py")) if path.is_file() and not _hidden(path)]
+        else:
+            names.append(name)
+    if not names:
+        raise UsageError("no file named", "name Python files, - for standard input, or --all for all below this folder")
+    return names
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") and part not in (".", "..") for part in path.parts)
