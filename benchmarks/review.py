@@ -1,248 +1,199 @@
-"""Repair and detection on packages that no training data came from, beside the search alone and peers from PyPI.
+"""Repair, detection and speed on packages that nothing was trained on, beside the search alone, peers and linters.
 
-    python benchmarks/review.py [--model RUN] [--functions 2000] [--modules 300] [--peers VENV]
+    python benchmarks/review_packages.py DIR --part held-out        # once: fetches the wheels
+    python benchmarks/review.py --packages DIR [--functions 2000] [--modules 300] [--out FOLDER] [--peers VENV]
 
-Prints a table and one JSON line. A repair "parses" when it compiles, changes something and stays within 4 token edits
-for each injected error; "same tree" is the syntax tree of the original. An error is "knowable" when what was lost
-is punctuation, a keyword or white space, or was only moved: a deleted name or line can't be known.
+Prints tables and one JSON line. A repair "parses" when it compiles, changes something and stays within 4 token edits
+for each injected error; "same" is the syntax tree of the original. An error is "knowable" when what was lost is
+punctuation, a keyword or white space, or was only moved: a deleted name or line can't be known. With --out every
+finished row is kept in FOLDER, and a run that was stopped goes on there; result.json and reliability.png lie beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import subprocess
+import os
 import sys
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from difflib import SequenceMatcher
-from functools import partial
 from pathlib import Path
-from random import Random
+from typing import Any
 
-from gatllm.data import FAMILIES, corrupt, functions, open_source
-from gatllm.data.functions import parse
-from gatllm.review import Review, Reviewer, compile_error, same_tree
-from gatllm.review.default import load_reviewer
-from gatllm.review.measures import auroc, expected_calibration_error
-from gatllm.review.region import place
-from gatllm.review.tags import TAG_IDS, Tag
-from gatllm.tokenizers.lexer import pieces
+import review_detection
+import review_mistakes
+import review_repair
+import review_speed
+from review_cases import SIZES, Code, cases, read
 
-# Installed with gatllm, and left out of every training set (docs/review.md).
-HELD_OUT = (
-    *("rich", "jinja2", "fastapi", "starlette", "anyio", "httpx", "h11", "markdown-it-py", "networkx", "uvicorn"),
-    *("cyclopts", "websockets", "httpcore", "import-linter", "prometheus_client"),
-)
-SYNTACTIC = [name for name, family in FAMILIES.items() if family.syntactic]
-SEMANTIC = [name for name, family in FAMILIES.items() if not family.syntactic]
-Fixer = Callable[[str], str]
+from gatllm.records import file_sha256
+from gatllm.review.default import find_run, load_reviewer
+
+PARTS = ("repair", "detection", "mistakes", "speed")
 
 
-@dataclass(frozen=True)
-class Case:
-    """Broken code, the original, how many errors, of which families, whether what was lost can be known."""
+class Rows:
+    """Rows that are done, by a key that says all that they depend on; kept in a file where one is named."""
 
-    broken: str
-    text: str
-    errors: int
-    families: tuple[str, ...]
-    knowable: bool
+    def __init__(self, folder: Path | None) -> None:
+        self._file = folder / "rows.jsonl" if folder is not None else None
+        self._rows: dict[str, Any] = {}
+        if self._file is not None and self._file.is_file():
+            for line in self._file.read_text(encoding="utf-8").splitlines():
+                entry = json.loads(line)
+                self._rows[entry["key"]] = entry["row"]
 
-
-def texts(whole: bool) -> list[str]:
-    """Real code of the held-out packages: functions, or whole modules of 20 to 1,500 lines."""
-    found: dict[str, None] = {}
-    for name in HELD_OUT:
-        try:
-            files = list(open_source(f"dist:{name}"))
-        except Exception as error:  # a package that is not installed here
-            print(f"left out: {error}", file=sys.stderr)
-            continue
-        for file in files:
-            text = file.path.read_text(encoding="utf-8", errors="ignore")
-            if parse(text) is None:
-                continue
-            if whole:
-                found |= {text: None} if 20 <= text.count("\n") <= 1500 else {}
-            else:
-                found |= {f.text: None for f in functions(text) if 4 <= f.text.count("\n") <= 150}
-    return list(found)
+    def get(self, key: str, make: Callable[[], Any]) -> Any:
+        """Return the row of ``key``, made where it is not known yet."""
+        if key not in self._rows:
+            self._rows[key] = make()
+            if self._file is not None:
+                with self._file.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"key": key, "row": self._rows[key]}) + "\n")
+        return self._rows[key]
 
 
-def _knowable(edits: tuple[tuple[int, int, str], ...], broken: str) -> bool:
-    for start, end, lost in edits:
-        for piece in pieces(lost):
-            sayable = piece.kind in ("space", "line", "joined") or Tag("insert", piece.text) in TAG_IDS
-            moved = piece.text in broken[max(start - 40, 0) : end + 40]
-            if not sayable and not (end > start and moved) and not (end > start and len(lost) < 12):
-                return False
-    return True
+def repair(options: argparse.Namespace, code: Code, rows: Rows, about: str, has_model: bool) -> dict[str, Any]:
+    """The repair table: 1, 2 and 3-5 errors in functions and modules."""
+    heads = ("cases", "parses", "same", "knowable", "of those", "median", "95 %")
+    print(
+        f"{'':39}" + "".join(f"{head:>{width}}" for head, width in zip(heads, (7, 8, 8, 10, 10, 10, 10), strict=True))
+    )
+    result: dict[str, Any] = {}
+    for label, size, kind, count in _sets(options):
+        pool = code.functions if kind == "functions" else [text for _, text in code.modules]
+        some = cases(pool, count, size, f"{options.seed}:{label}")
+        for name in _fixers(options, has_model):
+            measured = rows.get(
+                f"{about}/{label}/{count}/{name}",
+                lambda name=name, some=some: review_repair.measure(
+                    name, options.model, some, options.processes, options.peers
+                ),
+            )
+            result[f"{label}/{name}"] = measured
+            print(
+                f"{label:24} {name:14} {measured['cases']:6} {measured['parses']:7.1%} {measured['same_tree']:7.1%}"
+                f" {measured['knowable']:9.1%} {measured['same_tree_knowable']:9.1%}"
+                f" {measured['median_ms']:6.1f} ms {measured['p95_ms']:6.1f} ms",
+                flush=True,
+            )
+    return result
 
 
-def cases(pool: list[str], count: int, errors: str, rng: Random) -> list[Case]:
-    """``count`` broken texts; ``errors`` is 1, 2 or 3-5."""
-    levels = {"1": (1,), "2": (3,), "3-5": (4, 5)}[errors]
-    out: list[Case] = []
-    while len(out) < count:
-        text = rng.choice(pool)
-        made = corrupt(text, rng, rng.choice(levels), SYNTACTIC)
-        if made is None or not made.syntactic or len(made.families) > 5:
-            continue
-        knowable = _knowable(made.edits, made.broken)
-        out.append(Case(made.broken, text, len(made.families), made.families, knowable))
-    return out
+def _sets(options: argparse.Namespace) -> Iterator[tuple[str, str, str, int]]:
+    for kind, count in (("functions", options.functions), ("modules", options.modules)):
+        for size in SIZES if count else ():
+            yield f"{size} error{'s' if size != '1' else ''}, {kind}", size, kind, count
 
 
-def _distance(first: str, second: str) -> int:
-    """Token edits between two texts."""
-    a = [piece.text for piece in pieces(first) if piece.kind != "space"]
-    b = [piece.text for piece in pieces(second) if piece.kind != "space"]
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    a, b = a[start:], b[start:]
-    while a and b and a[-1] == b[-1]:
-        a.pop(), b.pop()
-    script = SequenceMatcher(None, a, b, autojunk=False).get_opcodes() if len(a) * len(b) < 4_000_000 else []
-    return sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in script if kind != "equal")
+def _fixers(options: argparse.Namespace, has_model: bool) -> list[str]:
+    own = [review_repair.MODEL] if has_model else []
+    return [*own, review_repair.SEARCH, *(review_repair.PEERS if options.peers else ())]
 
 
-def measure(fix: Fixer, some: list[Case]) -> dict[str, object]:
-    """Shares that parse and have the same tree, and milliseconds a case."""
-    rows = []
-    for case in some:
-        started = time.perf_counter()
-        text = fix(case.broken)
-        spent = time.perf_counter() - started
-        compiles = text != case.broken and compile_error(text) is None
-        near = compiles and _distance(case.broken, text) <= 4 * case.errors
-        rows.append((near, compiles and same_tree(text, case.text), case.knowable, spent, case.families))
-    knowable = [row for row in rows if row[2]]
-    by_family: dict[str, list[bool]] = defaultdict(list)
-    for row in rows:
-        if len(row[4]) == 1:
-            by_family[row[4][0]].append(row[1])
-    times = sorted(1000 * spent for spent in (fix.seconds if isinstance(fix, Peer) else [row[3] for row in rows]))
-    return {
-        "cases": len(rows),
-        "parses": sum(row[0] for row in rows) / len(rows),
-        "same_tree": sum(row[1] for row in rows) / len(rows),
-        "knowable": len(knowable) / len(rows),
-        "same_tree_knowable": sum(row[1] for row in knowable) / max(len(knowable), 1),
-        "median_ms": statistics.median(times),
-        "p95_ms": times[int(len(times) * 0.95)],
-        "by_family": {name: round(sum(flags) / len(flags), 3) for name, flags in sorted(by_family.items())},
-    }
+def show_detection(found: dict[str, Any]) -> None:
+    """Print what the detection of injected errors of meaning came to, by family."""
+    print(f"\n{'error of meaning':18} {'pairs':>6} {'AUROC':>7} {'flagged':>8} {'top-1 token':>12} {'top-1 line':>11}")
+    for family, row in [*found["families"].items(), ("all", found)]:
+        print(
+            f"{family:18} {row['pairs']:6} {row['auroc']:7.3f} {row['flagged']:8.1%}"
+            f" {row['top1_token']:12.1%} {row['top1_line']:11.1%}"
+        )
+    print(f"untouched functions flagged {found['false_alarms']:.2%}; ECE {found['ece']:.3f}", flush=True)
 
 
-def by_model(reviewer: Reviewer, text: str) -> str:
-    """The product: model, then search."""
-    return reviewer.fix(text, seconds=3).text
+def show_mistakes(found: dict[str, Any]) -> None:
+    """Print who finds real mistakes."""
+    print(
+        f"\n{found['mistakes']} real mistakes, {found['untouched']} untouched functions;"
+        f" precision at 1 mistake in {found['balance']} functions\n"
+        f"{'':34} {'recall':>7} {'in its line':>12} {'only broken':>12} {'false alarms':>13} {'precision':>10}"
+    )
+    for name, row in found["rows"].items():
+        shown = "-" if row["precision"] is None else f"{row['precision']:.1%}"
+        print(
+            f"{name:34} {row['recall']:7.1%} {row['at_the_place']:12.1%} {row['only_the_mistake']:12.1%}"
+            f" {row['false_alarms']:13.2%} {shown:>10}"
+        )
 
 
-class Peer:
-    """A peer in its own environment; all cases go to it at once, so that its start costs nothing."""
-
-    def __init__(self, python: Path, name: str, some: list[Case]) -> None:
-        command = [python, Path(__file__).with_name("review_peers.py"), name]
-        texts = json.dumps([case.broken for case in some])
-        done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=1800, check=True)
-        self.found = {case.broken: answer for case, answer in zip(some, json.loads(done.stdout), strict=True)}
-
-    def __call__(self, text: str) -> str:
-        return str(self.found[text][0])
-
-    @property
-    def seconds(self) -> list[float]:
-        """What each case took."""
-        return [float(answer[1]) for answer in self.found.values()]
-
-
-def detection(reviewer: Reviewer, pool: list[str], modules: list[str], count: int, rng: Random) -> dict[str, object]:
-    """AUROC and localisation on one error of meaning each; false alarms and calibration on untouched code."""
-    good, bad = rng.sample(pool, min(count, len(pool) // 2)), []
-    while len(bad) < len(good):
-        made = corrupt(rng.choice(pool), rng, 2, SEMANTIC)
-        if made is not None and not made.syntactic:
-            bad.append(made)
-    clean = [review.probability or 0.0 for review in reviewer.check_all(good)]
-    broken = reviewer.check_all([made.broken for made in bad])
-    files = reviewer.check_all(rng.sample(modules, min(count, len(modules))))
-    scores = clean + [review.probability or 0.0 for review in broken]
-    labels = [False] * len(clean) + [True] * len(broken)
-    flagged = [(made, review) for made, review in zip(bad, broken, strict=True) if _alarm(reviewer, review)]
-    hits = 0
-    for made, review in flagged:
-        lines = {place(made.broken, start)[0] for start, _, _ in made.edits}
-        hits += bool(review.suspects) and review.suspects[0].line in lines
-    return {
-        "pairs": len(bad),
-        "auroc": auroc(scores, labels),
-        "flagged": len(flagged) / len(bad),
-        "top1_line_of_flagged": hits / len(flagged) if flagged else None,
-        "false_alarms_functions": sum(value >= reviewer.threshold for value in clean) / len(clean),
-        "false_alarms_files": sum(_alarm(reviewer, review) for review in files) / max(len(files), 1),
-        "ece": expected_calibration_error(scores, labels),
-    }
-
-
-def _alarm(reviewer: Reviewer, review: Review) -> bool:
-    """The model's own verdict, without compiler and ruff."""
-    return (review.probability or 0.0) >= reviewer.threshold
-
-
-def fixers(reviewer: Reviewer, peers: Path | None, some: list[Case]) -> Iterator[tuple[str, Fixer]]:
-    """Name and fixer."""
-    if reviewer.has_model:
-        yield "gatllm fix (model, then search)", partial(by_model, reviewer)
-    yield "search alone", partial(by_model, Reviewer())
-    for name in ("pyrepair", "autopep8") if peers is not None else ():
-        yield name, Peer(peers / "bin" / "python", name, some)
+def show_speed(found: dict[str, Any]) -> None:
+    """Print the speeds."""
+    print(
+        f"\ncheck of 200 lines, warm {found['check_200_lines_ms']:.0f} ms;"
+        f" from the shell, cold {found['cold_shell_s']:.2f} s;"
+        f" {found['files_a_minute']:.0f} files a minute ({found['files_a_minute_shell']:.0f} from the shell),"
+        f" {found['lines_a_file']:.0f} lines each; load {found['load']:.1f} on {found['processors']} processors"
+    )
 
 
 def main() -> None:
     """Measure, print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model")
-    parser.add_argument("--functions", type=int, default=2000)
-    parser.add_argument("--modules", type=int, default=300)
-    parser.add_argument("--detection", type=int, default=1000)
-    parser.add_argument("--peers", type=Path)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    rng = Random(options.seed)
+    options = _options()
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    rows = Rows(options.out)
     reviewer = load_reviewer(options.model)
-    pool, modules = texts(whole=False), texts(whole=True)
-    print(f"{len(pool)} functions and {len(modules)} modules of {len(HELD_OUT)} held-out packages", file=sys.stderr)
-    sets = [
-        (f"{size} error{'s' if size != '1' else ''}, {kind}", cases(source, count, size, rng))
-        for kind, source, count in (("functions", pool, options.functions), ("modules", modules, options.modules))
-        for size in ("1", "2", "3-5")
-        if count
-    ]
-    result: dict[str, object] = {"packages": HELD_OUT, "seed": options.seed, "model": reviewer.name}
-    print(f"{'':26} {'':32} {'parses':>7} {'same':>7} {'knowable':>9} {'of those':>9} {'median':>9} {'95 %':>9}")
-    for label, some in sets:
-        for name, fix in fixers(reviewer, options.peers, some):
-            row = measure(fix, some)
-            result[f"{label}/{name}"] = row
-            print(
-                f"{label:26} {name:32} {row['parses']:7.1%} {row['same_tree']:7.1%} {row['knowable']:9.1%}"
-                f" {row['same_tree_knowable']:9.1%} {row['median_ms']:6.1f} ms {row['p95_ms']:6.1f} ms",
-                flush=True,
-            )
-    if reviewer.has_model and options.detection:
-        result["detection"] = detection(reviewer, pool, modules, options.detection, rng)
-        print("errors of meaning:", json.dumps(result["detection"]))
+    run = find_run() if options.model is None else Path(options.model)
+    weights = file_sha256(run / "model.safetensors")[:16] if run is not None and reviewer.has_model else "none"
+    code = read(options.set, options.packages, options.against)
+    about = f"{options.set}/{weights}/{options.seed}/{len(code.functions)}+{len(code.modules)}"
+    print(
+        f"{len(code.functions):,} functions and {len(code.modules):,} modules of {len(code.packages)} packages"
+        f" ({options.set}); weights {weights}",
+        file=sys.stderr,
+    )
+    result: dict[str, Any] = {
+        "set": options.set, "packages": code.packages, "functions": len(code.functions), "modules": len(code.modules),
+        "seed": options.seed, "weights": weights, "processes": options.processes,
+    }  # fmt: skip
+    if "repair" in options.parts:
+        result["repair"] = repair(options, code, rows, about, reviewer.has_model)
+    if "detection" in options.parts and reviewer.has_model:
+        plot = (options.out or Path()) / "reliability.png"
+        result["detection"] = rows.get(
+            f"{about}/detection/{options.detection}",
+            lambda: review_detection.injected(reviewer, code, options.detection, str(options.seed), plot),
+        )
+        show_detection(result["detection"])
+        result["false_alarms"] = rows.get(f"{about}/alarms", lambda: review_detection.false_alarms(reviewer, code))
+        alarms = result["false_alarms"]
+        print(f"{alarms['alarms']} of {alarms['files']} untouched files flagged ({alarms['share']:.2%})", flush=True)
+    if "mistakes" in options.parts and options.set == "held-out":
+        result["mistakes"] = rows.get(
+            f"{about}/mistakes/{options.untouched}",
+            lambda: review_mistakes.measure(reviewer, options.packages, code, options.untouched, str(options.seed)),
+        )
+        show_mistakes(result["mistakes"])
+    if "speed" in options.parts:
+        result["speed"] = review_speed.measure(options.model, code, options.speed_files, repeat=7)
+        show_speed(result["speed"])
     line = json.dumps(result)
     print(line)
-    if options.out:
-        options.out.write_text(line + "\n", encoding="utf-8")
+    if options.out is not None:
+        (options.out / "result.json").write_text(line + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--packages", type=Path, default=Path("datasets/review"), help="what review_packages.py fetched"
+    )
+    parser.add_argument(
+        "--set", choices=["held-out", "tuned"], default="held-out", help="tuned: looked at while tuning"
+    )
+    parser.add_argument("--against", type=Path, help="dataset that was trained on: what it holds is left out")
+    parser.add_argument("--model", help="run folder; the shipped one by default")
+    parser.add_argument("--functions", type=int, default=2000)
+    parser.add_argument("--modules", type=int, default=300)
+    parser.add_argument("--detection", type=int, default=2000)
+    parser.add_argument("--untouched", type=int, default=5000)
+    parser.add_argument("--speed-files", type=int, default=300)
+    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--peers", type=Path, help="environment with the peers of review_peers.py")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

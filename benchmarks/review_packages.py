@@ -30,7 +30,7 @@ def newest(part: str, folder: Path) -> dict[str, Path]:
     """The newest wheel fetched of each package."""
     out = {}
     for name in releases(part):
-        known = {file.name.split("-")[1]: file for file in _wheels(name, folder / part)}
+        known = {file.name.split("-")[1]: file for file in wheels(name, folder / part)}
         found = next((known[version] for version in reversed(releases(part)[name]) if version in known), None)
         if found is not None:
             out[name] = found
@@ -53,13 +53,14 @@ def fetch(part: str, folder: Path) -> None:
         print(f"{part}: round {number + 1}, {len(list(folder.glob('*.whl')))} wheels", file=sys.stderr, flush=True)
 
 
-def _wheels(name: str, folder: Path) -> list[Path]:
+def wheels(name: str, folder: Path) -> list[Path]:
+    """The wheels fetched of a package."""
     return [file for file in folder.glob("*.whl") if file.name.lower().startswith(f"{name.replace('-', '_')}-")]
 
 
 def _there(want: str, folder: Path) -> bool:
     name, _, version = want.partition("==")
-    return any(file.name.split("-")[1] == version for file in _wheels(name, folder))
+    return any(file.name.split("-")[1] == version for file in wheels(name, folder))
 
 
 def _pip(wanted: list[str], folder: Path) -> bool:
