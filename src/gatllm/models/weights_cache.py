@@ -46,7 +46,7 @@ class HubSource:
 
     def deliver(self, wanted: WeightsFile, folder: Path, report: Report) -> Path:
         """Download into ``folder`` (going on where an earlier try stopped) and return the file."""
-        if not _hub_answers():
+        if not hub_answers():
             raise GatllmError("the model hub can't be reached")
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -240,7 +240,7 @@ def _progress(wanted: WeightsFile, size: int) -> Progress:
     return Progress(f"fetching {wanted.name}", done / 1e6, wanted.size / 1e6, "MB", wanted.licence)
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Ask quickly whether the hub is there: its client retries for half a minute before it gives up."""
     from urllib.parse import urlsplit
 

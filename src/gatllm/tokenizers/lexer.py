@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 KEYWORDS = frozenset(keyword.kwlist) | {"print", "exec", "match", "case", "type"}
 
+# The operators of Python, as one part of a verbose regular expression.
+OPERATORS = r"\*\*=|//=|>>=|<<=|\.\.\.|\*\*|//|>>|<<|->|:=|[-+*/%@&|^!=<>]=|[-+*/%@&|^~<>=.,:;()\[\]{}]"
 _PATTERN = re.compile(
     r"""
     (?P<line>[ \t\f]*(?:\r?\n[ \t\f]*)+)
@@ -25,7 +27,9 @@ _PATTERN = re.compile(
   | (?P<number>0[xX][0-9a-fA-F_]+|0[bBoO][0-7_]+|(?:\d[\d_]*)?\.?\d[\d_]*\.?(?:[eE][+-]?\d+)?[jJ]?)
   | (?P<quote>\"\"\"|'''|["'])
   | (?P<escape>\\.)
-  | (?P<operator>\*\*=|//=|>>=|<<=|\.\.\.|\*\*|//|>>|<<|->|:=|[-+*/%@&|^!=<>]=|[-+*/%@&|^~<>=.,:;()\[\]{}])
+  | (?P<operator>"""
+    + OPERATORS
+    + r""")
   | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
