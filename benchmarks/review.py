@@ -159,9 +159,10 @@ def main() -> None:
         alarms = result["false_alarms"]
         print(f"{alarms['alarms']} of {alarms['files']} untouched files flagged ({alarms['share']:.2%})", flush=True)
     if "mistakes" in options.parts and options.set == "held-out":
+        key = f"{about}/mistakes/{options.untouched}"
+        seed = str(options.seed)
         result["mistakes"] = rows.get(
-            f"{about}/mistakes/{options.untouched}",
-            lambda: review_mistakes.measure(reviewer, options.packages, code, options.untouched, str(options.seed)),
+            key, lambda: review_mistakes.measure(reviewer, options.packages, options.untouched, seed, rows.get)
         )
         show_mistakes(result["mistakes"])
     if "speed" in options.parts:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
@@ -13,6 +15,7 @@ from gatllm.data import FAMILIES, Dataset, corrupt, functions, open_source
 from gatllm.data.functions import parse
 from gatllm.data.mining.filters import wrong_path
 from gatllm.data.verdicts.verdict import decode
+from gatllm.records import digest
 from gatllm.review.tags import TAG_IDS, Tag
 from gatllm.tokenizers.lexer import pieces
 
@@ -43,7 +46,7 @@ class Code:
 
     packages: list[str]
     functions: list[str]
-    modules: list[tuple[str, str]]
+    modules: list[list[str]]
 
 
 def read(which: str, folder: Path, against: Path | None) -> Code:
@@ -58,7 +61,17 @@ def read(which: str, folder: Path, against: Path | None) -> Code:
         raise SystemExit(
             f"no wheels in {folder / 'held-out'}: run `python benchmarks/review_packages.py {folder}` first"
         )
-    known = _known(against) if against is not None else frozenset()
+    root = Dataset.open(against).manifest.merkle_root if against is not None else ""
+    cache = folder / f"code-{digest([which, sources, root, platform.python_version()])[:12]}.json"
+    if cache.is_file():  # reading thirty packages takes a minute
+        return Code(**json.loads(cache.read_text(encoding="utf-8")))
+    code = _read(sources, _known(against) if against is not None else frozenset())
+    if folder.is_dir():
+        cache.write_text(json.dumps(asdict(code)), encoding="utf-8")
+    return code
+
+
+def _read(sources: dict[str, str], known: frozenset[str]) -> Code:
     found: dict[str, None] = {}
     modules: dict[str, str] = {}
     for name, source in sorted(sources.items()):
@@ -74,7 +87,7 @@ def read(which: str, folder: Path, against: Path | None) -> Code:
             if 20 <= text.count("\n") <= 1500 and text not in known:
                 modules.setdefault(text, f"{name}:{origin}")
             found |= {f.text: None for f in functions(text) if 4 <= f.text.count("\n") <= 150 and f.text not in known}
-    return Code(sorted(sources), list(found), [(name, text) for text, name in modules.items()])
+    return Code(sorted(sources), list(found), [[name, text] for text, name in modules.items()])
 
 
 def _text(data: bytes) -> str | None:

@@ -23,7 +23,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from review_cases import Code
 from review_detection import hits, wilson
 from review_packages import newest, wheels
 
@@ -35,6 +34,7 @@ from gatllm.review.measures import auroc
 
 BALANCE = 50  # functions for one mistake
 Findings = dict[Path, set[int]]  # file → lines
+Keep = Callable[[str, Callable[[], Any]], Any]
 
 # What says only that a dependency is not installed here, or that one has no types, is no finding.
 _NO_FAULT = frozenset({"reportMissingImports", "reportMissingModuleSource", "reportMissingTypeStubs"})
@@ -64,8 +64,8 @@ class Pair:
     record: dict[str, Any]
 
 
-def measure(reviewer: Reviewer, folder: Path, code: Code, count: int, seed: str) -> dict[str, Any]:
-    """Everybody on the same mistakes and on ``count`` untouched functions."""
+def measure(reviewer: Reviewer, folder: Path, count: int, seed: str, keep: Keep) -> dict[str, Any]:
+    """Everybody on the same mistakes and on ``count`` untouched functions; ``keep`` remembers what linters said."""
     dataset = _dataset(folder)
     with tempfile.TemporaryDirectory(prefix="gatllm-mistakes-") as place:
         tree = Path(place)
@@ -74,15 +74,16 @@ def measure(reviewer: Reviewer, folder: Path, code: Code, count: int, seed: str)
         untouched = _draw(modules, count, Random(seed))
         files = sorted({p.file for pair in pairs for p in (pair.broken, pair.mended)} | {p.file for p in untouched})
         print(f"{len(pairs)} mistakes, {len(untouched)} untouched functions, {len(files)} files", file=sys.stderr)
-        rows = {name: _row(find(files, tree), pairs, untouched) for name, find in _linters()}
-    rows |= _own(reviewer, pairs, untouched)
-    kinds = Counter(kind for pair in pairs for kind in set(pair.record["families"]))
+        rows = _own(reviewer, pairs, untouched)
+        for name, find in _linters():
+            key = f"linters/{dataset.manifest.merkle_root[:16]}/{seed}/{count}/{name}"
+            rows[name] = keep(key, lambda find=find: _row(find(files, tree), pairs, untouched))
     return {
         "mistakes": len(pairs),
         "untouched": len(untouched),
-        "packages": len(code.packages),
+        "packages": len({pair.record["origin"].split(":")[1] for pair in pairs}),
         "balance": BALANCE,
-        "kinds": dict(kinds.most_common()),
+        "kinds": dict(Counter(kind for pair in pairs for kind in set(pair.record["families"])).most_common()),
         "rows": rows,
     }
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from gatllm.errors import GatllmError
 from gatllm.review import Reviewer, compile_error, same_tree
 from gatllm.review.default import find_run, load_reviewer
+from gatllm.review.tagger import windows_of
+from gatllm.tokenizers.lexicon import Lexeme
 from tests.review.conftest import CODE
 
 BROKEN = CODE.replace("return", "retrun")
@@ -116,3 +118,20 @@ def test_a_damaged_run_is_one_clear_error(run: Path, tmp_path: Path, lost: str, 
             (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(GatllmError):
         Reviewer.load(tmp_path, quick=quick)
+
+
+def test_windows_begin_at_lines_and_are_few_where_there_are_none() -> None:
+    def tokens(text: str) -> list[Lexeme]:
+        return [Lexeme(0, letter, at, at + 1) for at, letter in enumerate(text)]
+
+    for text in ("a" * 1000, "aaa\n" * 250, "a" * 50 + "\n" + "a" * 949):
+        windows = windows_of(tokens(text), 100)
+        assert {at for one in windows for at in range(one.first, one.first + len(one.tokens))} == set(range(1000))
+        starts = [text[one.first] for one in windows[1:]]
+        assert set(starts) == {"\n"} if "\naaa\n" in text else len(windows) <= 14
+
+
+def test_what_is_too_long_is_left_to_the_critics(reviewer: Reviewer) -> None:
+    review = reviewer.check("lst = [1]\n" * 200_000)
+    assert review.probability is None
+    assert not review.suspects

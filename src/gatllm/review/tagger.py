@@ -52,10 +52,9 @@ def windows_of(tokens: list[Lexeme], context: int) -> list[Window]:
         out.append(Window(tokens[start : start + context], start))
         if start + context >= len(tokens):
             return out
-        begin = start
-        start += context * 3 // 4
-        while start > begin + context // 4 and "\n" not in tokens[start].text:
-            start -= 1
+        begin, latest = start + context // 4, start + context * 3 // 4
+        # In one endless line no place is better than another: the fewest windows, then.
+        start = next((at for at in range(latest, begin, -1) if "\n" in tokens[at].text), latest)
 
 
 class Tagger:
