@@ -86,8 +86,9 @@ def export(model: Model, tokenizer: Tokenizer, folder: Path, *, replace: bool = 
         made.save_pretrained(temporary)
         _save_tokenizer(tokenizer, temporary)
         if isinstance(model, Discriminator):
-            heads = {name: value for name, value in model.state_dict().items() if name.startswith(("fake.", "pool."))}
-            save_weights(temporary / "fake_head.safetensors", heads)
+            beside = ("fake.", "pool.", *(("marks.", "embedding.") if model.marks is not None else ()))
+            rest = {name: value for name, value in model.state_dict().items() if name.startswith(beside)}
+            save_weights(temporary / "fake_head.safetensors", rest)
         write_file(temporary / "README.md", _about(model, target))
     return target
 
@@ -120,4 +121,13 @@ def _about(model: Model, target: Target) -> str:
             "`fake_head.safetensors` holds the head for the whole text: softmax of `pool` over the tokens' last states",
             "weighs their sum, `fake` makes it one logit (sigmoid: probability of fake).",
         ]
+        if model.marks is not None:
+            inside = target.name.startswith(("ModernBert", "Bert")) or not model.config.embedding_norm
+            normed = "" if inside else ", divided by its root mean square"
+            lines += [
+                "",
+                "This model reads marks beside tokens (`gatllm.review.marks`), for which there is no place: pass",
+                "`inputs_embeds`, the sum of the rows of `embedding.weight` and `marks.weight`",
+                f"(`fake_head.safetensors`) that tokens and marks name{normed}.",
+            ]
     return "\n".join(lines) + "\n"
