@@ -1,71 +1,108 @@
-"""`gatllm rounds`: the discriminator against a breaker that learns what it misses."""
+"""`gatllm rounds`: discriminator and generator against each other, round by round."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from gatllm.cli.console import print_json, progress_report, table
+from gatllm.cli.console import note, print_json, progress_report, table
+from gatllm.cli.train import parse_overrides
 from gatllm.errors import UsageError
+
+if TYPE_CHECKING:
+    from gatllm.training import Run
+    from gatllm.training.adversarial import Standing
 
 
 def rounds(
-    run: Path,
+    run: Path | None = None,
     *,
     out: Path | None = None,
+    generator: str | None = None,
+    dataset: str | None = None,
+    real: Path | None = None,
     rounds: int = 5,
     minutes: float = 2.0,
     cases: int = 12,
-    generator: Path | None = None,
+    prompts: int = 96,
+    tests: bool = True,
+    set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
+    set_generator: Annotated[list[str] | None, Parameter(negative="")] = None,
+    key: Path | None = None,
     quiet: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Train a discriminator on, round by round, on what it misses; both sides are measured on fixed held-out code.
+    """Train discriminator and generator against each other, round by round; both are measured on fixed held-out code.
 
-    The same command goes on with rounds that were interrupted.
+    The same command goes on with rounds that were stopped. Every run that is trained leaves a proof.
 
     Args:
-        run: run folder of a discriminator.
+        run: run folder of a discriminator; the shipped one by default.
         out: folder of the rounds; runs/rounds by default.
+        generator: run folder of a generator, or a recipe by which one is trained first; none: a breaker alone.
+        dataset: code that both sides learn from and are measured on; the discriminator's own by default.
+        real: dataset of mined mistakes, for a last phase after the rounds.
         rounds: how many.
-        minutes: training in each.
-        cases: errors of each kind that the breaker tries, and that the standing is measured on.
-        generator: run folder of a generator, whose samples count as fakes.
+        minutes: training of either side in each.
+        cases: errors of each kind that the breaker tries, and that is measured on.
+        prompts: signatures that the generator is measured on.
+        tests: run functions in the sandbox to find out whether an injected error changes anything.
+        set_: KEY=VALUE over the recipe of the discriminator's runs; may be repeated.
+        set_generator: KEY=VALUE over the recipe of the generator's runs; may be repeated.
+        key: the key file that signs the proofs (default: GATLLM_KEY, else the user's data folder).
         quiet: show no progress.
         json: print the standings as JSON.
     """
-    if rounds < 1 or cases < 1 or minutes <= 0:
-        raise UsageError("nothing to play", "--rounds, --cases and --minutes are at least 1, 1 and above 0")
-    from gatllm.training.adversarial import play
+    if rounds < 1 or cases < 1 or prompts < 1 or minutes <= 0:
+        raise UsageError("nothing to play", "--rounds, --cases and --prompts are at least 1, --minutes above 0")
+    from gatllm.proof import load_key, write_proof
+    from gatllm.proof.inventory import PROOF_FILE
+    from gatllm.review.default import SHIPPED
+    from gatllm.training.adversarial import Settings, play
+    from gatllm.training.adversarial import rows as rows_of
 
     folder = out or Path("runs/rounds")
-    with progress_report(quiet=quiet) as report:
-        found = play(run, folder, rounds=rounds, minutes=minutes, cases=cases, generator=generator, report=report)
-    if json:
-        print_json([asdict(standing) for standing in found])
-        return
-    names = (
-        "round",
-        "repaired",
-        "AUROC (meaning)",
-        "false alarms",
-        "AUROC (samples)",
-        "samples parse",
-        "samples clean",
+    signer = load_key(key)
+
+    def prove(finished: Run, datasets: Sequence[Path], before: Path) -> None:
+        if not (finished.path / PROOF_FILE).is_file():
+            parents = [before] if (before / PROOF_FILE).is_file() else []
+            write_proof(finished.path, signer, datasets=datasets, parents=parents)
+
+    settings = Settings(
+        minutes=minutes,
+        cases=cases,
+        prompts=prompts,
+        tests=tests,
+        overrides=parse_overrides(set_ or []),
+        generator_overrides=parse_overrides(set_generator or []),
     )
-    rows = [
-        (
-            standing.round,
-            f"{standing.repaired:.1%}",
-            "" if standing.auroc is None else f"{standing.auroc:.3f}",
-            f"{standing.false_alarms:.1%}",
-            "" if standing.auroc_samples is None else f"{standing.auroc_samples:.3f}",
-            "" if standing.samples_parse is None else f"{standing.samples_parse:.1%}",
-            "" if standing.samples_clean is None else f"{standing.samples_clean:.1%}",
+    with progress_report(quiet=quiet) as report:
+        found = play(
+            run or SHIPPED,
+            folder,
+            rounds=rounds,
+            generator=generator,
+            dataset=dataset,
+            real=real,
+            settings=settings,
+            finished=prove,
+            observe=lambda standing: None if quiet else note(_line(standing)),
+            report=report,
         )
-        for standing in found
-    ]
-    table(f"rounds in {folder}", names, rows)
+    if json:
+        print_json([standing.as_dict() for standing in found])
+        return
+    table(f"rounds in {folder}", *rows_of(found))
+    if not quiet:
+        note(f"see {folder / 'report' / 'report.md'}")
+
+
+def _line(standing: Standing) -> str:
+    from gatllm.training.adversarial import rows as rows_of
+
+    names, (values,) = rows_of([standing])
+    return "  " + " · ".join(f"{name} {value}" for name, value in zip(names, values, strict=True) if value)

@@ -91,7 +91,7 @@ def _packages(summary: Summary) -> str:
     good = [summary.good_by_package[name] for name in names]
     axes.barh(range(len(names)), good, color=_GOOD, label="good")
     axes.barh(range(len(names)), [summary.bad_by_package[name] for name in names], left=good, color=_BAD, label="bad")
-    axes.legend()
+    axes.legend(loc="lower right")
     return _svg(figure, axes, names, "files", "Good and bad files by package")
 
 

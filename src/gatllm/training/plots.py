@@ -61,7 +61,7 @@ def _loss(axes: Any, x: Sequence[int], steps: Sequence[dict[str, Any]], validati
     low = min([*losses, *(entry["loss"] for entry in validations)])
     margin = 0.05 * (later[-1] - low) or 0.1
     axes.set(title="loss, nats", ylim=(low - margin, later[-1] + margin))
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper right")
 
 
 def smoothed(values: Sequence[float], share: float = 0.02) -> list[float]:

@@ -15,9 +15,10 @@ from gatllm.errors import GatllmError
 from gatllm.models import GPTConfig, config_from_dict
 from gatllm.progress import Progress, Report
 from gatllm.tokenizers import Tokenizer
-from gatllm.training.objectives.corpora import Corpus, load_corpus
+from gatllm.training.objectives.corpora import Corpus, common_root, load_corpus
 from gatllm.training.objectives.data_tables import TextTable
 from gatllm.training.objectives.protocol import Batch
+from gatllm.training.objectives.rewarded import Rewarded, draw_rewarded, read_rewarded, row_weights, weighted_loss
 from gatllm.training.objectives.vocabulary import make_tokenizer
 from gatllm.training.objectives.windows import IGNORED, Ids, Windows
 from gatllm.training.recipe import Recipe
@@ -41,6 +42,11 @@ class Causal:
             raise GatllmError(f"model.vocabulary is below the tokenizer's {tokenizer.size}", "leave it out")
         self.model_config: Mapping[str, Any] = values
         self.context = config.context
+        self.rewarded: list[Rewarded] = []
+        if table.rewarded:
+            half = self.context // 2
+            self.rewarded, root = read_rewarded(table.rewarded, tokenizer, prompt=half - 1, answer=self.context - half)
+            self.data_root = common_root([corpus.root, root])
         train = _encode(corpus.train, tokenizer, report)
         self.windows = Windows(train, self.context, table, recipe.seed)
         self.validation = _encode(corpus.validation, tokenizer, report)
@@ -51,13 +57,33 @@ class Causal:
     def batch(self, index: int, _progress: float) -> Batch:
         """Return pass ``index``: inputs and targets (batch, context)."""
         inputs, targets = self.windows.rows(index, self.recipe.train.batch)
+        tensors: dict[str, Tensor] = {}
+        if self.rewarded:
+            share = cast(TextTable, self.recipe.data).rewarded_share
+            drawn = draw_rewarded(self.rewarded, share, len(inputs), self.recipe.seed, index)
+            for row, one in enumerate(drawn):
+                inputs[row], targets[row] = self._row(one)
+            if drawn:
+                tensors["weights"] = row_weights(drawn, len(inputs), torch.from_numpy(targets), share)
         weight = float((targets != IGNORED).sum())
-        tensors = {"inputs": torch.from_numpy(inputs), "targets": torch.from_numpy(targets)}
+        tensors |= {"inputs": torch.from_numpy(inputs), "targets": torch.from_numpy(targets)}
         return Batch(tensors, weight, int(weight))
 
+    def _row(self, one: Rewarded) -> tuple[Ids, Ids]:
+        """Return an answer as inputs and targets (context,): only its own tokens, and the end, are targets."""
+        end = self.tokenizer.end_id
+        ids = [end, *one.prompt, *one.answer, end]
+        inputs = np.full(self.context, self.tokenizer.pad_id, dtype=np.int64)
+        targets = np.full(self.context, IGNORED, dtype=np.int64)
+        inputs[: len(ids) - 1] = ids[:-1]
+        targets[len(one.prompt) : len(ids) - 1] = ids[len(one.prompt) + 1 :]
+        return inputs, targets
+
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean cross-entropy in nats per token."""
+        """Return the mean cross-entropy in nats per token; a rewarded answer's tokens count as much as its weight."""
         logits = model(batch.tensors["inputs"])
+        if "weights" in batch.tensors:
+            return {"loss": weighted_loss(logits, batch.tensors["targets"], batch.tensors["weights"])}
         return {"loss": F.cross_entropy(logits.flatten(0, 1), batch.tensors["targets"].flatten(), ignore_index=IGNORED)}
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
@@ -100,7 +126,7 @@ class Causal:
 def prepare(recipe: Recipe, tokenizer: Tokenizer | None, report: Report) -> Causal:
     """Read the text, train the tokenizer where none is given, encode."""
     table = cast(TextTable, recipe.data)
-    corpus = load_corpus(table.source, table.validation, report)
+    corpus = load_corpus(table.source, table.validation, report, unit=table.unit)
     if tokenizer is None:
         report(Progress("tokenizer", 0, unit="", note=recipe.tokenizer.kind))
         # A character that only the validation text has must have an id too; it is learnt from nothing, and counted.

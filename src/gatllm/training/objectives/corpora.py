@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatllm.data import Dataset, build, split_of
-from gatllm.errors import GatllmError
+from gatllm.data.functions import functions
+from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress, Report
-from gatllm.records import is_partial, sha256, write_file
+from gatllm.records import is_partial, merkle_root, sha256, write_file
 
 _SHAKESPEARE_NAME = "tinyshakespeare.txt"
 _SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -26,15 +28,20 @@ class Corpus:
     root: str
 
 
-def load_corpus(source: str, validation: float, report: Report) -> Corpus:
+def load_corpus(source: str, validation: float, report: Report, *, unit: str = "files") -> Corpus:
     """Read ``shakespeare``, ``stdlib``, a dataset folder, or a text file whose last share of ``validation`` validates.
 
+    With the unit ``functions`` the texts are the functions and methods of a dataset's code, dedented.
+
     Raises:
+        UsageError: functions of something else than a dataset were asked for.
         GatllmError: it is missing, empty, not UTF-8, or nothing of it is left for validation.
     """
     path = Path(source)
     if path.is_dir() or source == "stdlib":
-        return _from_dataset(open_dataset(source, report))
+        return _from_dataset(open_dataset(source, report), unit)
+    if unit != "files":
+        raise UsageError(f"{source} is no dataset of code", f"leave out data.unit = {unit}, or name a dataset folder")
     if source == "shakespeare" and not path.exists():
         return _split_text(_shakespeare(report), validation, source)
     try:
@@ -71,10 +78,16 @@ def open_dataset(source: str, report: Report) -> Dataset:
     return Dataset.open(folder)
 
 
-def _from_dataset(dataset: Dataset) -> Corpus:
+def common_root(roots: Sequence[str]) -> str:
+    """Return what commits to several datasets: the root of the only one, else the Merkle root over all, in order."""
+    return roots[0] if len(roots) == 1 else merkle_root(bytes.fromhex(root) for root in roots)
+
+
+def _from_dataset(dataset: Dataset, unit: str) -> Corpus:
     parts: dict[str, list[str]] = {"train": [], "validation": []}
     for record in dataset.records():
-        parts[split_of(record["origin"])].append(record["text"])
+        texts = [one.text for one in functions(record["text"])] if unit == "functions" else [record["text"]]
+        parts[split_of(record["origin"])] += texts
     for name, texts in parts.items():
         if not any(texts):
             raise GatllmError(f"{dataset.path} has no records for {name}", "build a larger dataset")

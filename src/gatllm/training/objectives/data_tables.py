@@ -18,10 +18,15 @@ class TextTable(Table):
     """
 
     source: str
+    unit: Literal["files", "functions"] = Field(
+        default="files", description="what an end token ends: whole files, or each function of a dataset's code"
+    )
     validation: float = Field(default=0.1, gt=0, lt=1, description="share at the end kept for validation (text files)")
     window: Literal["random", "chunks", "sequential"] = "random"
     wrap: bool = Field(default=False, description="a row may run over the end and go on at the beginning")
     minimum: int = Field(default=0, ge=0, description="shortest row (the rest is padding); 0: rows are always full")
+    rewarded: str = Field(default="", description="dataset of the model's own answers that were rewarded")
+    rewarded_share: float = Field(default=0.25, ge=0, lt=1, description="their share of rows and of the loss")
 
 
 class PairTable(Table):
@@ -36,14 +41,16 @@ class PairTable(Table):
     limit: int = Field(default=0, ge=0, description="pairs used at most; 0: all")
     validation_limit: int = Field(default=512, ge=1, description="pairs of the fixed validation set at most")
     length: int = Field(default=8, ge=1, description="alphabetize: characters of the longest string")
+    rewarded: str = Field(default="", description="dataset of the model's own answers that were rewarded")
+    rewarded_share: float = Field(default=0.25, ge=0, lt=1, description="their share of rows and of the loss")
 
 
 class TaggingTable(Table):
     """Code for the discriminator; ``source`` is a dataset folder (positive or negative) or ``stdlib``.
 
     Whole code is broken afresh for each row. Of the rows, ``real`` stay whole, ``semantic`` get an error of meaning,
-    ``several`` get two to six errors against the grammar, the rest get one. With a negative dataset, ``stored`` of the
-    rows are its own pairs.
+    ``several`` get two to six errors against the grammar, the rest get one. With a negative dataset, or others named in
+    ``pairs``, ``stored`` of the rows are their own pairs.
     """
 
     source: str
@@ -53,6 +60,9 @@ class TaggingTable(Table):
     stored: float = Field(default=0.25, ge=0, le=1)
     fakes: str = Field(default="", description="dataset of a generator's samples, which count as fake")
     invented: float = Field(default=0.15, ge=0, le=1, description="share of rows that are such samples, where given")
+    pairs: tuple[str, ...] = Field(default=(), description="negative datasets beside the source")
+    accused: str = Field(default="", description="dataset of real code that was falsely taken for fake")
+    acquitted: float = Field(default=0.1, ge=0, le=1, description="share of rows that are such code, where given")
     families: dict[str, float] = Field(default={}, description="weights of the kinds of error; none: the data room's")
     keep_weight: float = Field(default=0.3, gt=0, description="weight of tokens that need no edit")
     workers: int = Field(default=1, ge=0, description="processes that break code ahead of training; 0: none")

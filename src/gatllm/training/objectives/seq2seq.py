@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -14,9 +15,11 @@ from gatllm.errors import GatllmError
 from gatllm.models import Seq2Seq, Seq2SeqConfig, config_from_dict
 from gatllm.progress import Progress, Report
 from gatllm.tokenizers import Tokenizer
+from gatllm.training.objectives.corpora import common_root
 from gatllm.training.objectives.data_tables import PairTable
 from gatllm.training.objectives.pairs import Pairs, load_pairs
 from gatllm.training.objectives.protocol import Batch, few_widths
+from gatllm.training.objectives.rewarded import Rewarded, draw_rewarded, read_rewarded, row_weights, weighted_loss
 from gatllm.training.objectives.vocabulary import make_tokenizer
 from gatllm.training.objectives.windows import IGNORED
 from gatllm.training.recipe import Recipe
@@ -53,6 +56,11 @@ class SourceToTarget:
         if (not self.train and not pairs.endless) or not self.validation:
             raise GatllmError("no pair is short enough", "raise data.source_tokens and data.target_tokens")
         self._plans: dict[int, list[list[int]]] = {}
+        self.rewarded: list[Rewarded] = []
+        if self.table.rewarded:
+            room = {"prompt": self.table.source_tokens, "answer": self.table.target_tokens}
+            self.rewarded, root = read_rewarded(self.table.rewarded, tokenizer, **room)
+            self.data_root = common_root([pairs.root, root])
 
     def _encode(self, pairs: Sequence[tuple[str, str]], report: Report) -> list[Encoded]:
         """Return the pairs whose source and target fit, as ids."""
@@ -73,7 +81,13 @@ class SourceToTarget:
             return self._collate([(self.tokenizer.encode(s), self.tokenizer.encode(t)) for s, t in texts])
         per_epoch = -(-len(self.train) // size)
         epoch, number = divmod(index, per_epoch)
-        return self._collate([self.train[row] for row in self._plan(epoch)[number]])
+        rows = [self.train[row] for row in self._plan(epoch)[number]]
+        drawn = draw_rewarded(self.rewarded, self.table.rewarded_share, len(rows), self.recipe.seed, index)
+        batch = self._collate([(one.prompt, one.answer) for one in drawn] + rows[len(drawn) :])
+        if not drawn:
+            return batch
+        weights = row_weights(drawn, len(rows), batch.tensors["targets"], self.table.rewarded_share)
+        return replace(batch, tensors={**batch.tensors, "weights": weights})
 
     def _plan(self, epoch: int) -> list[list[int]]:
         if epoch not in self._plans:
@@ -101,9 +115,11 @@ class SourceToTarget:
         return Batch(tensors, float(weight), weight + sum(len(ids) for ids, _ in rows))
 
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean cross-entropy in nats per target token."""
+        """Return the mean cross-entropy in nats per target token; a rewarded answer's count as much as its weight."""
         tensors = batch.tensors
         logits = model(tensors["source"], tensors["inputs"], tensors["padding"])
+        if "weights" in tensors:
+            return {"loss": weighted_loss(logits, tensors["targets"], tensors["weights"])}
         return {"loss": F.cross_entropy(logits.flatten(0, 1), tensors["targets"].flatten(), ignore_index=IGNORED)}
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:

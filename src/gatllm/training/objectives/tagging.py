@@ -33,7 +33,7 @@ from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexicon
-from gatllm.training.objectives.corpora import open_dataset
+from gatllm.training.objectives.corpora import common_root, open_dataset
 from gatllm.training.objectives.data_tables import TaggingTable
 from gatllm.training.objectives.protocol import Batch, few_widths
 from gatllm.training.objectives.tagging_samples import (
@@ -75,7 +75,7 @@ class Tagging:
         }
         self._keep_weight = table.keep_weight
         weights = tuple(sorted(table.families.items()))
-        mix = Mix(table.real, table.semantic, table.several, table.stored, table.invented, weights)
+        mix = Mix(table.real, table.semantic, table.several, table.stored, table.invented, table.acquitted, weights)
         sampler = partial(Sampler, lexicon=lexicon, context=context, batch=recipe.train.batch, mix=mix)
         self._sampler = sampler(train, seed=recipe.seed)
         self._groups: dict[int, list[list[Row]]] = {}
@@ -208,7 +208,9 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report =
     Raises:
         GatllmError: the dataset is missing, of another kind, or too small to be split.
     """
-    dataset = open_dataset(_table(recipe).source, report)
+    table = _table(recipe)
+    dataset = open_dataset(table.source, report)
+    roots = [dataset.manifest.merkle_root]
     sides = {"train": Texts(), "validation": Texts()}
     seen: set[str] = set()
     for number, record in enumerate(dataset.records()):
@@ -217,20 +219,27 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report =
         side = sides[split_of(str(record.get("origin", record["id"])))]
         text = str(record["text"])
         if "broken" in record:
-            edits = tuple((int(start), int(end), str(new)) for start, end, new in record["edits"])
-            side.pairs.append(Pair(str(record["broken"]), text, edits))
+            side.pairs.append(Pair.of(record))
         if text not in seen:
             seen.add(text)
             functions, runs = texts_of(text)
             side.functions += functions
             side.runs += [run for run in runs if run not in functions]
     train, validation = sides["train"], sides["validation"]
-    if _table(recipe).fakes:
-        for record in open_dataset(_table(recipe).fakes, report).records():
-            sides[split_of(str(record.get("origin", record["id"])))].fakes.append(str(record["text"]))
+    for source in (*table.pairs, table.fakes, table.accused):
+        if not source:
+            continue
+        beside = open_dataset(source, report)
+        roots.append(beside.manifest.merkle_root)
+        for record in beside.records():
+            side = sides[split_of(str(record.get("origin", record["id"])))]
+            if source in table.pairs:
+                side.pairs.append(Pair.of(record))
+            else:
+                (side.fakes if source == table.fakes else side.accused).append(str(record["text"]))
     if not len(train) or not len(validation):
         raise GatllmError(
-            f"{_table(recipe).source}: {len(train)} texts to train on, {len(validation)} to validate on",
+            f"{table.source}: {len(train)} texts to train on, {len(validation)} to validate on",
             "name a larger dataset, of several modules",
         )
     if tokenizer is None:
@@ -239,7 +248,7 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report =
         lexicon = Lexicon.train((train.draw(rng) for _ in range(_LEXICON_TEXTS)), recipe.tokenizer.size)
     else:
         lexicon = Lexicon.from_json(tokenizer.to_json())
-    return Tagging(recipe, lexicon, dataset.manifest.merkle_root, train, validation)
+    return Tagging(recipe, lexicon, common_root(roots), train, validation)
 
 
 def calibrate(reviewer: Reviewer, texts: Texts, count: int, rng: Random) -> Calibration:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import numpy as np
 
 from gatllm.data.corruption import corrupt
 from gatllm.data.families import FAMILIES
 from gatllm.data.functions import parse
+from gatllm.errors import GatllmError
 from gatllm.review.alignment import Tagging, tag_edits
 from gatllm.review.tagger import tokens_of
 from gatllm.review.tags import KEEP
@@ -34,6 +36,21 @@ class Pair:
     text: str
     edits: tuple[tuple[int, int, str], ...]
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Pair:
+        """Read a record of a negative dataset.
+
+        Raises:
+            GatllmError: it is none.
+        """
+        try:
+            edits = tuple((int(start), int(end), str(new)) for start, end, new in record["edits"])
+            return cls(str(record["broken"]), str(record["text"]), edits)
+        except (KeyError, TypeError, ValueError):
+            raise GatllmError(
+                f"record {record.get('id')} is no pair of broken and mended code", "name a negative dataset"
+            ) from None
+
 
 @dataclass
 class Texts:
@@ -43,6 +60,7 @@ class Texts:
     runs: list[str] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     fakes: list[str] = field(default_factory=list)
+    accused: list[str] = field(default_factory=list)  # real, and hard to tell from fakes
 
     def __len__(self) -> int:
         return len(self.functions) + len(self.runs)
@@ -72,6 +90,7 @@ class Mix:
     several: float
     stored: float
     invented: float = 0.0
+    acquitted: float = 0.0
     families: tuple[tuple[str, float], ...] = ()
 
     def draw(self, kinds: tuple[str, ...], rng: Random) -> tuple[str, ...]:
@@ -113,6 +132,8 @@ class Sampler:
         mix = self.mix
         if self.texts.fakes and rng.random() < mix.invented:
             return self._cut(tokens_of(self.lexicon, rng.choice(self.texts.fakes)), None, rng)
+        if self.texts.accused and rng.random() < mix.acquitted:
+            return self._cut(tokens_of(self.lexicon, rng.choice(self.texts.accused)), Tagging({}, True), rng)
         if self.texts.pairs and rng.random() < mix.stored:
             return self.label(rng.choice(self.texts.pairs), rng)
         text = self.texts.draw(rng)
