@@ -64,9 +64,9 @@ def repair(options: argparse.Namespace, code: Code, rows: Rows, about: str, has_
         some = cases(pool, count, size, f"{options.seed}:{label}")
         for name in _fixers(options, has_model):
             measured = rows.get(
-                f"{about}/{label}/{count}/{name}",
+                f"{about}/{label}/{count}/{options.seconds}/{name}",
                 lambda name=name, some=some: review_repair.measure(
-                    name, options.model, some, options.processes, options.peers
+                    name, options.model, some, options.processes, options.peers, options.seconds
                 ),
             )
             result[f"{label}/{name}"] = measured
@@ -190,6 +190,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--untouched", type=int, default=5000)
     parser.add_argument("--speed-files", type=int, default=300)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--seconds", type=float, default=3.0, help="a case is given up then; more on a busy machine")
     parser.add_argument("--peers", type=Path, help="environment with the peers of review_peers.py")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seed", type=int, default=7)

@@ -24,13 +24,23 @@ from gatllm.tokenizers.lexer import pieces
 
 MODEL, SEARCH = "gatllm fix", "search alone"
 PEERS = ("pyrepair", "autopep8")
-_SECONDS = 3  # a case that takes longer is given up
+Answer = tuple[str, float, float]  # the text, seconds, seconds of the processor
 
 
-def measure(name: str, model: str | None, some: list[Case], processes: int, peers: Path | None) -> dict[str, Any]:
-    """Shares that parse and have the same tree, and milliseconds a case."""
-    answers = _peer(peers, name, some) if name in PEERS and peers is not None else _own(name, model, some, processes)
-    rows = [_judged(case, text, seconds) for case, (text, seconds) in zip(some, answers, strict=True)]
+def measure(
+    name: str, model: str | None, some: list[Case], processes: int, peers: Path | None, limit: float
+) -> dict[str, Any]:
+    """Shares that parse and have the same tree, milliseconds a case and how much of that the processor was at work.
+
+    A case is given up after ``limit`` seconds; a peer has all the time it wants.
+    """
+    foreign = name in PEERS and peers is not None
+    answers = _peer(peers, name, some) if foreign and peers else _own(name, model, some, processes, limit)
+    spent: list[float] = []
+    rows = []
+    for case, (text, seconds, processor) in zip(some, answers, strict=True):
+        rows.append(_judged(case, text, seconds))
+        spent.append(1000 * processor)
     knowable = [row for row, case in zip(rows, some, strict=True) if case.knowable]
     by_family: dict[str, list[bool]] = defaultdict(list)
     for row, case in zip(rows, some, strict=True):
@@ -46,6 +56,7 @@ def measure(name: str, model: str | None, some: list[Case], processes: int, peer
         "same_tree_knowable": _share(row[2] for row in knowable),
         "median_ms": statistics.median(times),
         "p95_ms": times[int(len(times) * 0.95)],
+        "median_processor_ms": statistics.median(spent),
         "by_family": {name: [_share(iter(flags)), len(flags)] for name, flags in sorted(by_family.items())},
     }
 
@@ -75,8 +86,8 @@ def _distance(first: str, second: str) -> int:
     return sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in script if kind != "equal")
 
 
-def _own(name: str, model: str | None, some: list[Case], processes: int) -> Iterator[tuple[str, float]]:
-    tasks = [(name == MODEL, model, case.broken) for case in some]
+def _own(name: str, model: str | None, some: list[Case], processes: int, limit: float) -> Iterator[Answer]:
+    tasks = [(name == MODEL, model, case.broken, limit) for case in some]
     if processes < 2:
         yield from _counted(map(_fix, tasks), len(some))
         return
@@ -84,7 +95,7 @@ def _own(name: str, model: str | None, some: list[Case], processes: int) -> Iter
         yield from _counted(pool.map(_fix, tasks, chunksize=8), len(some))
 
 
-def _counted(answers: Iterator[tuple[str, float]], total: int) -> Iterator[tuple[str, float]]:
+def _counted(answers: Iterator[Answer], total: int) -> Iterator[Answer]:
     for number, answer in enumerate(answers, 1):
         if number % 50 == 0 and sys.stderr.isatty():
             print(f"\r{number}/{total} ", end="", file=sys.stderr, flush=True)
@@ -99,17 +110,17 @@ def _reviewer(with_model: bool, model: str | None) -> Reviewer:
     return load_reviewer(model) if with_model else Reviewer()
 
 
-def _fix(task: tuple[bool, str | None, str]) -> tuple[str, float]:
-    with_model, model, broken = task
+def _fix(task: tuple[bool, str | None, str, float]) -> Answer:
+    with_model, model, broken, limit = task
     reviewer = _reviewer(with_model, model)
-    started = time.perf_counter()
-    text = reviewer.fix(broken, seconds=_SECONDS).text
-    return text, time.perf_counter() - started
+    started, worked = time.perf_counter(), time.process_time()
+    text = reviewer.fix(broken, seconds=limit).text
+    return text, time.perf_counter() - started, time.process_time() - worked
 
 
-def _peer(peers: Path, name: str, some: list[Case]) -> list[tuple[str, float]]:
+def _peer(peers: Path, name: str, some: list[Case]) -> list[Answer]:
     """A peer in its own environment; all cases go to it at once, so that its start costs nothing."""
     command = [peers / "bin" / "python", Path(__file__).with_name("review_peers.py"), name]
     texts = json.dumps([case.broken for case in some])
     done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=3600, check=True)
-    return [(str(text), float(seconds)) for text, seconds in json.loads(done.stdout)]
+    return [(str(text), float(seconds), float(seconds)) for text, seconds in json.loads(done.stdout)]
