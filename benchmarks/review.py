@@ -155,7 +155,10 @@ def main() -> None:
             lambda: review_detection.injected(reviewer, code, options.detection, str(options.seed), plot),
         )
         show_detection(result["detection"])
-        result["false_alarms"] = rows.get(f"{about}/alarms", lambda: review_detection.false_alarms(reviewer, code))
+        result["false_alarms"] = rows.get(
+            f"{about}/alarms/{options.files}",
+            lambda: review_detection.false_alarms(reviewer, code, options.files, str(options.seed)),
+        )
         alarms = result["false_alarms"]
         print(f"{alarms['alarms']} of {alarms['files']} untouched files flagged ({alarms['share']:.2%})", flush=True)
     if "mistakes" in options.parts and options.set == "held-out":
@@ -187,6 +190,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--functions", type=int, default=2000)
     parser.add_argument("--modules", type=int, default=300)
     parser.add_argument("--detection", type=int, default=2000)
+    parser.add_argument("--files", type=int, default=1000, help="untouched modules looked at for false alarms")
     parser.add_argument("--untouched", type=int, default=5000)
     parser.add_argument("--speed-files", type=int, default=300)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))

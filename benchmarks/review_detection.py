@@ -38,7 +38,7 @@ def injected(reviewer: Reviewer, code: Code, count: int, seed: str, plot: Path) 
             good.append(text)
     clean = [review.probability or 0.0 for review in _reviews(reviewer, good)]
     broken = [review.probability or 0.0 for review in _reviews(reviewer, [one.broken for one in made])]
-    hits = [hits(reviewer, one.broken, one.edits) for one in made]
+    found = [hits(reviewer, one.broken, one.edits) for one in made]
     labels = [False] * len(clean) + [True] * len(broken)
     draw_reliability(reliability([*clean, *broken], labels), plot, "Functions of held-out packages, half with an error")
     of: dict[str, list[int]] = defaultdict(list)
@@ -51,16 +51,16 @@ def injected(reviewer: Reviewer, code: Code, count: int, seed: str, plot: Path) 
         "flagged": sum(value >= reviewer.threshold for value in broken) / len(made),
         "false_alarms": sum(value >= reviewer.threshold for value in clean) / len(clean),
         "threshold": reviewer.threshold,
-        "top1_token": sum(hit[0] for hit in hits) / len(hits),
-        "top1_line": sum(hit[1] for hit in hits) / len(hits),
+        "top1_token": sum(hit[0] for hit in found) / len(found),
+        "top1_line": sum(hit[1] for hit in found) / len(found),
         "ece": expected_calibration_error([*clean, *broken], labels),
         "families": {
             family: {
                 "pairs": len(numbers),
                 "auroc": auroc(clean + [broken[n] for n in numbers], [False] * len(clean) + [True] * len(numbers)),
                 "flagged": sum(broken[n] >= reviewer.threshold for n in numbers) / len(numbers),
-                "top1_token": sum(hits[n][0] for n in numbers) / len(numbers),
-                "top1_line": sum(hits[n][1] for n in numbers) / len(numbers),
+                "top1_token": sum(found[n][0] for n in numbers) / len(numbers),
+                "top1_line": sum(found[n][1] for n in numbers) / len(numbers),
             }
             for family, numbers in sorted(of.items())
         },
@@ -85,9 +85,10 @@ def hits(reviewer: Reviewer, broken: str, edits: Sequence[tuple[int, int, str]])
     return any(start <= b and a <= end for a, b, _ in edits), line in lines
 
 
-def false_alarms(reviewer: Reviewer, code: Code) -> dict[str, Any]:
-    """Alarms on untouched modules: the model's own verdict, without compiler and ruff."""
-    texts = [text for _, text in code.modules]
+def false_alarms(reviewer: Reviewer, code: Code, count: int, seed: str) -> dict[str, Any]:
+    """Alarms on ``count`` untouched modules: the model's own verdict, without compiler and ruff."""
+    modules = Random(seed).sample(code.modules, min(count, len(code.modules)))
+    texts = [text for _, text in modules]
     probabilities = [review.probability or 0.0 for review in _reviews(reviewer, texts)]
     alarms = sum(value >= reviewer.threshold for value in probabilities)
     return {
@@ -97,7 +98,7 @@ def false_alarms(reviewer: Reviewer, code: Code) -> dict[str, Any]:
         "share": alarms / max(len(texts), 1),
         "interval_95": wilson(alarms, len(texts)),
         "files_with_alarm": [
-            name for (name, _), p in zip(code.modules, probabilities, strict=True) if p >= reviewer.threshold
+            name for (name, _), p in zip(modules, probabilities, strict=True) if p >= reviewer.threshold
         ],
     }
 
