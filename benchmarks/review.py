@@ -5,8 +5,8 @@
 
 Prints tables and one JSON line. A repair "parses" when it compiles, changes something and stays within 4 token edits
 for each injected error; "same" is the syntax tree of the original. An error is "knowable" when what was lost is
-punctuation, a keyword or white space, or was only moved: a deleted name or line can't be known. With --out every
-finished row is kept in FOLDER, and a run that was stopped goes on there; result.json and reliability.png lie beside it.
+punctuation, a keyword or white space, or was only moved: a deleted name or line can't be known. With --out what
+is finished is kept in FOLDER, and a run that was stopped goes on there; result.json and reliability.png lie beside it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from review_cases import SIZES, Code, cases, read
 from gatllm.records import file_sha256
 from gatllm.review.default import find_run, load_reviewer
 
+_TOGETHER = 100  # cases that are one entry of the file of rows
 PARTS = ("repair", "detection", "mistakes", "speed")
 
 
@@ -63,12 +64,17 @@ def repair(options: argparse.Namespace, code: Code, rows: Rows, about: str, has_
         pool = code.functions if kind == "functions" else [text for _, text in code.modules]
         some = cases(pool, count, size, f"{options.seed}:{label}")
         for name in _fixers(options, has_model):
-            measured = rows.get(
-                f"{about}/{label}/{count}/{options.seconds}/{name}",
-                lambda name=name, some=some: review_repair.measure(
-                    name, options.model, some, options.processes, options.peers, options.seconds
-                ),
-            )
+            key = f"{about}/{label}/{options.seconds}/{name}"
+            answers: list[list[float]] = []
+            for start in range(0, count, _TOGETHER):
+                part = some[start : start + _TOGETHER]
+                answers += rows.get(
+                    f"{key}/{start}+{len(part)}",
+                    lambda name=name, part=part: review_repair.answer(
+                        name, options.model, part, options.processes, options.peers, options.seconds
+                    ),
+                )
+            measured = review_repair.summary(some, answers)
             result[f"{label}/{name}"] = measured
             print(
                 f"{label:24} {name:14} {measured['cases']:6} {measured['parses']:7.1%} {measured['same_tree']:7.1%}"

@@ -27,49 +27,51 @@ PEERS = ("pyrepair", "autopep8")
 Answer = tuple[str, float, float]  # the text, seconds, seconds of the processor
 
 
-def measure(
+def answer(
     name: str, model: str | None, some: list[Case], processes: int, peers: Path | None, limit: float
-) -> dict[str, Any]:
-    """Shares that parse and have the same tree, milliseconds a case and how much of that the processor was at work.
+) -> list[list[float]]:
+    """Mend cases: for each whether it compiles, stays near, has the same tree; seconds, and those of the processor.
 
     A case is given up after ``limit`` seconds; a peer has all the time it wants.
     """
     foreign = name in PEERS and peers is not None
     answers = _peer(peers, name, some) if foreign and peers else _own(name, model, some, processes, limit)
-    spent: list[float] = []
-    rows = []
-    for case, (text, seconds, processor) in zip(some, answers, strict=True):
-        rows.append(_judged(case, text, seconds))
-        spent.append(1000 * processor)
+    return [
+        [*_judged(case, text), seconds, processor]
+        for case, (text, seconds, processor) in zip(some, answers, strict=True)
+    ]
+
+
+def summary(some: list[Case], rows: list[list[float]]) -> dict[str, Any]:
+    """Shares that parse and have the same tree, milliseconds a case and how many of them the processor was at work."""
     knowable = [row for row, case in zip(rows, some, strict=True) if case.knowable]
-    by_family: dict[str, list[bool]] = defaultdict(list)
+    by_family: dict[str, list[float]] = defaultdict(list)
     for row, case in zip(rows, some, strict=True):
         if len(case.families) == 1:
             by_family[case.families[0]].append(row[2])
     times = sorted(1000 * row[3] for row in rows)
     return {
         "cases": len(rows),
-        "compiles": _share(row[0] for row in rows),
-        "parses": _share(row[1] for row in rows),
-        "same_tree": _share(row[2] for row in rows),
+        "compiles": _share([row[0] for row in rows]),
+        "parses": _share([row[1] for row in rows]),
+        "same_tree": _share([row[2] for row in rows]),
         "knowable": len(knowable) / len(rows),
-        "same_tree_knowable": _share(row[2] for row in knowable),
+        "same_tree_knowable": _share([row[2] for row in knowable]),
         "median_ms": statistics.median(times),
         "p95_ms": times[int(len(times) * 0.95)],
-        "median_processor_ms": statistics.median(spent),
-        "by_family": {name: [_share(iter(flags)), len(flags)] for name, flags in sorted(by_family.items())},
+        "median_processor_ms": statistics.median(1000 * row[4] for row in rows),
+        "by_family": {name: [_share(flags), len(flags)] for name, flags in sorted(by_family.items())},
     }
 
 
-def _share(flags: Iterator[bool]) -> float:
-    values = list(flags)
-    return sum(values) / max(len(values), 1)
+def _share(flags: list[float]) -> float:
+    return sum(flags) / max(len(flags), 1)
 
 
-def _judged(case: Case, text: str, seconds: float) -> tuple[bool, bool, bool, float]:
+def _judged(case: Case, text: str) -> tuple[bool, bool, bool]:
     compiles = text != case.broken and compile_error(text) is None
     near = compiles and _distance(case.broken, text) <= 4 * case.errors
-    return compiles, near, compiles and same_tree(text, case.text), seconds
+    return compiles, near, compiles and same_tree(text, case.text)
 
 
 def _distance(first: str, second: str) -> int:
@@ -91,8 +93,13 @@ def _own(name: str, model: str | None, some: list[Case], processes: int, limit: 
     if processes < 2:
         yield from _counted(map(_fix, tasks), len(some))
         return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        yield from _counted(pool.map(_fix, tasks, chunksize=8), len(some))
+    yield from _counted(_pool(processes).map(_fix, tasks, chunksize=4), len(some))
+
+
+@lru_cache(maxsize=1)
+def _pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that stay: each has to load the model once."""
+    return ProcessPoolExecutor(processes, get_context("spawn"))
 
 
 def _counted(answers: Iterator[Answer], total: int) -> Iterator[Answer]:
