@@ -25,6 +25,7 @@ _FURTHER = 2  # rounds at most after the first in which something parses
 _COST = 2.0  # log-odds against any edit: the model has seen more broken code than there is
 _LOST = 2.0  # log-odds against deleting a word
 _SWEPT = 5.0  # log-odds above which an edit is made though the text parses without it
+_UNASKED = 2.1  # log-odds at most of an edit that nobody asked for, so that no repair wins by it
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
 _LINES = 4_000_000  # pairs of lines compared at most
@@ -122,7 +123,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
         for state, cut, scores in zip(states, tokens, tagger.score(windows), strict=True):
             reach = _reach(state.text, errors[state.text])
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
-            for gains, edits in _proposals(scores.edits, cut, reach):
+            for gains, edits in _proposals(_modest(scores.edits, cut, state.text), cut, reach):
                 tried = apply(state.text, cut, edits)
                 if tried in seen:
                     continue
@@ -152,9 +153,13 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
 def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[float]) -> _State:
     """Leave out of edits made together those that it parses without, the least likely first."""
     kept = sorted(zip(gains, edits, strict=True), key=lambda pair: -pair[0])
+    asked = [pair for pair in kept if not _unasked(pair[1])]
+    if asked and compile_error(apply(state.text, tokens, [edit for _, edit in asked])) is None:
+        kept = asked  # together: a few lines without their tabs would not parse
     for pair in kept[::-1]:
         rest = [other for other in kept if other is not pair]
-        if rest and pair[0] < _SWEPT and compile_error(apply(state.text, tokens, [edit for _, edit in rest])) is None:
+        spare = rest and pair[0] < _SWEPT
+        if spare and compile_error(apply(state.text, tokens, [edit for _, edit in rest])) is None:
             kept = rest
     text = apply(state.text, tokens, [edit for _, edit in kept])
     return _State(text, state.score + sum(gain for gain, _ in kept), state.edits + len(kept))
@@ -164,12 +169,31 @@ def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
     """Mend what is left where the model is sure: of several errors, some hide in what parses."""
     tokens = tokens_of(tagger.lexicon, state.text)
     (scores,) = tagger.score([window(tokens, state.text, error, tagger.context)])
-    sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT]
+    sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT and not _unasked(edit)]
     for gains, edits in _proposals(sure, tokens, len(state.text)):
         tried = apply(state.text, tokens, edits)
         if tried != state.text and compile_error(tried) is None:
             return _State(tried, state.score + sum(gains), state.edits + len(edits))
     return state
+
+
+def _modest(scored: list[tuple[float, Edit]], tokens: list[Lexeme], text: str) -> list[tuple[float, Edit]]:
+    """Lower the odds of edits that nobody asked for, those of a text's tabs below all others.
+
+    The model has seen tabs mostly where they were the error; a text that is indented by nothing else means them.
+    """
+    tabbed = "\n\t" in text and "\n " not in text
+    return [
+        (-1.0 if tabbed and "\t" in tokens[edit.token].text else _UNASKED if _unasked(edit) else value, edit)
+        if value > _UNASKED
+        else (value, edit)
+        for value, edit in scored
+    ]
+
+
+def _unasked(edit: Edit) -> bool:
+    """Tell whether the edit is about what is meant, or about tabs: nobody asked for it if the text parses without."""
+    return TAGS[edit.tag].action in ("rename", "more", "less", "spaces", "tabs")
 
 
 def _moved(before: Finding, after: Finding, text: str, edited: int) -> bool:
