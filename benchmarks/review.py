@@ -25,7 +25,8 @@ import review_repair
 import review_speed
 from review_cases import SIZES, Code, cases, read
 
-from gatllm.records import file_sha256
+from gatllm import review
+from gatllm.records import digest, file_sha256
 from gatllm.review.default import find_run, load_reviewer
 
 _TOGETHER = 100  # cases that are one entry of the file of rows
@@ -142,7 +143,9 @@ def main() -> None:
     run = find_run() if options.model is None else Path(options.model)
     weights = file_sha256(run / "model.safetensors")[:16] if run is not None and reviewer.has_model else "none"
     code = read(options.set, options.packages, options.against)
-    about = f"{options.set}/{weights}/{options.seed}/{len(code.functions)}+{len(code.modules)}"
+    sources = sorted(Path(review.__file__).parent.glob("*.py"))
+    version = digest([file.read_text(encoding="utf-8") for file in sources])[:12]  # a row is that of this code
+    about = f"{options.set}/{weights}/{version}/{options.seed}/{len(code.functions)}+{len(code.modules)}"
     print(
         f"{len(code.functions):,} functions and {len(code.modules):,} modules of {len(code.packages)} packages"
         f" ({options.set}); weights {weights}",

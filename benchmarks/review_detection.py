@@ -18,6 +18,8 @@ from gatllm.review.region import place
 from gatllm.review.reliability import draw_reliability
 
 _TOGETHER = 200  # texts judged together
+# Too short for a probability: even odds where scores are ranked, left out where they are held to their word.
+_UNJUDGED = 0.5
 
 
 def injected(reviewer: Reviewer, code: Code, count: int, seed: str, plot: Path) -> dict[str, Any]:
@@ -36,11 +38,14 @@ def injected(reviewer: Reviewer, code: Code, count: int, seed: str, plot: Path) 
         if one is not None and not one.syntactic:
             made.append(one)
             good.append(text)
-    clean = [review.probability or 0.0 for review in _reviews(reviewer, good)]
-    broken = [review.probability or 0.0 for review in _reviews(reviewer, [one.broken for one in made])]
+    stated = [review.probability for review in _reviews(reviewer, [*good, *(one.broken for one in made)])]
+    scores = [_UNJUDGED if value is None else value for value in stated]
+    clean, broken = scores[: len(good)], scores[len(good) :]
     found = [hits(reviewer, one.broken, one.edits) for one in made]
     labels = [False] * len(clean) + [True] * len(broken)
-    draw_reliability(reliability([*clean, *broken], labels), plot, "Functions of held-out packages, half with an error")
+    judged = [(value, label) for value, label in zip(stated, labels, strict=True) if value is not None]
+    values, truths = [value for value, _ in judged], [label for _, label in judged]
+    draw_reliability(reliability(values, truths), plot, "Functions of held-out packages, half with an error")
     of: dict[str, list[int]] = defaultdict(list)
     for number, one in enumerate(made):
         of[one.families[0]].append(number)
@@ -53,7 +58,8 @@ def injected(reviewer: Reviewer, code: Code, count: int, seed: str, plot: Path) 
         "threshold": reviewer.threshold,
         "top1_token": sum(hit[0] for hit in found) / len(found),
         "top1_line": sum(hit[1] for hit in found) / len(found),
-        "ece": expected_calibration_error([*clean, *broken], labels),
+        "ece": expected_calibration_error(values, truths),
+        "judged": len(judged) / len(stated),
         "families": {
             family: {
                 "pairs": len(numbers),
