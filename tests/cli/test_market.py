@@ -265,7 +265,7 @@ def test_the_devnet_command_ends_with_ctrl_c_and_leaves_nothing(home: Path) -> N
         pid = json.loads((folder / "devnet.json").read_text())["pid"]
         assert running_url(folder)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
         assert "ProofRegistry" in process.stdout.read()
     assert running_url(folder) is None
     assert not Path(f"/proc/{pid}").exists()
