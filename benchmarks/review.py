@@ -5,8 +5,9 @@
 
 Prints tables and one JSON line. A repair "parses" when it compiles, changes something and stays within 4 token edits
 for each injected error; "same" is the syntax tree of the original. An error is "knowable" when what was lost is
-punctuation, a keyword or white space, or was only moved: a deleted name or line can't be known. With --out what
-is finished is kept in FOLDER, and a run that was stopped goes on there; result.json and reliability.png lie beside it.
+punctuation, a keyword or white space, or was only moved: a deleted name or line can't be known. A "slip" is one that
+a mark, a keyword or four columns undo: the easier mix that edit taggers are measured on. With --out what is finished
+is kept in FOLDER, and a run that was stopped goes on there; result.json and reliability.png lie beside it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import review_detection
 import review_mistakes
 import review_repair
 import review_speed
-from review_cases import SIZES, Code, cases, read
+from review_cases import SIZES, SLIP, Code, cases, read
 
 from gatllm import review
 from gatllm.records import digest, file_sha256
@@ -87,6 +88,8 @@ def repair(options: argparse.Namespace, code: Code, rows: Rows, about: str, has_
 
 
 def _sets(options: argparse.Namespace) -> Iterator[tuple[str, str, str, int]]:
+    if options.functions:
+        yield "1 slip, functions", SLIP, "functions", options.functions
     for kind, count in (("functions", options.functions), ("modules", options.modules)):
         for size in SIZES if count else ():
             yield f"{size} error{'s' if size != '1' else ''}, {kind}", size, kind, count

@@ -12,11 +12,15 @@ from random import Random
 from review_packages import newest
 
 from gatllm.data import FAMILIES, Dataset, corrupt, functions, open_source
+from gatllm.data.code import Code as Analysed
+from gatllm.data.code import Edit, analyse, apply, choose
+from gatllm.data.families.syntactic import misspell
 from gatllm.data.functions import parse
 from gatllm.data.mining.filters import wrong_path
 from gatllm.data.verdicts.verdict import decode
 from gatllm.records import digest
-from gatllm.review.tags import TAG_IDS, Tag
+from gatllm.review.critics import compile_error
+from gatllm.review.tags import BRACKETS, OPERATORS, TAG_IDS, WORDS, Tag
 from gatllm.tokenizers.lexer import pieces
 
 # Installed with gatllm and left out of every training set, but looked at while the reviewer was tuned.
@@ -27,6 +31,9 @@ TUNED = (
 SYNTACTIC = [name for name, family in FAMILIES.items() if family.syntactic]
 SEMANTIC = [name for name, family in FAMILIES.items() if not family.syntactic]
 SIZES = {"1": (1,), "2": (3,), "3-5": (4, 5)}  # errors: levels of corruption
+SLIP = "slip"
+_SLIPS = ("deleted", "added", "replaced", "typo", "indent")
+_MARKS = (*BRACKETS, *OPERATORS, *WORDS)
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,10 @@ def _knowable(edits: tuple[tuple[int, int, str], ...], broken: str) -> bool:
 
 
 def cases(pool: list[str], count: int, errors: str, seed: str) -> list[Case]:
-    """``count`` broken texts; ``errors`` is 1, 2 or 3-5. The same pool and seed give the same cases."""
+    """``count`` broken texts; ``errors`` is 1, 2, 3-5 or a slip. The same pool and seed give the same cases."""
     rng = Random(seed)
+    if errors == SLIP:
+        return slips(pool, count, rng)
     out: list[Case] = []
     while len(out) < count:
         text = rng.choice(pool)
@@ -128,3 +137,39 @@ def cases(pool: list[str], count: int, errors: str, seed: str) -> list[Case]:
         knowable = _knowable(made.edits, made.broken)
         out.append(Case(made.broken, text, len(made.families), made.families, knowable))
     return out
+
+
+def slips(pool: list[str], count: int, rng: Random) -> list[Case]:
+    """Texts with one slip that a mark or a word can undo: the mix on which the edit tagger of the notes was measured.
+
+    A mark or keyword deleted, added after any token, or put in place of another; a keyword misspelt; a line shifted.
+    """
+    out: list[Case] = []
+    while len(out) < count:
+        text, kind = rng.choice(pool), rng.choice(_SLIPS)
+        edit = _slip(analyse(text), kind, rng)
+        broken = text if edit is None else apply(text, [edit])
+        if compile_error(broken) is not None:
+            out.append(Case(broken, text, 1, (kind,), knowable=True))
+    return out
+
+
+def _slip(code: Analysed, kind: str, rng: Random) -> Edit | None:
+    if kind == "indent":
+        line = choose(rng, code.code_lines[1:])
+        if line is None:
+            return None
+        deeper = rng.random() < 0.5 or not code.text.startswith("    ", line[0])
+        return Edit(line[0], line[0] + (0 if deeper else 4), " " * 4 if deeper else "")
+    known = code.solid if kind == "added" else [code.solid[at] for at in code.where(*_MARKS)]
+    if kind == "typo":
+        known = [code.solid[at] for at in code.by_kind.get("keyword", [])]
+    token = choose(rng, known)
+    if token is None:
+        return None
+    if kind == "deleted":
+        return Edit(token.start, token.end, "")
+    if kind == "typo":
+        return Edit(token.start, token.end, misspell(token.text, rng))
+    mark = rng.choice([mark for mark in _MARKS if mark != token.text])
+    return Edit(token.end, token.end, f" {mark} ") if kind == "added" else Edit(token.start, token.end, mark)

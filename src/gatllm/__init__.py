@@ -30,9 +30,24 @@ __all__ = [
     "verify",
 ]
 
-# Threads of a parallel region wait for each other by spinning. Where other programs want the processor too, the one
-# that is waited for does not get to run: steps of 0.1 s took 10 s. Read by OpenMP (libgomp) when torch is loaded.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+def _spins(loadavg: str = "/proc/loadavg") -> str:
+    """Return how long threads of a parallel region spin while they wait for each other.
+
+    Where other programs want the processor too, the one that is waited for does not get to run: steps of 0.1 s took
+    10 s. On a machine at rest the long wait makes a training step a seventh shorter (`dev/LOG.md`). What counts is who
+    runs now; an average over a minute still holds the user's own last command.
+    """
+    try:
+        with open(loadavg) as file:  # noqa: PTH123 (importing gatllm stays quick)
+            others = int(file.read().split()[3].split("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return "1000"
+    return "1000" if others > (os.cpu_count() or 1) / 4 else "10000"
+
+
+# Read by OpenMP (libgomp) when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", _spins())
 
 _HOMES = {"Assistant": "gatllm.answering", "TextGeneration": "gatllm.training.text_generation"}
 
