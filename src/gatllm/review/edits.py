@@ -94,6 +94,8 @@ def _odd(line: Span) -> bool:
 
 
 def _insert(text: str, at: int, new: str) -> Change:
+    if new in QUOTES and text[at : at + 1] == " " and _opens(text, at):
+        at += 1
     before, after = text[at - 1 : at], text[at : at + 1]
     spaced = (new.isidentifier() and keyword.iskeyword(new)) or (new not in _TIGHT and not new[0].isalnum())
     if new == "=" and _inside_brackets(text, at):
@@ -121,6 +123,12 @@ def _replace(text: str, token: Span, new: str) -> list[Change]:
     before, after = text[token.start - 1 : token.start] if token.start else "", text[token.end : token.end + 1]
     left = " " if _would_merge(before, new[0]) else ""
     return [Change(token.start, token.end, left + new + (" " if _would_merge(new[-1], after) else ""))]
+
+
+def _opens(text: str, at: int) -> bool:
+    """Tell whether a quote at ``at`` would open a string, not close one, and belongs to what comes after the space."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return (line.count('"') + line.count("'")) % 2 == 0 and not text[at + 1 : at + 2].isspace()
 
 
 def _would_merge(left: str, right: str) -> bool:

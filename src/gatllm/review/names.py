@@ -9,17 +9,22 @@ from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from gatllm.review.tags import Span, Tag
+from gatllm.review.tags import Span, Tag, is_space
+from gatllm.tokenizers.lexicon import parts
 
 _BUILTINS = tuple(name for name in dir(builtins) if not name.startswith("_"))
+_JOINTS = frozenset({".", "(", "[", "=", "@", "->", ":"})  # neighbours that tell what kind of name stands there
+_LEAST = 1.0  # that half a word must be worth
+_SURE = 2.4  # a whole word of at least four letters: the other half may be anything then
 _KNOWN = frozenset(keyword.kwlist) | frozenset(_BUILTINS) | {"self", "cls"}
 
 
 class Names:
-    """The names of a text, and where they stand."""
+    """The names of a text, and where they stand; ``lexicon`` are parts of names that are known besides."""
 
-    def __init__(self, tokens: Sequence[Span]) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: Sequence[Span], lexicon: frozenset[str] = frozenset()) -> None:
+        self._tokens, self._lexicon = tokens, lexicon
+        self._parts: frozenset[str] = frozenset()
         self._places: dict[str, list[int]] = {}
         for number, token in enumerate(tokens):
             if token.text.isidentifier() and not keyword.iskeyword(token.text):
@@ -41,7 +46,7 @@ class Names:
             case "rename":
                 return [name for name in self._near(number) if name != word][: 2 * most]
             case "insert name":
-                return self._near(number)[: 2 * most]
+                return self._fitting(number)[: 2 * most]
         return [""]
 
     def _respelt(self, word: str) -> list[str]:
@@ -60,20 +65,51 @@ class Names:
         return [name for _, name in sorted(scored)]
 
     def _cut(self, word: str, between: str) -> list[str]:
-        """Ways to cut ``word`` so that both halves, or at least one, are known words."""
+        """Ways to cut ``word`` so that both halves look like words, the likeliest first."""
         scored = []
         for at in range(1, len(word)):
             left, right = word[:at], word[at:]
-            known = (self._worth(left), self._worth(right))
-            if any(known) and (right.isidentifier() or right.isdigit()):
-                scored.append((-sum(known), abs(len(left) - len(right)), left + between + right))
+            worth = (self._worth(left, word), self._worth(right, word))
+            sure = any(
+                value >= _SURE and len(one) > 3 and len(other) > 2
+                for value, one, other in ((worth[0], left, right), (worth[1], right, left))
+            )
+            if (sure or min(worth) >= _LEAST) and (right.isidentifier() or right.isdigit()):
+                scored.append((-sum(worth), abs(len(left) - len(right)), left + between + right))
         quoted = [word[0] + between + word[1:]] if between in "\"'" and word[0] in "bfrBFR" else []
         return quoted + [text for _, _, text in sorted(scored)]
 
-    def _worth(self, word: str) -> float:
-        if word in _KNOWN:
-            return 2.0 + len(word) / 10
-        return 1.0 + len(word) / 10 if word in self._counts else 0.0
+    def _worth(self, half: str, word: str) -> float:
+        """How much half of ``word`` looks like a word: 3 for a known one, else 2 for as many letters of known parts."""
+        known = 3.0 + len(half) / 10
+        if half in _KNOWN or half.isdigit():
+            return known
+        if half in self._counts:
+            return known - 1.0
+        found = parts(half)
+        if not self._parts:
+            others = (name for name in self._counts if name != word)
+            self._parts = self._lexicon | {part for name in others for part in parts(name)}
+        letters = sum(map(len, found))
+        return 2.0 * sum(len(part) for part in found if len(part) > 1 and part in self._parts) / max(letters, 1)
+
+    def _fitting(self, number: int) -> list[str]:
+        """Names to put after token ``number``: first those that stand elsewhere between such neighbours."""
+        before, after = self._beside(number, 0), self._beside(number + 1, 1)
+
+        def strange(name: str) -> int:
+            places = self._places[name]
+            follows = any(self._beside(place - 1, -1) == before for place in places)
+            leads = any(self._beside(place + 1, 1) == after for place in places)
+            return (before in _JOINTS and not follows) + (after in _JOINTS and not leads)
+
+        return sorted(self._near(number), key=strange)
+
+    def _beside(self, number: int, step: int) -> str:
+        """The text of token ``number``, or of the next in the direction ``step`` if that is a space."""
+        while step and 0 <= number < len(self._tokens) and is_space(self._tokens[number]):
+            number += step
+        return self._tokens[number].text if 0 <= number < len(self._tokens) else ""
 
     def _near(self, number: int) -> list[str]:
         """Names by how close they stand and how often they occur."""

@@ -8,14 +8,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import chain
 
 from gatllm.review.critics import Finding, compile_error, lint, same_tree, syntax_error
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
+from gatllm.review.slips import foreign, slips
 from gatllm.review.tagger import Tagger, Window, tokens_of, windows_of
-from gatllm.review.tags import DELETE, TAGS
-from gatllm.tokenizers.lexicon import Lexeme
+from gatllm.review.tags import DELETE, NAMES, TAGS
+from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 _BEAM = 4  # states kept from round to round
 _BROAD = 160  # single edits tried on a text as it is given
@@ -25,11 +27,19 @@ _FURTHER = 2  # rounds at most after the first in which something parses
 _COST = 2.0  # log-odds against any edit: the model has seen more broken code than there is
 _LOST = 2.0  # log-odds against deleting a word
 _SWEPT = 5.0  # log-odds above which an edit is made though the text parses without it
+_CERTAIN = 10.0  # log-odds of what is no matter of opinion
 _UNASKED = 2.1  # log-odds at most of an edit that nobody asked for, so that no repair wins by it
+_MEANT = frozenset({"self", "cls", "await", "return", "not"})  # a text that lacks them mostly parses
+_COMPUTES = frozenset({"<", ">", "<=", ">=", "==", "!=", "+", "-", "*", "/", "%", "//", "**"})
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
+_WHOLE = 20_000  # characters of a text that is looked at as a whole, where its part gave nothing
 _LINES = 4_000_000  # pairs of lines compared at most
-_SEEKS_END = re.compile("never closed|unterminated|unexpected EOF|expected an indented block|expected '")
+# The parser has read nothing behind the place that it names, unless that is the beginning of a stretch.
+_SEEKS_END = re.compile(
+    "never closed|unterminated|unexpected EOF|expected an indented block|expected '"
+    "|forgot|parenthes|eant|cannot|can't|must|follows|repeated"
+)
 
 
 @dataclass(frozen=True)
@@ -96,10 +106,22 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
     if error is None:
         return [state]
     part = region(text, error)
+    out = _mend_inside(tagger, state, part, most, until)
+    if not out and len(text) <= _WHOLE and part != Region(0, len(text)):
+        # A line that lost its indentation looks like the beginning of a statement.
+        out = _mend_inside(tagger, state, Region(0, len(text)), most, until)
+    return out
+
+
+def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, until: float) -> list[_State]:
+    """Mend a part of the text."""
+    text = state.text
     inside = text[part.start : part.end]
     before = syntax_error(inside) or compile_error(inside)
     if before is None:
-        part, inside, before = Region(0, len(text)), text, error
+        part, inside, before = Region(0, len(text)), text, compile_error(text)
+    if before is None:
+        return [state]
     out = []
     for found in _beam(tagger, inside, before, most + 2, until):
         whole = text[: part.start] + found.text + text[part.end :]
@@ -121,9 +143,11 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
         windows = [window(t, s.text, errors[s.text], tagger.context) for t, s in zip(tokens, states, strict=True)]
         waiting: list[_State] = []
         for state, cut, scores in zip(states, tokens, tagger.score(windows), strict=True):
-            reach = _reach(state.text, errors[state.text])
+            at = offset(state.text, errors[state.text].line, errors[state.text].column)
+            reach = len(state.text) if _SEEKS_END.search(errors[state.text].message) else at
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
-            for gains, edits in _proposals(_modest(scores.edits, cut, state.text), cut, reach):
+            likely = _modest(_by_hand(scores.edits, cut), cut, state.text)
+            for gains, edits in chain(foreign(cut, at), _proposals(likely, cut, reach, tagger.lexicon)):
                 tried = apply(state.text, cut, edits)
                 if tried in seen:
                     continue
@@ -153,7 +177,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
 def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[float]) -> _State:
     """Leave out of edits made together those that it parses without, the least likely first."""
     kept = sorted(zip(gains, edits, strict=True), key=lambda pair: -pair[0])
-    asked = [pair for pair in kept if not _unasked(pair[1])]
+    asked = [pair for pair in kept if pair[0] > _CERTAIN or not _unasked(pair[1], tokens)]
     if asked and compile_error(apply(state.text, tokens, [edit for _, edit in asked])) is None:
         kept = asked  # together: a few lines without their tabs would not parse
     for pair in kept[::-1]:
@@ -169,12 +193,21 @@ def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
     """Mend what is left where the model is sure: of several errors, some hide in what parses."""
     tokens = tokens_of(tagger.lexicon, state.text)
     (scores,) = tagger.score([window(tokens, state.text, error, tagger.context)])
-    sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT and not _unasked(edit)]
-    for gains, edits in _proposals(sure, tokens, len(state.text)):
+    sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT and not _unasked(edit, tokens)]
+    for gains, edits in _proposals(sure, tokens, len(state.text), tagger.lexicon):
         tried = apply(state.text, tokens, edits)
         if tried != state.text and compile_error(tried) is None:
             return _State(tried, state.score + sum(gains), state.edits + len(edits))
     return state
+
+
+def _by_hand(scored: list[tuple[float, Edit]], tokens: list[Lexeme]) -> list[tuple[float, Edit]]:
+    """Raise the odds of edits that undo a slip of the hand; those that the model did not think of come last."""
+    undone = slips(tokens)
+    known = {edit[:2] for _, edit in scored}
+    least = min((value for value, _ in scored), default=0.0)
+    unthought = [(least, Edit(*place)) for place in undone if place not in known]
+    return [(value + undone.get(edit[:2], 0.0), edit) for value, edit in [*scored, *unthought]]
 
 
 def _modest(scored: list[tuple[float, Edit]], tokens: list[Lexeme], text: str) -> list[tuple[float, Edit]]:
@@ -184,16 +217,26 @@ def _modest(scored: list[tuple[float, Edit]], tokens: list[Lexeme], text: str) -
     """
     tabbed = "\n\t" in text and "\n " not in text
     return [
-        (-1.0 if tabbed and "\t" in tokens[edit.token].text else _UNASKED if _unasked(edit) else value, edit)
+        (-1.0 if tabbed and "\t" in tokens[edit.token].text else _UNASKED if _about_meaning(edit) else value, edit)
         if value > _UNASKED
         else (value, edit)
         for value, edit in scored
     ]
 
 
-def _unasked(edit: Edit) -> bool:
-    """Tell whether the edit is about what is meant, or about tabs: nobody asked for it if the text parses without."""
+def _about_meaning(edit: Edit) -> bool:
     return TAGS[edit.tag].action in ("rename", "more", "less", "spaces", "tabs")
+
+
+def _unasked(edit: Edit, tokens: list[Lexeme]) -> bool:
+    """Tell whether the edit is about what is meant, or about tabs: nobody asked for it if the text parses without."""
+    tag = TAGS[edit.tag]
+    if tag.action == "insert":
+        return tag.text in _MEANT
+    if tag.action == "replace":
+        word = tokens[edit.token].text
+        return (tag.text in _COMPUTES and word in _COMPUTES) or (tag.text in NAMES and word.isidentifier())
+    return tag.action == "respell" or _about_meaning(edit)
 
 
 def _moved(before: Finding, after: Finding, text: str, edited: int) -> bool:
@@ -206,18 +249,11 @@ def _moved(before: Finding, after: Finding, text: str, edited: int) -> bool:
     return offset(text, after.line, after.column) < edited
 
 
-def _reach(text: str, error: Finding) -> int:
-    """The last offset at which an edit can matter: the parser has read nothing further, unless it looks for an end."""
-    if _SEEKS_END.search(error.message):
-        return len(text)
-    return offset(text, error.line, error.column)
-
-
 def _proposals(
-    scored: list[tuple[float, Edit]], tokens: list[Lexeme], reach: int
+    scored: list[tuple[float, Edit]], tokens: list[Lexeme], reach: int, lexicon: Lexicon
 ) -> Iterator[tuple[list[float], list[Edit]]]:
     """Yield (log-odds, edits): all likely edits together, then one after the other, those within reach."""
-    names = Names(tokens)
+    names = Names(tokens, lexicon.parts)
     scored = sorted(((value - _COST - _loss(edit, tokens), edit) for value, edit in scored), key=lambda pair: -pair[0])
     sure: dict[int, tuple[float, Edit]] = {}
     for value, edit in scored:
@@ -271,9 +307,10 @@ def improve(tagger: Tagger, text: str, *, sure: float = 1.0, most: int = 5) -> S
         scored = [
             pair for score in tagger.score(windows_of(tokens, tagger.context)) for pair in score.edits if pair[0] > sure
         ]
+        likely = sorted(scored, key=lambda pair: -pair[0])[:8]
         tried = [
             Solution(apply(best.text, tokens, edits), best.score + sum(gains), best.edits + 1)
-            for gains, edits in _proposals(sorted(scored, key=lambda pair: -pair[0])[:8], tokens, len(best.text))
+            for gains, edits in _proposals(likely, tokens, len(best.text), tagger.lexicon)
             if len(edits) == 1
         ]
         sound = [solution for solution in tried if solution.text != best.text and compile_error(solution.text) is None]

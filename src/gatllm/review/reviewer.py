@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,7 @@ THRESHOLD = 0.5
 _MOST = 1 << 20  # characters; what is longer is data, and would take the model minutes
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
+_WORD = re.compile(r"\w+")
 _FINDING = 1.5  # log-odds that one finding of ruff is worth
 
 
@@ -183,7 +185,7 @@ class Reviewer:
         found: list[Candidate] = []
         if self._tagger is not None:
             solutions = repair(self._tagger, text, most=max(candidates, 3), seconds=seconds)
-            found = [Candidate(solution.text, solution.score) for solution in _ranked(solutions)][:candidates]
+            found = [Candidate(solution.text, solution.score) for solution in _ranked(text, solutions)][:candidates]
         by: Literal["model", "search"] = "model"
         if not found and self._fallback:
             mended = search(text, seconds=seconds)
@@ -203,14 +205,20 @@ class Reviewer:
         return Repair(solution.text, True, True, (Candidate(solution.text, solution.score),), "model")
 
 
-def _ranked(solutions: list[Solution]) -> list[Solution]:
+def _ranked(before: str, solutions: list[Solution]) -> list[Solution]:
     """Best first: the model's log-odds, less one for each finding of ruff more than the best has."""
     near = [solution for solution in solutions if solution.score > solutions[0].score - _CLOSE]
     if len(near) < 2:
         return solutions
-    counts = [len(findings) for findings in lint([solution.text for solution in near])]
+    words = set(_WORD.findall(before))
+    counts = [_blamed(findings, words) for findings in lint([solution.text for solution in near])]
     order = sorted(range(len(near)), key=lambda number: counts[number] * _FINDING - near[number].score)
     return [near[number] for number in order] + solutions[len(near) :]
+
+
+def _blamed(findings: tuple[Finding, ...], words: set[str]) -> int:
+    """How many findings a repair has to answer for: not for names without a definition that it was given."""
+    return sum(found.code != "F821" or not words.issuperset(_WORD.findall(found.message)[-1:]) for found in findings)
 
 
 def _suspects(text: str, tokens: list[Lexeme], windows: list[Window], scores: list[Scores]) -> tuple[Suspect, ...]:

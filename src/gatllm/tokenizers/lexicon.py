@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from gatllm.errors import GatllmError
@@ -15,6 +17,7 @@ from gatllm.tokenizers.lexer import pieces
 
 _SPECIALS = (PAD, END, "<begin>", "<prose>", "<comment>", "<comment with quote>", "<number>", "<float>", "<other>")
 _SHAPES = ("lower", "Capital", "UPPER", "_private")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _BUCKETS = 96  # per shape, with and without a space before
 
 
@@ -67,6 +70,11 @@ class Lexicon(TokenizerBase):
     def size(self) -> int:
         """Number of ids."""
         return len(_SPECIALS) + 2 * _BUCKETS * len(_SHAPES) + len(self.words)
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """What the names among the words are put together of, in small letters: ``read`` and ``csv``."""
+        return frozenset(part for word in self.words for part in parts(word.strip()) if word.strip().isidentifier())
 
     @classmethod
     def train(cls, texts: Iterable[str], size: int = 6000) -> Lexicon:
@@ -139,6 +147,11 @@ class Lexicon(TokenizerBase):
         spaced = len(name) < len(word)
         slot = (kind + spaced * len(_SHAPES)) * _BUCKETS + zlib.crc32(name.encode("utf-8", "surrogatepass")) % _BUCKETS
         return len(_SPECIALS) + slot
+
+
+def parts(name: str) -> list[str]:
+    """Return the words that a name is put together of, in small letters; a number is one too."""
+    return [part.lower() for part in _PARTS.findall(name)]
 
 
 def _words(text: str) -> Iterable[tuple[str, tuple[str, str, int, int]]]:

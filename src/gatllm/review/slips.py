@@ -1,0 +1,84 @@
+"""What a slip of the hand leaves behind: how much likelier an edit is because it undoes one (a noisy channel).
+
+The model says which edit makes good code; what people do wrong it has to count from letters that it does not see: a
+word typed twice, two letters exchanged, an operator of another language (Kernighan, Church and Gale 1990).
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from gatllm.review.edits import Edit
+from gatllm.review.tags import BRACKETS, DELETE, QUOTES, TAG_IDS, TAGS, Span, Tag, indentation, is_line, is_space
+
+_TWICE = 5.0  # log-odds that a word typed twice is one too many
+_MARK_TWICE = 2.0  # the same of an operator
+_TYPO = 7.0  # log-odds that a keyword is meant by a word that is one slip away from it
+_FOREIGN = 12.0  # log-odds that an operator of another language is meant as it is meant there
+_OPERATORS = {
+    ("|", "|"): "or",
+    ("&", "&"): "and",
+    ("^", "^"): "**",
+    ("<", ">"): "!=",
+    ("==", "="): "==",
+}
+_DOT_BEFORE_BRACKET = 5.0  # log-odds that a bracket after a dot changed places with the name after it
+_TAB = 5.0  # log-odds that the only tab in front of a line stands for spaces
+_TABS = tuple(number for number, tag in enumerate(TAGS) if tag.action in ("spaces", "level", "level deeper"))
+_SWAP = TAG_IDS[Tag("swap")]
+_KEYWORDS = tuple(word for word in keyword.kwlist if len(word) > 1)
+
+
+def slips(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
+    """Return (token, tag) of edits that undo a slip, with the log-odds that this adds to them."""
+    found: dict[tuple[int, int], float] = {}
+    solid = [number for number, token in enumerate(tokens) if token.text and not is_space(token)]
+    for before, number in pairwise(solid):
+        text = tokens[number].text
+        if text == tokens[before].text and not is_line(tokens[number]) and text not in (*BRACKETS, *QUOTES, "."):
+            found[before, DELETE] = found[number, DELETE] = _TWICE if _is_word(text) else _MARK_TWICE
+        if text in BRACKETS and tokens[before].text == ".":
+            found[number, _SWAP] = _DOT_BEFORE_BRACKET
+    tabbed = [number for number in solid if is_line(tokens[number]) and "\t" in indentation(tokens[number].text)]
+    if len(tabbed) == 1:
+        found.update({(tabbed[0], tag): _TAB for tag in _TABS})
+    counts = Counter(token.text for token in tokens)
+    for word, count in counts.items():
+        meant = [known for known in _KEYWORDS if is_slip(word, known)] if count == 1 and _is_word(word) else []
+        for number, token in enumerate(tokens) if meant else ():
+            if token.text == word:
+                found.update({(number, TAG_IDS[Tag("replace", known)]): _TYPO for known in meant})
+    return found
+
+
+def foreign(tokens: Sequence[Span], at: int) -> list[tuple[list[float], list[Edit]]]:
+    """Return what makes the operator of another language at the offset ``at`` Python's: (log-odds, edits)."""
+    for number in range(len(tokens) - 1):
+        first, second = tokens[number], tokens[number + 1]
+        if first.start <= at <= second.start and first.end == second.start:
+            meant = _OPERATORS.get((first.text, second.text))
+            if meant is not None:
+                put = Edit(number, TAG_IDS[Tag("replace", meant)])
+                return [([_FOREIGN, _FOREIGN], [put, Edit(number + 1, DELETE)])]
+    return []
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Tell whether one letter more, less, other or two exchanged make ``word`` of ``meant`` (Damerau 1964)."""
+    if abs(len(word) - len(meant)) > 1 or len(word) < 2 or word == meant or keyword.iskeyword(word):
+        return False
+    head = next((at for at, (a, b) in enumerate(zip(word, meant, strict=False)) if a != b), min(len(word), len(meant)))
+    rest, other = word[head:], meant[head:]
+    return (
+        rest[1:] == other
+        or rest == other[1:]
+        or rest[1:] == other[1:]
+        or (rest[:2] == other[1::-1] and rest[2:] == other[2:])
+    )
+
+
+def _is_word(text: str) -> bool:
+    return text.isidentifier() or text.isdigit()
