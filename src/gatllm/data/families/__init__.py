@@ -30,6 +30,8 @@ _TABLE = [
     ("indent", True, 2.0, syntactic.indent, "a line indented too far or too little"),
     ("tabs", True, 0.5, syntactic.tabs, "a tab among spaces"),
     ("token", True, 2.0, syntactic.token, "a token deleted, doubled or swapped with the next"),
+    ("stray", True, 1.0, syntactic.stray, "a mark or keyword that has no business there"),
+    ("exchanged", True, 0.7, syntactic.exchanged, "a mark or keyword in place of another"),
     ("line", True, 0.7, syntactic.line, "a line deleted, doubled or joined to the next"),
     ("print-statement", True, 1.5, syntactic.print_statement, "Python 2: `print x`"),
     ("except-comma", True, 3.0, syntactic.except_comma, "Python 2: `except E, e`"),

@@ -40,6 +40,8 @@ _OPERATORS = (
     "|",
     "&",
 )
+_MARKS = (*sorted({*OPENING, *CLOSING}), *_OPERATORS, ",", ":", ";", "@", "!", ":=", "...", "~", "^", "<<", ">>")
+_ANY = (*_MARKS, *sorted(KEYWORDS))
 _BLOCKS = frozenset({"if", "elif", "else", "for", "while", "try", "except", "finally", "with", "def", "class"})
 
 
@@ -194,6 +196,26 @@ def token(code: Code, rng: Random) -> list[Edit] | None:
         return [Edit(this.end, this.end, space + this.text)]
     between = code.text[this.end : following.start]
     return [Edit(this.start, following.end, following.text + (between or " ") + this.text)]
+
+
+def stray(code: Code, rng: Random) -> list[Edit] | None:
+    """Put a mark or keyword where it has no business: the hand was elsewhere, or a paste left it behind."""
+    index = choose(rng, list(range(len(code.solid))))
+    if index is None:
+        return None
+    end, mark = code.solid[index].end, rng.choice(_ANY)
+    return [Edit(end, end, rng.choice((f" {mark} ", f" {mark}")))]
+
+
+def exchanged(code: Code, rng: Random) -> list[Edit] | None:
+    """Put another mark in place of a mark, another keyword in place of a keyword, or any in place of any."""
+    index = choose(rng, code.where(*_ANY))
+    if index is None:
+        return None
+    token = code.solid[index]
+    like = tuple(sorted(KEYWORDS)) if token.text in KEYWORDS else _MARKS
+    others = like if rng.random() < 0.5 else _ANY
+    return _put(token, rng.choice([mark for mark in others if mark != token.text]))
 
 
 def line(code: Code, rng: Random) -> list[Edit] | None:
