@@ -38,11 +38,12 @@ def load_corpus(source: str, validation: float, report: Report, *, unit: str = "
         GatllmError: it is missing, empty, not UTF-8, or nothing of it is left for validation.
     """
     path = Path(source)
-    if path.is_dir() or source == "stdlib":
+    built_in = source == "shakespeare" and not stands_for_itself(path)
+    if (path.is_dir() and not built_in) or source == "stdlib":
         return _from_dataset(open_dataset(source, report), unit)
     if unit != "files":
         raise UsageError(f"{source} is no dataset of code", f"leave out data.unit = {unit}, or name a dataset folder")
-    if source == "shakespeare" and not path.exists():
+    if built_in:
         return _split_text(_shakespeare(report), validation, source)
     try:
         data = path.read_bytes()
@@ -71,11 +72,16 @@ def open_dataset(source: str, report: Report) -> Dataset:
         GatllmError: there is no such dataset.
     """
     folder = Path(source)
-    if source == "stdlib" and not folder.exists():
+    if source == "stdlib" and not stands_for_itself(folder):
         folder = _cache() / f"stdlib-{platform.python_version()}"
         if not folder.exists():
             return build("stdlib", folder, report=report)
     return Dataset.open(folder)
+
+
+def stands_for_itself(path: Path) -> bool:
+    """Tell whether a path that is called like something built in is meant: a file or a dataset, not any folder."""
+    return path.is_file() or (path / "manifest.json").is_file()
 
 
 def common_root(roots: Sequence[str]) -> str:

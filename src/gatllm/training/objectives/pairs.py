@@ -12,7 +12,7 @@ from gatllm.data import Dataset, functions, split_of
 from gatllm.errors import GatllmError
 from gatllm.progress import Report
 from gatllm.records import digest
-from gatllm.training.objectives.corpora import open_dataset
+from gatllm.training.objectives.corpora import open_dataset, stands_for_itself
 from gatllm.training.objectives.data_tables import PairTable
 from gatllm.training.seeds import derive
 
@@ -38,7 +38,7 @@ def load_pairs(table: PairTable, seed: int, report: Report) -> Pairs:
     Raises:
         GatllmError: the dataset is missing or has no pairs.
     """
-    if table.source == "alphabetize" and not Path(table.source).exists():
+    if table.source == "alphabetize" and not stands_for_itself(Path(table.source)):
         return _alphabetize(table, seed)
     return _from_dataset(open_dataset(table.source, report))
 
