@@ -26,6 +26,7 @@ def test_a_recipe_loads_and_its_model_is_valid(name: str, tmp_path: Path) -> Non
     recipe = Recipe.load(name)
     assert recipe.name == name
     assert recipe.about
+    assert recipe.expect is not None or name == "discriminator"  # docs/review.md says what that one gives
     assert config_from_dict(model_of(recipe)).kind == KINDS[recipe.objective]
     (tmp_path / "again.toml").write_text(recipe.to_toml())
     assert Recipe.load(tmp_path / "again.toml") == recipe
