@@ -254,7 +254,11 @@ def test_no_chain_is_one_clear_line(home: Path, run: Run) -> None:
 
 @needs_chain
 def test_the_devnet_command_ends_with_ctrl_c_and_leaves_nothing(home: Path) -> None:
-    command = [sys.executable, "-c", "from gatllm.cli import main; main()", "market", "devnet", "--port", "0"]
+    # Where the tests run in the background of a script, Ctrl-C is ignored, and that would be inherited.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom gatllm.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "market", "devnet", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         assert process.stdout
