@@ -38,7 +38,7 @@ _LINES = 4_000_000  # pairs of lines compared at most
 # The parser has read nothing behind the place that it names, unless that is the beginning of a stretch.
 _SEEKS_END = re.compile(
     "never closed|unterminated|unexpected EOF|expected an indented block|expected '"
-    "|forgot|parenthes|eant|cannot|can't|must|follows|repeated"
+    "|forgot|parenthes|meant|cannot|can't|must|follows|repeated"
 )
 
 
