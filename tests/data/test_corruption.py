@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatllm.data import FAMILIES, corrupt
+from gatllm.data.code import Edit, apply
 from gatllm.errors import UsageError
 
 SAMPLE = '''\
@@ -94,6 +95,29 @@ def test_line_breaks_of_other_systems_survive() -> None:
     for seed in range(50):
         made = corrupt(text, Random(seed), 2)
         assert made is None or made.mend() == text
+
+
+@given(seed=st.integers(0, 10**9))
+def test_each_of_several_errors_against_the_grammar_breaks_it_alone(seed: int) -> None:
+    made = corrupt(SAMPLE, Random(seed), 4, ["indent", "comma", "token", "line"])
+    if made is None:
+        return
+    if len(made.edits) > len(made.families):  # an error of several edits
+        return
+    for wrong in made.edits:
+        rest = [Edit(*edit) for edit in made.edits if edit is not wrong]
+        with pytest.raises(SyntaxError):
+            compile(apply(made.broken, rest), "<text>", "exec")
+
+
+def test_errors_may_be_more_than_the_level_has() -> None:
+    counts = set()
+    for seed in range(40):
+        made = corrupt(SAMPLE, Random(seed), 2, ["name", "comparison", "off-by-one"], errors=(2, 3))
+        if made is not None:
+            counts.add(len(made.families))
+            assert not made.syntactic
+    assert counts == {2, 3}
 
 
 def test_unknown_levels_and_families_are_refused() -> None:

@@ -97,19 +97,21 @@ def test_a_discriminator(choice: dict[str, Any], name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("choice", [{}, {**NEOX, "activation": "geglu", "norm_gain": True}])
-def test_a_discriminator_that_reads_marks(choice: dict[str, Any], tmp_path: Path) -> None:
-    model = build(DiscriminatorConfig(**SMALL, **choice, tags=4, marks=9), seed=2)
+def test_a_discriminator_that_reads_marks_and_parts(choice: dict[str, Any], tmp_path: Path) -> None:
+    model = build(DiscriminatorConfig(**SMALL, **choice, tags=4, marks=9, parts=7), seed=2)
     shake(model)
     export(model, LETTERS, tmp_path / "out")
     loaded = transformers.AutoModelForTokenClassification.from_pretrained(tmp_path / "out", dtype="float32").eval()
     beside = load_weights(tmp_path / "out" / "fake_head.safetensors")
     tokens, marks = torch.randint(LETTERS.size, (2, 30)), torch.randint(9, (2, 30))
+    parts = torch.randint(7, (2, 30, 4))
     embedded = beside["embedding.weight"][tokens] + beside["marks.weight"][marks]
+    embedded += beside["parts.weight"][parts].sum(-2)
     if "root mean square" in (tmp_path / "out" / "README.md").read_text():
         embedded = torch.nn.functional.rms_norm(embedded, embedded.shape[-1:], eps=model.config.norm_epsilon)
     with torch.no_grad():
         logits = loaded(inputs_embeds=embedded).logits
-        native = model(tokens, None, marks)
+        native = model(tokens, None, marks, parts)
     torch.testing.assert_close(logits[..., 1:], native.edit_logits, atol=1e-4, rtol=1e-4)
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from gatllm.data import DatasetWriter
 from gatllm.records import new_folder, sha256
-from gatllm.review.forward import Logits
+from gatllm.review.forward import Logits, Tokens
 from gatllm.review.reviewer import Reviewer
 from gatllm.review.tagger import Tagger
 from gatllm.review.tags import KEEP, TAG_IDS, TAGS, Tag
@@ -36,7 +35,8 @@ class RuleForward:
         self.rules = {number: TAG_IDS[tag] for word, tag in rules.items() for number in ids[word]}
         self.passes = 0
 
-    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
+    def __call__(self, tokens: Tokens) -> Logits:
+        ids, padding = tokens.ids, tokens.padding
         self.passes += 1
         edit = np.full((*ids.shape, len(TAGS)), -9.0, np.float32)
         edit[..., KEEP] = 3.0

@@ -15,8 +15,10 @@ import torch
 
 from gatllm.data import build_negative
 from gatllm.errors import GatllmError
-from gatllm.models import build, config_from_dict
-from gatllm.training import Recipe
+from gatllm.models import Discriminator, build, config_from_dict, load_run, load_weights
+from gatllm.review.spelling import PARTS
+from gatllm.training import Recipe, train
+from gatllm.training.assembly import assemble
 from gatllm.training.objectives.tagging import Tagging, prepare
 from gatllm.training.objectives.tagging_samples import GROUP, texts_of
 
@@ -61,6 +63,25 @@ def objective(source: Path, **overrides: object) -> Tagging:
     sizes = {"model.width": 32, "model.heads": 2, "model.layers": 1, "model.context": 96, "train.batch": 6}
     small = {"data.validation_rows": 6, "data.validation_repairs": 2, "tokenizer.size": 900, "data.workers": 0}
     return prepare(Recipe.load("discriminator", {"data.source": str(source), **sizes, **small, **overrides}))
+
+
+def test_a_run_without_parts_is_trained_on_with_them(folder: Path, tmp_path: Path) -> None:
+    sizes = {"model.width": 32, "model.heads": 2, "model.layers": 1, "model.context": 96, "train.batch": 6}
+    small = {"data.validation_rows": 6, "data.validation_repairs": 0, "tokenizer.size": 900, "data.workers": 0}
+    short = {"data.source": str(folder), "train.steps": 2, "train.precision": "fp32", "train.threads": 1}
+    first = train(Recipe.load("discriminator", {**sizes, **small, **short, "model.parts": 0}), tmp_path / "first")
+    wider = {"model.parts": PARTS, "start": str(first.path)}
+    recipe = Recipe.load("discriminator", {**sizes, **small, **short, **wider})
+    begun = assemble(recipe).session.model
+    assert isinstance(begun, Discriminator)
+    assert begun.parts is not None
+    assert not begun.parts.weight.any()  # it begins as the first run ended
+    torch.testing.assert_close(begun.edit.weight, load_weights(first.path / "model.safetensors")["edit.weight"])
+    after = load_run(train(recipe, tmp_path / "second").path).model
+    assert isinstance(after, Discriminator)
+    assert after.parts is not None
+    assert after.parts.weight.any()
+    assert not after.parts.weight[0].any()  # padding
 
 
 def test_functions_and_runs_of_a_module() -> None:

@@ -1,14 +1,14 @@
 """Good code into pairs of broken and good code, graded by difficulty.
 
-An error is noise until something tells it from the original: a result with the same syntax tree is thrown away. What
-still parses may still pass its tests (measured: 14 to 24 % for integers and operators), so ``syntactic`` says which
-kind of label it is.
+An error is noise until something tells it from the original: a result with the same syntax tree is thrown away, and
+among several errors one of a syntactic family that would parse if it were the only one. What still parses may still
+pass its tests (measured: 14 to 24 % for integers and operators), so ``syntactic`` says which kind of label it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from random import Random
@@ -93,9 +93,15 @@ def _draw(code: Code, rng: Random, level: _Level, families: tuple[str, ...] | No
             continue
         if taken and (not _free(edits, taken) or (level.near and not _is_near(code, edits, taken))):
             continue
+        if wanted > 1 and FAMILIES[name].syntactic and _parses(code, edits):
+            continue  # nobody could know of it
         errors.append((edits, name))
         taken += edits
     return errors if len(errors) >= level.errors[0] else []
+
+
+def _parses(code: Code, edits: list[Edit]) -> bool:
+    return code.language.parse(apply(code.text, sorted(edits)))[0] is not None
 
 
 def _is_near(code: Code, edits: list[Edit], taken: list[Edit]) -> bool:
@@ -104,7 +110,13 @@ def _is_near(code: Code, edits: list[Edit], taken: list[Edit]) -> bool:
 
 
 def corrupt(
-    text: str, rng: Random, level: int = 1, families: Sequence[str] | None = None, *, language: str = "python"
+    text: str,
+    rng: Random,
+    level: int = 1,
+    families: Sequence[str] | None = None,
+    *,
+    errors: tuple[int, int] | None = None,
+    language: str = "python",
 ) -> Corruption | None:
     """Return ``text`` with errors, or None when it does not parse or offers no place for them.
 
@@ -114,6 +126,7 @@ def corrupt(
         level: 1 (one error against the grammar) to 5 (four to six, half against the meaning, close together, and
             reported far off).
         families: only these (see `families.FAMILIES`); None: all that suit the level.
+        errors: fewest and most errors; None: as many as the level has.
         language: what ``text`` is written in; other languages than Python know errors against the grammar only.
 
     Raises:
@@ -126,11 +139,12 @@ def corrupt(
     if code.tree is None:
         return None
     results: list[Corruption] = []
+    rules = replace(_LEVELS[level], errors=errors) if errors else _LEVELS[level]
     for _ in range(_TRIES):
-        errors = _draw(code, rng, _LEVELS[level], chosen)
-        if errors and (result := _checked(code, errors, level)):
+        made = _draw(code, rng, rules, chosen)
+        if made and (result := _checked(code, made, level)):
             results.append(result)
-            if len(results) == _LEVELS[level].draws:
+            if len(results) == rules.draws:
                 break
     return max(results, key=lambda one: one.distance, default=None)
 

@@ -109,6 +109,7 @@ class DiscriminatorConfig(TransformerConfig):
     kind: Literal["discriminator"] = "discriminator"
     tags: Count = Field(1, description="number of edit tags; tag 0 is by custom 'keep'")
     marks: int = Field(0, ge=0, description="size of a second input, which says what stands around a token; 0: none")
+    parts: int = Field(0, ge=0, description="size of a third input, which says how a token is spelt; 0: none")
     pooling: Literal["attention", "mean", "first"] = Field("attention", description="how tokens make one verdict")
 
 

@@ -33,6 +33,7 @@ class Discriminator(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.marks = nn.Embedding(config.marks, config.width) if config.marks else None
+        self.parts = nn.Embedding(config.parts, config.width, padding_idx=0) if config.parts else None
         self.encoder = Stack(config, causal=False)
         self.pool = nn.Linear(config.width, 1) if config.pooling == "attention" else None
         self.fake = nn.Linear(config.width, 1)
@@ -40,24 +41,37 @@ class Discriminator(nn.Module):
         self.edit = nn.Linear(config.width, config.tags)
 
     def forward(
-        self, tokens: Tensor, padding: Tensor | None = None, marks: Tensor | None = None
+        self,
+        tokens: Tensor,
+        padding: Tensor | None = None,
+        marks: Tensor | None = None,
+        parts: Tensor | None = None,
     ) -> DiscriminatorOutput:
         """Judge ``tokens`` (batch, tokens); ``padding`` (batch, tokens) is true at padding.
 
-        ``marks`` (batch, tokens) says what stands around each token (`review.marks`), for a model that reads them.
+        ``marks`` (batch, tokens) says what stands around each token (`review.marks`) and ``parts`` (batch, tokens,
+        slots) how it is spelt (`review.spelling`), for a model that reads them.
 
         Logits at padding mean nothing; no logit of a real token depends on padding.
         """
-        states = self.encode(tokens, padding, marks)
+        states = self.encode(tokens, padding, marks, parts)
         return DiscriminatorOutput(
             self.fake(self.summary(states, padding))[:, 0], self.error(states)[..., 0], self.edit(states)
         )
 
-    def encode(self, tokens: Tensor, padding: Tensor | None = None, marks: Tensor | None = None) -> Tensor:
+    def encode(
+        self,
+        tokens: Tensor,
+        padding: Tensor | None = None,
+        marks: Tensor | None = None,
+        parts: Tensor | None = None,
+    ) -> Tensor:
         """Return contextual states (batch, tokens, width) of ``tokens`` (batch, tokens)."""
         embedded = self.embedding(tokens)
         if self.marks is not None and marks is not None:
             embedded = embedded + self.marks(marks)
+        if self.parts is not None and parts is not None:
+            embedded = embedded + self.parts(parts).sum(-2)
         return self.encoder(embedded, padding)  # type: ignore[no-any-return]
 
     def summary(self, states: Tensor, padding: Tensor | None) -> Tensor:

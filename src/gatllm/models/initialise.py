@@ -30,6 +30,8 @@ def initialise(model: nn.Module, config: TransformerConfig) -> None:
             # An untied embedding that is normed anyway may start at the scale of the norm.
             wide = config.embedding_norm and not getattr(config, "tied", False)
             nn.init.normal_(module.weight, std=1.0 if wide else 0.02)
+            if module.padding_idx is not None:  # summed onto another embedding: says nothing until it has learnt
+                nn.init.zeros_(module.weight)
         elif isinstance(module, AddedPositions) and isinstance(module.weight, nn.Parameter):
             nn.init.normal_(module.weight, std=0.02)
 

@@ -1,6 +1,6 @@
 """The discriminator at work: check, localise, repair; static critics."""
 
-from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint, same_tree
+from gatllm.review.critics import Finding, compile_error, lint, same_tree
 from gatllm.review.reviewer import Candidate, Repair, Review, Reviewer, Suspect
 from gatllm.review.search import search
 
@@ -11,9 +11,7 @@ __all__ = [
     "Review",
     "Reviewer",
     "Suspect",
-    "Verdict",
     "compile_error",
-    "judge",
     "lint",
     "same_tree",
     "search",

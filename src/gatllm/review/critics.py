@@ -32,24 +32,6 @@ class Finding:
     critic: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the critics say of one text: the compiler's error or None, and the linter's findings."""
-
-    error: Finding | None
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def compiles(self) -> bool:
-        """Whether the compiler takes it."""
-        return self.error is None
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing was found at all."""
-        return self.error is None and not self.findings
-
-
 def syntax_error(text: str) -> Finding | None:
     """Return the parser's first complaint, or None where the text parses (quicker than `compile_error`)."""
     return _complaint(ast.parse, text)
@@ -109,12 +91,6 @@ def _ruff(folder: str) -> list[dict]:  # type: ignore[type-arg]  # ruff's own JS
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise GatllmError(f"ruff does not run: {error}", "install ruff") from None
     return out
-
-
-def judge(texts: Sequence[str]) -> list[Verdict]:
-    """Return what compiler and linter say of each text."""
-    errors = [compile_error(text) for text in texts]
-    return [Verdict(error, findings) for error, findings in zip(errors, lint(texts), strict=True)]
 
 
 def same_tree(first: str, second: str) -> bool:

@@ -30,10 +30,19 @@ class Logits(NamedTuple):
     edit: Array
 
 
-class Forward(Protocol):
-    """Token ids and marks (batch, tokens) and padding (batch, tokens, true at padding) to logits."""
+class Tokens(NamedTuple):
+    """What the model reads: ids and marks (batch, tokens), parts (batch, tokens, slots), padding (batch, tokens)."""
 
-    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits: ...
+    ids: NDArray[np.int64]
+    marks: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    padding: NDArray[np.bool_]  # true at padding
+
+
+class Forward(Protocol):
+    """Tokens to logits."""
+
+    def __call__(self, tokens: Tokens) -> Logits: ...
 
 
 class TorchForward:
@@ -43,14 +52,14 @@ class TorchForward:
         self._model = model.eval()
         self._lock = threading.Lock()  # torch itself uses all cores: two passes at once only thrash
 
-    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
+    def __call__(self, tokens: Tokens) -> Logits:
         import torch
 
         device = next(self._model.parameters()).device
-        tokens, marked = torch.from_numpy(ids).to(device), torch.from_numpy(marks).to(device)
-        mask = torch.from_numpy(padding).to(device) if padding.any() else None
+        ids, marks, parts, padding = (torch.from_numpy(array).to(device) for array in tokens)
+        mask = padding if tokens.padding.any() else None
         with self._lock, torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=_bf16(device)):
-            out = self._model(tokens, mask, marked)
+            out = self._model(ids, mask, marks, parts)
         return Logits(*(part.float().cpu().numpy() for part in out))
 
 
@@ -90,11 +99,14 @@ class NumpyForward:
         }
         return all(config.get(name, value) == value for name, value in usual.items())
 
-    def __call__(self, ids: NDArray[np.int64], marks: NDArray[np.int64], padding: NDArray[np.bool_]) -> Logits:
-        w = self._w
+    def __call__(self, tokens: Tokens) -> Logits:
+        w, (ids, marks, parts, padding) = self._w, tokens
         x = w["embedding.weight"][ids]  # (batch, tokens, width)
         if "marks.weight" in w:
             x = x + w["marks.weight"][marks]
+        if "parts.weight" in w:
+            for slot in range(parts.shape[2]):
+                x = x + w["parts.weight"][parts[..., slot]]
         x = self._norm(x)
         turns = self._turns(ids.shape[1])
         for layer in range(self._layers):
@@ -142,7 +154,7 @@ class NumpyForward:
 
 
 def _laid(name: str, value: Array) -> Array:
-    return value if name in ("embedding.weight", "marks.weight") or value.ndim != 2 else value.T
+    return value if name in ("embedding.weight", "marks.weight", "parts.weight") or value.ndim != 2 else value.T
 
 
 def _linear(x: Array, weight: Array) -> Array:

@@ -11,6 +11,7 @@ import builtins
 import keyword
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from gatllm.review.tags import Span, indentation, is_line
 
@@ -166,23 +167,23 @@ class _Nearly:
         if len(word) < 3:
             return False
         if self._forms is None:
-            self._forms = Counter(form for known in self._words for form in _shorter(known)) + _builtin_forms()
-        own = _shorter(word) if word in self._words else set()
+            self._forms = Counter(form for known in self._words for form in _shorter(known))
+        forms = _shorter(word)
+        own = word in self._words
         return (
-            any(self._forms[form] > (form in own) for form in _shorter(word))
-            or word in self._forms
-            or any(form in self._words or form in _BUILTINS for form in _shorter(word))
+            word in self._forms
+            or word in _BUILTIN_FORMS
+            or any(
+                self._forms[form] > own or form in _BUILTIN_FORMS or form in self._words or form in _BUILTINS
+                for form in forms
+            )
         )
 
 
-_BUILTIN_FORMS: list[Counter[str]] = []
+@lru_cache(maxsize=1 << 16)
+def _shorter(word: str) -> frozenset[str]:
+    cuts = range(len(word)) if 3 <= len(word) <= 24 else ()
+    return frozenset(word[:at] + word[at + 1 :] for at in cuts)
 
 
-def _builtin_forms() -> Counter[str]:
-    if not _BUILTIN_FORMS:
-        _BUILTIN_FORMS.append(Counter(form for word in _BUILTINS if word[0] != "_" for form in _shorter(word)))
-    return _BUILTIN_FORMS[0]
-
-
-def _shorter(word: str) -> set[str]:
-    return {word[:at] + word[at + 1 :] for at in range(len(word))} if 3 <= len(word) <= 24 else set()
+_BUILTIN_FORMS = frozenset(form for word in _BUILTINS if word[0] != "_" for form in _shorter(word))

@@ -323,4 +323,5 @@ def improve(tagger: Tagger, text: str, *, sure: float = 1.0, most: int = 5) -> S
 
 
 def _fakeness(tagger: Tagger, text: str) -> float:
-    return max(score.fake for score in tagger.score(windows_of(tokens_of(tagger.lexicon, text), tagger.context)))
+    windows = windows_of(tokens_of(tagger.lexicon, text), tagger.context)
+    return max(score.fake for score in tagger.score(windows, edits=False))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gatllm.review.calibration import Calibration
-from gatllm.review.critics import Finding, Verdict, compile_error, judge, lint
-from gatllm.review.edits import Edit
+from gatllm.review.critics import Finding, compile_error, lint
 from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
 from gatllm.review.region import place
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 THRESHOLD = 0.5
+_TOGETHER = 8  # texts whose windows share batches
 _MOST = 1 << 20  # characters; what is longer is data, and would take the model minutes
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
+_VAGUE = -4.0  # log-odds of a token's likeliest edit up to which it is not worth naming
 _CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
 _WORD = re.compile(r"\w+")
 _FINDING = 1.5  # log-odds that one finding of ruff is worth
@@ -72,6 +74,12 @@ class Repair:
     candidates: tuple[Candidate, ...]
     by: Literal["", "model", "search"]
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    probability: float
+    suspects: tuple[Suspect, ...]
 
 
 class Reviewer:
@@ -123,21 +131,42 @@ class Reviewer:
 
     def check_all(self, texts: list[str]) -> list[Review]:
         """Judge many texts; the linter runs once for all of them."""
-        return [self._review(text, verdict) for text, verdict in zip(texts, judge(texts), strict=True)]
+        with ThreadPoolExecutor(1) as beside:  # ruff is another process: it works while the model does
+            findings = beside.submit(lint, texts)
+            errors = [compile_error(text) for text in texts]
+            views: list[_View | None] = []
+            for start in range(0, len(texts), _TOGETHER):
+                part = slice(start, start + _TOGETHER)
+                views += self._look(texts[part], errors[part])
+            return [self._review(*one) for one in zip(errors, findings.result(), views, strict=True)]
 
-    def _review(self, text: str, verdict: Verdict) -> Review:
-        found = (*((verdict.error,) if verdict.error else ()), *verdict.findings)
-        if self._tagger is None or len(text) > _MOST:
+    def _look(self, texts: list[str], errors: list[Finding | None]) -> list[_View | None]:
+        """What the model sees in each text; None where there is nothing for it to judge by."""
+        if self._tagger is None:
+            return [None] * len(texts)
+        cut: list[tuple[list[Lexeme], list[Window]]] = []
+        for text, error in zip(texts, errors, strict=True):
+            tokens = tokens_of(self._tagger.lexicon, text) if len(text) <= _MOST else []
+            enough = len(tokens) >= (_LEAST if error is None else 1)
+            cut.append((tokens, windows_of(tokens, self._tagger.context) if enough else []))
+        scores = iter(self._tagger.score([window for _, windows in cut for window in windows], edits=False))
+        views: list[_View | None] = []
+        for (tokens, windows), text, error in zip(cut, texts, errors, strict=True):
+            own = [next(scores) for _ in windows]
+            if not own:
+                views.append(None)
+                continue
+            probability = 1.0 if error is not None else self._probability(own)
+            fake = probability >= self.threshold
+            views.append(_View(probability, _suspects(text, tokens, windows, own) if fake else ()))
+        return views
+
+    def _review(self, error: Finding | None, findings: tuple[Finding, ...], view: _View | None) -> Review:
+        found = (*((error,) if error is not None else ()), *findings)
+        if view is None:
             return Review("fake" if found else "real", None, (), found)
-        tokens = tokens_of(self._tagger.lexicon, text)
-        if verdict.compiles and len(tokens) < _LEAST:
-            return Review("fake" if found else "real", None, (), found)
-        windows = windows_of(tokens, self._tagger.context)
-        scores = self._tagger.score(windows)
-        probability = 1.0 if verdict.error is not None else self._probability(scores)
-        fake = probability >= self.threshold
-        suspects = _suspects(text, tokens, windows, scores) if fake else ()
-        return Review("fake" if fake or verdict.findings else "real", probability, suspects, found)
+        fake = view.probability >= self.threshold or bool(findings)
+        return Review("fake" if fake else "real", view.probability, view.suspects, found)
 
     def _probability(self, scores: list[Scores]) -> float:
         if self._calibration is not None:
@@ -150,7 +179,7 @@ class Reviewer:
         if self._tagger is None:
             return ()
         tokens = tokens_of(self._tagger.lexicon, text)
-        return features(self._tagger.score(windows_of(tokens, self._tagger.context)))
+        return features(self._tagger.score(windows_of(tokens, self._tagger.context), edits=False))
 
     def localise(self, text: str, most: int = 1) -> list[tuple[int, int, float]]:
         """Return the ``most`` suspicious tokens of a text, whatever the verdict: (start, end, probability), best first.
@@ -162,7 +191,7 @@ class Reviewer:
         tokens = tokens_of(self._tagger.lexicon, text)
         windows = windows_of(tokens, self._tagger.context)
         best: dict[int, float] = {}
-        for window, score in zip(windows, self._tagger.score(windows), strict=True):
+        for window, score in zip(windows, self._tagger.score(windows, edits=False), strict=True):
             for number, probability in enumerate(score.errors.tolist(), window.first):
                 best[number] = max(best.get(number, 0.0), probability)
         found = sorted(best.items(), key=lambda pair: -pair[1])[:most]
@@ -224,19 +253,13 @@ def _blamed(findings: tuple[Finding, ...], words: set[str]) -> int:
 def _suspects(text: str, tokens: list[Lexeme], windows: list[Window], scores: list[Scores]) -> tuple[Suspect, ...]:
     best: dict[int, Suspect] = {}
     for window, score in zip(windows, scores, strict=True):
-        proposals: dict[int, Edit] = {}
-        for _, edit in score.edits:
-            proposals.setdefault(edit.token, edit)
         for number, probability in enumerate(score.errors.tolist()):
             at = window.first + number
             if probability < 0.5 or (at in best and best[at].probability >= probability):
                 continue
             token = tokens[at]
             line, column = place(text, token.end if "\n" in token.text else token.start)
-            words = (
-                explain(TAGS[proposals[at].tag], token.text)
-                if at in proposals
-                else f"`{token.text.strip()}` looks wrong"
-            )
+            clear = score.odds[number] > _VAGUE
+            words = explain(TAGS[score.tags[number]], token.text) if clear else f"`{token.text.strip()}` looks wrong"
             best[at] = Suspect(line, column, words, probability)
     return tuple(sorted(best.values(), key=lambda suspect: -suspect.probability)[:10])

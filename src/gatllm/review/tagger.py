@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatllm.review.edits import Edit
-from gatllm.review.forward import Array, Forward
+from gatllm.review.forward import Array, Forward, Tokens
 from gatllm.review.marks import marks
+from gatllm.review.spelling import SLOTS, Spelling
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
@@ -30,19 +32,22 @@ class Window:
 class Scores:
     """What the model says of one window.
 
-    ``fake`` is a logit; ``edits`` are (log-odds against keeping, edit) for the tokens of the whole text, best first;
-    ``errors`` holds the probability that a token is wrong, for the window's tokens in order.
+    ``fake`` is a logit. For the window's tokens in order, ``errors`` holds the probability that each is wrong, ``tags``
+    the likeliest edit of each and ``odds`` its log-odds against keeping. ``edits`` are (log-odds, edit) of the
+    likeliest in the whole window, best first, where they were asked for.
     """
 
     fake: float
-    errors: Array
+    errors: Array  # (tokens,)
+    tags: NDArray[np.int64]  # (tokens,)
+    odds: Array  # (tokens,)
     edits: list[tuple[float, Edit]]
 
 
 def tokens_of(lexicon: Lexicon, text: str) -> list[Lexeme]:
     """Return the marked tokens of a text behind the place where something can be inserted before it all."""
     tokens = [Lexeme(lexicon.begin_id, "", 0, 0), *lexicon.lex(text)]
-    return [token._replace(mark=mark) if mark else token for token, mark in zip(tokens, marks(tokens), strict=True)]
+    return [Lexeme(*token[:4], mark) for token, mark in zip(tokens, marks(tokens), strict=True)]
 
 
 def windows_of(tokens: list[Lexeme], context: int) -> list[Window]:
@@ -63,45 +68,55 @@ class Tagger:
     def __init__(self, forward: Forward, lexicon: Lexicon, context: int) -> None:
         self._forward = forward
         self.lexicon = lexicon
+        self._spelling = Spelling(lexicon)
         self.context = context
 
-    def score(self, windows: Sequence[Window]) -> list[Scores]:
-        """Judge windows, in batches of a few thousand tokens."""
-        out: list[Scores] = []
-        for start in range(0, len(windows), _ROWS):
-            out += self._score(windows[start : start + _ROWS])
-        return out
+    def score(self, windows: Sequence[Window], *, edits: bool = True) -> list[Scores]:
+        """Judge windows, in batches of a few thousand tokens; without ``edits``, only what is wrong."""
+        order = sorted(range(len(windows)), key=lambda number: len(windows[number].tokens))  # less padding
+        out: dict[int, Scores] = {}
+        for start in range(0, len(order), _ROWS):
+            numbers = order[start : start + _ROWS]
+            out.update(zip(numbers, self._score([windows[number] for number in numbers], edits), strict=True))
+        return [out[number] for number in range(len(windows))]
 
-    def _score(self, windows: Sequence[Window]) -> list[Scores]:
+    def _score(self, windows: Sequence[Window], edits: bool) -> list[Scores]:
         longest = max(len(window.tokens) for window in windows)
         ids = np.full((len(windows), longest), self.lexicon.pad_id, np.int64)
         seen = np.zeros(ids.shape, np.int64)
+        parts = np.zeros((*ids.shape, SLOTS), np.int64)
         padding = np.ones(ids.shape, np.bool_)
         for row, window in enumerate(windows):
             ids[row, : len(window.tokens)] = [token.id for token in window.tokens]
             seen[row, : len(window.tokens)] = [token.mark for token in window.tokens]
+            parts[row, : len(window.tokens)] = [self._spelling[token.text] for token in window.tokens]
             padding[row, : len(window.tokens)] = False
-        logits = self._forward(ids, seen, padding)
+        logits = self._forward(Tokens(ids, seen, parts, padding))
         return [
-            _read(window, float(logits.fake[row]), logits.error[row], logits.edit[row])
+            _read(window, float(logits.fake[row]), logits.error[row], logits.edit[row], edits)
             for row, window in enumerate(windows)
         ]
 
 
-def _read(window: Window, fake: float, error: Array, edit: Array) -> Scores:
+def _read(window: Window, fake: float, error: Array, edit: Array, edits: bool) -> Scores:
     size = len(window.tokens)
     odds = edit[:size] - edit[:size, KEEP : KEEP + 1]  # (tokens, tags): log p(tag) / p(keep)
     odds[:, KEEP] = -np.inf
+    tags = odds.argmax(axis=1)
+    errors = np.asarray(1 / (1 + np.exp(-error[:size])), np.float32)
+    return Scores(fake, errors, tags, odds[np.arange(size), tags], _likeliest(odds, window.first) if edits else [])
+
+
+def _likeliest(odds: Array, first: int) -> list[tuple[float, Edit]]:
     flat = odds.ravel()
     best = np.argpartition(flat, -MOST)[-MOST:] if flat.size > MOST else np.arange(flat.size)
     best = best[np.argsort(-flat[best], kind="stable")]
-    edits = [(float(flat[at]), Edit(window.first + int(at) // len(TAGS), int(at) % len(TAGS))) for at in best]
-    return Scores(fake, np.asarray(1 / (1 + np.exp(-error[:size])), np.float32), edits)
+    return [(float(flat[at]), Edit(first + int(at) // len(TAGS), int(at) % len(TAGS))) for at in best]
 
 
 def features(scores: Sequence[Scores]) -> tuple[float, ...]:
     """What the windows of a text say about the whole: their most suspicious logits, and how many there are."""
     errors = max(float(score.errors.max(initial=0.0)) for score in scores)
-    odds = max((score.edits[0][0] for score in scores if score.edits), default=-10.0)
+    odds = max(float(score.odds.max(initial=-15.0)) for score in scores)
     error = math.log(max(errors, 1e-6) / max(1 - errors, 1e-6))
     return max(score.fake for score in scores), error, max(odds, -15.0), math.log(len(scores))

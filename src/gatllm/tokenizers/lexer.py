@@ -47,6 +47,11 @@ class Piece(NamedTuple):
 
 def pieces(text: str) -> Iterator[Piece]:
     """Yield the lexemes of ``text`` in order; their texts concatenate to ``text``, whatever it is."""
+    return map(Piece._make, scan(text))
+
+
+def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """Yield what `pieces` does, as plain tuples: half the time."""
     at, size, quote = 0, len(text), ""
     match = _PATTERN.match
     while at < size:
@@ -62,7 +67,7 @@ def pieces(text: str) -> Iterator[Piece]:
             kind, end = "other", at + 1
         elif kind == "prose" and not _is_prose(text[at:end]):
             kind, end = "name", _NAME.match(text, at).end()  # type: ignore[union-attr]  # it begins with a letter
-        yield Piece(kind, text[at:end], at, end)
+        yield kind, text[at:end], at, end
         at = end
 
 

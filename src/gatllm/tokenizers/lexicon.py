@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gatllm.errors import GatllmError
 from gatllm.tokenizers.base import END, PAD, TokenizerBase
-from gatllm.tokenizers.lexer import pieces
+from gatllm.tokenizers.lexer import scan
 
 _SPECIALS = (PAD, END, "<begin>", "<prose>", "<comment>", "<comment with quote>", "<number>", "<float>", "<other>")
 _SHAPES = ("lower", "Capital", "UPPER", "_private")
@@ -100,7 +100,7 @@ class Lexicon(TokenizerBase):
         out = []
         for word, (_, exact, start, end) in _words(text):
             number = ids.get(word)
-            out.append(Lexeme(self._bucket(word) if number is None else number, exact, start, end))
+            out.append(Lexeme(self._bucket(word) if number is None else number, exact, start, end, 0))
         return out
 
     def encode(self, text: str) -> list[int]:
@@ -157,7 +157,7 @@ def parts(name: str) -> list[str]:
 def _words(text: str) -> Iterable[tuple[str, tuple[str, str, int, int]]]:
     """Yield what the lexicon looks up for each lexeme, and the lexeme; a single space is folded into the next word."""
     spaced = False
-    for piece in pieces(text):
+    for piece in scan(text):
         kind, exact, _start, end = piece
         if kind == "space" and exact == " " and not spaced and end < len(text) and text[end] not in "\r\n#\\":
             spaced = True

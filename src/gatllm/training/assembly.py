@@ -103,7 +103,9 @@ def _initial(recipe: Recipe, objective: Objective) -> nn.Module:
         if objective.tokenizer.fingerprint() != load_tokenizer(recipe.start).fingerprint():
             raise UsageError(f"{recipe.start} was trained with another tokenizer", "leave out the [tokenizer] table")
         file = Path(recipe.start) / "model.safetensors"
-        put_weights(model, load_weights(file), str(file))
+        # What begins at zero, as an input that the first run did not have, changes nothing: it may be missing there.
+        silent = {name: tensor for name, tensor in model.state_dict().items() if not tensor.any()}
+        put_weights(model, {**silent, **load_weights(file)}, str(file))
     return model
 
 

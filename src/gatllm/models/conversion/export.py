@@ -86,7 +86,8 @@ def export(model: Model, tokenizer: Tokenizer, folder: Path, *, replace: bool = 
         made.save_pretrained(temporary)
         _save_tokenizer(tokenizer, temporary)
         if isinstance(model, Discriminator):
-            beside = ("fake.", "pool.", *(("marks.", "embedding.") if model.marks is not None else ()))
+            inputs = ("marks.", "parts.", "embedding.") if _reads_beside(model) else ()
+            beside = ("fake.", "pool.", *inputs)
             rest = {name: value for name, value in model.state_dict().items() if name.startswith(beside)}
             save_weights(temporary / "fake_head.safetensors", rest)
         write_file(temporary / "README.md", _about(model, target))
@@ -111,6 +112,10 @@ def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def _reads_beside(model: Discriminator) -> bool:
+    return model.marks is not None or model.parts is not None
+
+
 def _about(model: Model, target: Target) -> str:
     lines = [f"# A gatllm {model.config.kind} as {target.name}", ""]
     lines += [f"Load it with `transformers.{target.auto}.from_pretrained(folder)`; its logits equal the native ones."]
@@ -121,13 +126,14 @@ def _about(model: Model, target: Target) -> str:
             "`fake_head.safetensors` holds the head for the whole text: softmax of `pool` over the tokens' last states",
             "weighs their sum, `fake` makes it one logit (sigmoid: probability of fake).",
         ]
-        if model.marks is not None:
+        if _reads_beside(model):
             inside = target.name.startswith(("ModernBert", "Bert")) or not model.config.embedding_norm
             normed = "" if inside else ", divided by its root mean square"
             lines += [
                 "",
-                "This model reads marks beside tokens (`gatllm.review.marks`), for which there is no place: pass",
-                "`inputs_embeds`, the sum of the rows of `embedding.weight` and `marks.weight`",
-                f"(`fake_head.safetensors`) that tokens and marks name{normed}.",
+                "Beside tokens this model reads marks (`gatllm.review.marks`) and parts (`gatllm.review.spelling`),",
+                "for which there is no place: pass `inputs_embeds`, the sum of the rows of `embedding.weight`,",
+                "`marks.weight` and `parts.weight` (those that are in `fake_head.safetensors`) that tokens, marks and",
+                f"parts name{normed}.",
             ]
     return "\n".join(lines) + "\n"

@@ -123,7 +123,7 @@ def learn_to_tell(
         "name": f"{first.name.removesuffix('-rounds')}-rounds",
         "start": str(before),
         "seed": first.seed + number,
-        "model.marks": int(first.model.get("marks", 0)),  # a run from before there were any goes on without
+        **{f"model.{name}": int(first.model.get(name, 0)) for name in ("marks", "parts")},  # an old run has none
         "data.source": game.source,
         "data.real": 0.3,
         "data.several": 0.25,

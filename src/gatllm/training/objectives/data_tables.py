@@ -49,7 +49,8 @@ class TaggingTable(Table):
     """Code for the discriminator; ``source`` is a dataset folder (positive or negative) or ``stdlib``.
 
     Whole code is broken afresh for each row. Of the rows, ``real`` stay whole, ``semantic`` get an error of meaning,
-    ``several`` get two to six errors against the grammar, the rest get one. With a negative dataset, or others named in
+    ``several`` get two to six errors against the grammar, the rest get one. Of those with errors of meaning, ``dense``
+    get two to four: a row teaches more, as in replaced-token detection. With a negative dataset, or others named in
     ``pairs``, ``stored`` of the rows are their own pairs.
     """
 
@@ -57,6 +58,7 @@ class TaggingTable(Table):
     real: float = Field(default=0.12, ge=0, le=1)
     semantic: float = Field(default=0.15, ge=0, le=1)
     several: float = Field(default=0.4, ge=0, le=1)
+    dense: float = Field(default=0.5, ge=0, le=1)
     stored: float = Field(default=0.25, ge=0, le=1)
     fakes: str = Field(default="", description="dataset of a generator's samples, which count as fake")
     invented: float = Field(default=0.15, ge=0, le=1, description="share of rows that are such samples, where given")

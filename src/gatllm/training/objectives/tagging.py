@@ -31,6 +31,7 @@ from gatllm.review.critics import compile_error, same_tree
 from gatllm.review.marks import MARKS
 from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
+from gatllm.review.spelling import PARTS, SLOTS
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexicon
 from gatllm.training.objectives.corpora import common_root, open_dataset
@@ -72,10 +73,12 @@ class Tagging:
             "vocabulary": lexicon.size,
             "tags": len(TAGS),
             "marks": int(recipe.model.get("marks", MARKS)),
+            "parts": int(recipe.model.get("parts", PARTS)),
         }
         self._keep_weight = table.keep_weight
         weights = tuple(sorted(table.families.items()))
-        mix = Mix(table.real, table.semantic, table.several, table.stored, table.invented, table.acquitted, weights)
+        names = ("real", "semantic", "several", "stored", "invented", "acquitted", "dense")
+        mix = Mix(**{name: getattr(table, name) for name in names}, families=weights)
         sampler = partial(Sampler, lexicon=lexicon, context=context, batch=recipe.train.batch, mix=mix)
         self._sampler = sampler(train, seed=recipe.seed)
         self._groups: dict[int, list[list[Row]]] = {}
@@ -131,7 +134,7 @@ class Tagging:
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the sum of the three losses, and each."""
         ids, tags, fake = batch.tensors["ids"], batch.tensors["tags"], batch.tensors["fake"]
-        out = model(ids, ids == self.tokenizer.pad_id, batch.tensors["marks"])
+        out = model(ids, ids == self.tokenizer.pad_id, batch.tensors["marks"], batch.tensors["parts"])
         solid = tags != UNKNOWN
         weights = torch.where(tags == KEEP, self._keep_weight, 1.0)[solid]
         edit = F.cross_entropy(out.edit_logits[solid].float(), tags[solid], reduction="none")
@@ -156,7 +159,7 @@ class Tagging:
             for name, value in self.loss(model, batch).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
             padding = batch.tensors["ids"] == self.tokenizer.pad_id
-            out = model(batch.tensors["ids"], padding, batch.tensors["marks"])
+            out = model(batch.tensors["ids"], padding, batch.tensors["marks"], batch.tensors["parts"])
             scores += out.fake_logit.float().tolist()
             where = out.error_logits.float().masked_fill(padding, -torch.inf).argmax(1).tolist()
             for row, place in zip(rows, where, strict=True):
@@ -281,14 +284,17 @@ def _batch(rows: list[Row], pad: int, limit: int) -> Batch:
     longest = few_widths(max(len(row.ids) for row in rows), limit)
     ids = np.full((len(rows), longest), pad)
     marked = np.zeros((len(rows), longest), np.int64)
+    parts = np.zeros((len(rows), longest, SLOTS), np.int64)
     tags = np.full((len(rows), longest), UNKNOWN)
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = row.ids
         marked[number, : len(row.ids)] = row.marks
+        parts[number, : len(row.ids)] = row.parts
         tags[number, : len(row.ids)] = row.tags
     tensors = {
         "ids": torch.from_numpy(ids),
         "marks": torch.from_numpy(marked),
+        "parts": torch.from_numpy(parts),
         "tags": torch.from_numpy(tags),
         "fake": torch.tensor([float(row.fake) for row in rows]),
     }

@@ -15,6 +15,7 @@ from gatllm.data.families import FAMILIES
 from gatllm.data.functions import parse
 from gatllm.errors import GatllmError
 from gatllm.review.alignment import Tagging, tag_edits
+from gatllm.review.spelling import Spelling
 from gatllm.review.tagger import tokens_of
 from gatllm.review.tags import KEEP
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
@@ -25,6 +26,7 @@ UNKNOWN = -1  # no tag: padding, or a generator's sample
 GROUP = 8  # batches drawn together, so that rows of like length share one
 _WIDE = 0.25  # share of windows that are as long as the context
 _RUNS = 0.2  # share of texts that are runs of top-level statements
+_DENSE = (2, 4)  # errors of meaning in one text, where they are dense
 _LINES = 120  # of a training text, about
 
 
@@ -77,6 +79,7 @@ class Row:
 
     ids: np.ndarray  # (tokens,)
     marks: np.ndarray  # (tokens,)
+    parts: np.ndarray  # (tokens, slots)
     tags: np.ndarray  # (tokens,)
     fake: bool
 
@@ -91,6 +94,7 @@ class Mix:
     stored: float
     invented: float = 0.0
     acquitted: float = 0.0
+    dense: float = 0.0
     families: tuple[tuple[str, float], ...] = ()
 
     def draw(self, kinds: tuple[str, ...], rng: Random) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ class Sampler:
     """Draws rows; equal arguments give equal rows, in every process."""
 
     def __init__(self, texts: Texts, lexicon: Lexicon, *, context: int, batch: int, mix: Mix, seed: int) -> None:
-        self.texts, self.lexicon = texts, lexicon
+        self.texts, self.lexicon, self._spelling = texts, lexicon, Spelling(lexicon)
         self.context, self.batch, self.mix, self.seed = context, batch, mix, seed
 
     def group(self, number: int) -> list[list[Row]]:
@@ -136,17 +140,18 @@ class Sampler:
             return self._cut(tokens_of(self.lexicon, rng.choice(self.texts.accused)), Tagging({}, True), rng)
         if self.texts.pairs and rng.random() < mix.stored:
             return self.label(rng.choice(self.texts.pairs), rng)
-        text = self.texts.draw(rng)
+        text, errors = self.texts.draw(rng), None
         if draw < mix.real:
             tokens = tokens_of(self.lexicon, text)
             return self._cut(tokens, Tagging({}, True), rng)
         if draw < mix.real + mix.semantic:
             level, families = 2, mix.draw(SEMANTIC, rng)
+            errors = _DENSE if rng.random() < mix.dense else None
         elif draw < mix.real + mix.semantic + mix.several:
             level, families = rng.choice((3, 3, 4, 4, 5)), SYNTACTIC
         else:
             level, families = 1, mix.draw(SYNTACTIC, rng)
-        made = corrupt(text, rng, level, families)
+        made = corrupt(text, rng, level, families, errors=errors)
         return None if made is None else self.label(Pair(made.broken, text, made.edits), rng)
 
     def label(self, pair: Pair, rng: Random) -> Row | None:
@@ -174,15 +179,16 @@ class Sampler:
         window = tokens[start : start + size]
         ids = np.array([token.id for token in window], np.int64)
         marked = np.array([token.mark for token in window], np.int64)
+        parts = np.array([self._spelling[token.text] for token in window], np.int64)
         if tagging is None:
-            return Row(ids, marked, np.full(len(window), UNKNOWN, np.int64), True)
+            return Row(ids, marked, parts, np.full(len(window), UNKNOWN, np.int64), True)
         tags = np.full(len(window), KEEP, np.int64)
         for number, tag in tagging.tags.items():
             if start <= number < start + len(window):
                 tags[number - start] = tag
         if tagging.tags and not tags.any():
             return None
-        return Row(ids, marked, tags, bool(tagging.tags))
+        return Row(ids, marked, parts, tags, bool(tagging.tags))
 
 
 def texts_of(text: str, lines: int = _LINES) -> tuple[list[str], list[str]]:
