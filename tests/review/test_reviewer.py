@@ -32,6 +32,11 @@ def test_several_errors_far_apart_are_mended_in_turn(reviewer: Reviewer) -> None
     assert repair.text == text.replace("retrun", "return").replace("whlie", "while")
 
 
+def test_words_in_strings_are_left_as_they_are(reviewer: Reviewer) -> None:
+    text = BROKEN.replace('"""', '"""(retrun: whlie) ', 1)
+    assert reviewer.fix(text).text == text.replace("    retrun round", "    return round")
+
+
 def test_what_the_model_does_not_know_the_search_mends(reviewer: Reviewer) -> None:
     repair = reviewer.fix(CODE.replace("rate):", "rate)"))
     assert repair.by == "search"

@@ -50,7 +50,16 @@ def test_operators_of_other_languages_become_pythons(broken: str, meant: str) ->
     ((odds, edits),) = foreign(tokens, tokens[1].start)
     assert min(odds) > 0
     assert apply(broken, tokens, edits) == meant
-    assert foreign(tokens, tokens[-1].start) == []
+    (elsewhere,) = foreign(tokens, tokens[-1].start)
+    assert elsewhere == (odds, edits)
+    assert foreign(LEXICON.lex(meant), 0) == []
+
+
+def test_of_many_foreign_operators_the_near_ones_come_first() -> None:
+    text = "\n".join(["a && b"] * 9)
+    found = foreign(LEXICON.lex(text), len(text) - 4)
+    assert 1 < len(found) < 9
+    assert apply(text, LEXICON.lex(text), found[0][1]).endswith("a and b")
 
 
 @given(st.sampled_from([word for word in keyword.kwlist if len(word) > 2]), st.randoms())

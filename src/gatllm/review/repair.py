@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import chain
 
-from gatllm.review.critics import Finding, compile_error, lint, same_tree, syntax_error
+from gatllm.review.critics import Finding, compile_error, lint, same_but_for_strings, syntax_error
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
@@ -20,6 +20,7 @@ from gatllm.review.tags import DELETE, NAMES, TAGS
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 _BEAM = 4  # states kept from round to round
+_WIDE = 12  # the same, where so few found nothing
 _BROAD = 160  # single edits tried on a text as it is given
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
@@ -84,7 +85,11 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
 
 
 def _spared(before: str, after: str) -> str:
-    """Give back the lines of ``before`` that are the same to the parser: a mended text is not laid out anew."""
+    """Give back the lines of ``before`` that are the same to the parser but for what strings say.
+
+    A mended text is not laid out anew, and nobody asked for a docstring to be mended: an error above that lost a quote
+    makes code of its words.
+    """
     old, new = before.split("\n"), after.split("\n")
     head = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     most = min(len(old), len(new)) - head
@@ -94,7 +99,7 @@ def _spared(before: str, after: str) -> str:
         return after
     for kind, i1, i2, j1, j2 in reversed(SequenceMatcher(None, left, right, autojunk=False).get_opcodes()):
         tried = [*right[:j1], *left[i1:i2], *right[j2:]]
-        if kind != "equal" and same_tree("\n".join([*new[:head], *tried, *old[len(old) - tail :]]), after):
+        if kind != "equal" and same_but_for_strings("\n".join([*new[:head], *tried, *old[len(old) - tail :]]), after):
             right = tried
     return "\n".join([*new[:head], *right, *old[len(old) - tail :]])
 
@@ -105,16 +110,18 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
     error = compile_error(text)
     if error is None:
         return [state]
-    part = region(text, error)
-    out = _mend_inside(tagger, state, part, most, until)
-    if not out and len(text) <= _WHOLE and part != Region(0, len(text)):
-        # A line that lost its indentation looks like the beginning of a statement.
-        out = _mend_inside(tagger, state, Region(0, len(text)), most, until)
-    return out
+    parts = [region(text, error)]
+    if len(text) <= _WHOLE and parts[0] != Region(0, len(text)):
+        parts.append(Region(0, len(text)))  # a line that lost its indentation looks like the beginning of a statement
+    for width in (_BEAM, _WIDE):
+        for part in parts:
+            if out := _mend_inside(tagger, state, part, most, width, until):
+                return out
+    return []
 
 
-def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, until: float) -> list[_State]:
-    """Mend a part of the text."""
+def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: int, until: float) -> list[_State]:
+    """Mend a part of the text; ``width`` is that of the beam."""
     text = state.text
     inside = text[part.start : part.end]
     before = syntax_error(inside) or compile_error(inside)
@@ -123,7 +130,7 @@ def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, until: 
     if before is None:
         return [state]
     out = []
-    for found in _beam(tagger, inside, before, most + 2, until):
+    for found in _beam(tagger, inside, before, most + 2, width, until):
         whole = text[: part.start] + found.text + text[part.end :]
         after = compile_error(whole)
         # What is left must lie below this part, else nothing was gained.
@@ -132,7 +139,7 @@ def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, until: 
     return out
 
 
-def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) -> list[_State]:
+def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, until: float) -> list[_State]:
     """Rounds of proposals, until no unfinished state is likelier than the best that parses."""
     states, seen = [_State(text)], {text}
     errors = {text: error}
@@ -165,7 +172,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, until: float) ->
                     moved = _moved(errors[state.text], problem, tried, cut[edits[0].token].start)
                     rank = follower.score + (_MOVED if moved else -_MOVED)
                     waiting.append(_State(tried, follower.score, follower.edits, rank))
-        states = sorted(waiting, key=lambda state: -state.rank)[:_BEAM]
+        states = sorted(waiting, key=lambda state: -state.rank)[:width]
         best = max((state.score for state in solved), default=-math.inf)
         further += bool(solved)
         if time.monotonic() > until or further > _FURTHER or not any(state.score > best + _MOVED for state in states):

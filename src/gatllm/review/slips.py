@@ -18,6 +18,7 @@ _TWICE = 5.0  # log-odds that a word typed twice is one too many
 _MARK_TWICE = 2.0  # the same of an operator
 _TYPO = 7.0  # log-odds that a keyword is meant by a word that is one slip away from it
 _FOREIGN = 12.0  # log-odds that an operator of another language is meant as it is meant there
+_MOST_FOREIGN = 4
 _OPERATORS = {
     ("|", "|"): "or",
     ("&", "&"): "and",
@@ -55,15 +56,17 @@ def slips(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
 
 
 def foreign(tokens: Sequence[Span], at: int) -> list[tuple[list[float], list[Edit]]]:
-    """Return what makes the operator of another language at the offset ``at`` Python's: (log-odds, edits)."""
+    """Return what makes foreign operators Python's: (log-odds, edits), those near the offset ``at`` first."""
+    found: list[tuple[int, int, str]] = []
     for number in range(len(tokens) - 1):
         first, second = tokens[number], tokens[number + 1]
-        if first.start <= at <= second.start and first.end == second.start:
-            meant = _OPERATORS.get((first.text, second.text))
-            if meant is not None:
-                put = Edit(number, TAG_IDS[Tag("replace", meant)])
-                return [([_FOREIGN, _FOREIGN], [put, Edit(number + 1, DELETE)])]
-    return []
+        meant = _OPERATORS.get((first.text, second.text)) if first.end == second.start else None
+        if meant is not None:
+            found.append((abs(first.start - at), number, meant))
+    return [
+        ([_FOREIGN, _FOREIGN], [Edit(number, TAG_IDS[Tag("replace", meant)]), Edit(number + 1, DELETE)])
+        for _, number, meant in sorted(found)[:_MOST_FOREIGN]
+    ]
 
 
 def is_slip(word: str, meant: str) -> bool:
