@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gatllm.review.tags import BRACKETS, KEEP, QUOTES, TAGS, Span, Tag, indentation, is_line, is_space
 
 _TIGHT = frozenset((*BRACKETS, *QUOTES, ",", ":", ".", ";", "@", "~", "**", "...", "\\", "_", "f", "r", "b", "s"))
+_OPENING = frozenset("([{")
+_LAST_WORD = re.compile(r"\w+\Z|(?<=[\])])\Z")
 
 
 class Edit(NamedTuple):
@@ -96,6 +99,10 @@ def _odd(line: Span) -> bool:
 def _insert(text: str, at: int, new: str) -> Change:
     if new in QUOTES and text[at : at + 1] == " " and _opens(text, at):
         at += 1
+    if new in _OPENING and text[at : at + 1] == " ":
+        word = _LAST_WORD.search(text[max(at - 80, 0) : at])
+        calls = word is not None and not keyword.iskeyword(word[0])
+        return Change(at, at + 1, new) if calls else Change(at + 1, at + 1, new)  # `print("x"` or `= [x`
     before, after = text[at - 1 : at], text[at : at + 1]
     spaced = (new.isidentifier() and keyword.iskeyword(new)) or (new not in _TIGHT and not new[0].isalnum())
     if new == "=" and _inside_brackets(text, at):

@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 from itertools import chain
 
 from gatllm.review.critics import Finding, compile_error, lint, same_but_for_strings, syntax_error
+from gatllm.review.dialects import translate
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
@@ -33,6 +34,7 @@ _UNASKED = 2.1  # log-odds at most of an edit that nobody asked for, so that no 
 _MEANT = frozenset({"self", "cls", "await", "return", "not"})  # a text that lacks them mostly parses
 _COMPUTES = frozenset({"<", ">", "<=", ">=", "==", "!=", "+", "-", "*", "/", "%", "//", "**"})
 _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
+_MEANS = 12.0  # log-odds that a form of another language means what it means there
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
 _WHOLE = 20_000  # characters of a text that is looked at as a whole, where its part gave nothing
 _LINES = 4_000_000  # pairs of lines compared at most
@@ -153,6 +155,15 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
             at = offset(state.text, errors[state.text].line, errors[state.text].column)
             reach = len(state.text) if _SEEKS_END.search(errors[state.text].message) else at
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
+            translated = translate(state.text, errors[state.text])
+            if translated is not None and translated[0] not in seen:
+                follower = _State(translated[0], state.score + _MEANS, state.edits + 1)
+                seen.add(follower.text)
+                if translated[1] is None:
+                    solved.append(follower)
+                else:
+                    errors[follower.text] = translated[1]
+                    waiting.append(_State(follower.text, follower.score, follower.edits, follower.score + _MOVED))
             likely = _modest(_by_hand(scores.edits, cut), cut, state.text)
             for gains, edits in chain(foreign(cut, at), _proposals(likely, cut, reach, tagger.lexicon)):
                 tried = apply(state.text, cut, edits)

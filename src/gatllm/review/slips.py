@@ -30,6 +30,7 @@ _DOT_BEFORE_BRACKET = 5.0  # log-odds that a bracket after a dot changed places 
 _TAB = 5.0  # log-odds that the only tab in front of a line stands for spaces
 _TABS = tuple(number for number, tag in enumerate(TAGS) if tag.action in ("spaces", "level", "level deeper"))
 _SWAP = TAG_IDS[Tag("swap")]
+_WORDS = {"elseif": "elif", "elsif": "elif"}  # of other languages
 _KEYWORDS = tuple(word for word in keyword.kwlist if len(word) > 1)
 
 
@@ -49,6 +50,7 @@ def slips(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
     counts = Counter(token.text for token in tokens)
     for word, count in counts.items():
         meant = [known for known in _KEYWORDS if is_slip(word, known)] if count == 1 and _is_word(word) else []
+        meant += [_WORDS[word]] if word in _WORDS else []
         for number, token in enumerate(tokens) if meant else ():
             if token.text == word:
                 found.update({(number, TAG_IDS[Tag("replace", known)]): _TYPO for known in meant})
