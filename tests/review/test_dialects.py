@@ -35,6 +35,16 @@ FORMS = [
     ("throw new Error(1)\n", "raise Error(1)\n"),
     ("x = new Foo(1)\n", "x = Foo(1)\n"),
     ("// why\nx = 1\n", "# why\nx = 1\n"),
+    ("if x > 3 then:\n    pass\n", "if x > 3:\n    pass\n"),
+    ("f = lambda x: return x + 1\n", "f = lambda x: x + 1\n"),
+    ("print('don't')\n", 'print("don\'t")\n'),
+    ('x = "she said "hi""\n', "x = 'she said \"hi\"'\n"),
+    ('print(f"{name["a"]}")\n', "print(f\"{name['a']}\")\n"),
+    (
+        "def f():\n\nclass A:\n    # later\n\nx = 1\n",
+        "def f():\n    pass\n\nclass A:\n    # later\n    pass\n\nx = 1\n",
+    ),
+    ('print(len("a", max(b\n', 'print(len("a", max(b)))\n'),
     ("if f(a) = 1:\n    pass\n", "if f(a) == 1:\n    pass\n"),
     ("def f(x):\n    y = await x\n    return y\n", "async def f(x):\n    y = await x\n    return y\n"),
 ]

@@ -7,17 +7,35 @@ stops at it. (Whole old files are for `2to3` and its heirs, which need a file wi
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 
 from gatllm.review.critics import Finding, compile_error
+from gatllm.review.pastes import cleaned
 from gatllm.review.region import offset
 from gatllm.tokenizers.lexer import Piece, pieces
 
 _Rewrite = Callable[["re.Match[str]", str], str | None]  # the match in its line, what follows the line → the statement
 _LONGEST = 1000  # characters of a line that is looked at
 _MOST = 40  # lines that one statement goes on for, at most
+_INNER_QUOTES = r"""(?<=[=(,\[{ ])"(?P<a>[^"'\n]+)"(?P<b>\w(?:[^"'\n]*\w)?)"(?P<c>[^"'\n]*)"(?=\s*(?:[,)\]}:]|$))"""
 _ASSIGNED = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
+_NO_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
+_BLOCK_OF_ITS_OWN = re.compile(r"\s*(?:@|async\s+def\b|def\b|class\b|elif\b|else\b|except\b|finally\b)")
+_CLOSES = {"(": ")", "[": "]", "{": "}"}
 _BLOCK = r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b"
+
+
+def translate_all(text: str, error: Finding | None, until: float) -> tuple[str, Finding | None, int]:
+    """Return ``text`` after `translate` as often as it helps, what the compiler says then, and how often that was.
+
+    ``until`` is when to stop (`time.monotonic`).
+    """
+    times = 0
+    while error is not None and time.monotonic() < until and (done := translate(text, error)) is not None:
+        text, error = done
+        times += 1
+    return text, error, times
 
 
 def translate(text: str, error: Finding) -> tuple[str, Finding | None] | None:
@@ -35,6 +53,7 @@ def translate(text: str, error: Finding) -> tuple[str, Finding | None] | None:
 
 def _translations(text: str, error: Finding) -> Iterator[str]:
     """Yield ``text`` with one form in the line of the error, or the one before, as Python has it."""
+    yield from _hinted(text, error)
     for line in (error.line, error.line - 1):
         if line < 1:
             continue
@@ -43,17 +62,55 @@ def _translations(text: str, error: Finding) -> Iterator[str]:
         end = len(text) if end < 0 else end
         if end - start > _LONGEST:
             continue
+        yield from cleaned(text, start, end)
         for pattern, rewrite in _RULES:
             found = pattern.search(text[start:end])
             new = rewrite(found, text[end:]) if found else None
             if found and new is not None:
                 yield text[: start + found.start()] + new
-    if "'=='" in error.message:  # the compiler saw it too, and names where the comparison begins
-        at = offset(text, error.line, error.column)
+
+
+def _hinted(text: str, error: Finding) -> Iterator[str]:
+    """Do what the compiler's own words suggest."""
+    at = offset(text, error.line, error.column)
+    if "'=='" in error.message:  # it names where the comparison begins
         if found := _ASSIGNED.search(text, at, len(text) if (end := text.find("\n", at)) < 0 else end):
             yield text[: found.start()] + "==" + text[found.end() :]
-    if "outside async" in error.message or "outside of an async" in error.message:
+    elif "outside async" in error.message or "outside of an async" in error.message:
         yield from _made_async(text, error)
+    elif found := _NO_BLOCK.search(error.message):
+        yield from _with_pass(text, int(found[1]), error)
+    elif error.message.endswith("was never closed") and "\n" not in text[at:].strip():
+        still = _open_at_end(text)
+        if len(still) > 1:  # the text breaks off
+            yield text.rstrip() + "".join(_CLOSES[bracket] for bracket in reversed(still)) + "\n"
+
+
+def _with_pass(text: str, header: int, error: Finding) -> Iterator[str]:
+    """Give a block without a body one, unless what follows may be it, not indented."""
+    lines = text.split("\n")
+    follows = lines[error.line - 1] if error.line <= len(lines) else ""
+    width = len(lines[header - 1]) - len(lines[header - 1].lstrip())
+    last = max((n for n in range(header, error.line) if lines[n - 1].strip()), default=header)
+    ends = not follows.strip() or len(follows) - len(follows.lstrip()) < width or _BLOCK_OF_ITS_OWN.match(follows)
+    if ends or last < error.line - 1:
+        yield "\n".join([*lines[:last], " " * (width + 4) + "pass", *lines[last:]])
+
+
+def _open_at_end(code: str) -> list[str]:
+    """The brackets that stay open at the end; none where a string does."""
+    still: list[str] = []
+    inside = ""
+    for piece in pieces(code):
+        if piece.kind == "quote":
+            inside = "" if piece.text == inside else inside or piece.text
+        elif piece.kind == "line" and len(inside) == 1:
+            inside = ""
+        elif not inside and piece.text in _CLOSES:
+            still.append(piece.text)
+        elif not inside and piece.text in (")", "]", "}") and still:
+            still.pop()
+    return [] if inside else still
 
 
 def _made_async(text: str, error: Finding) -> Iterator[str]:
@@ -147,5 +204,11 @@ _RULES: list[tuple[re.Pattern[str], _Rewrite]] = [
         (r"^(?P<space>\s*)throw\s+(?:new\s+)?", _put(r"\g<space>raise ")),
         (r"\bnew\s+(?=[A-Za-z_][\w.]*\()", _put("")),
         (r"^(?P<space>\s*)//", _put(r"\g<space>#")),
+        (r"^(?P<head>\s*(?:el)?if\b.*?)\s+then\s*+:?\s*$", _put(r"\g<head>:")),
+        (r"(?P<head>\blambda\b[^:]*:)\s*return\s+", _put(r"\g<head> ")),
+        (r"(?<!\w)'(?P<said>[^'\"]*\w'\w[^'\"]*)'(?!\w)", _put(r'"\g<said>"')),
+        (_INNER_QUOTES, _put(r"""'\g<a>"\g<b>"\g<c>'""")),
+        (r"(?P<head>\b[fF]\"[^\"]*\{[^\"{}]*)\"(?P<key>[^\"'{}]*)\"(?=[^{}\"]*\})", _put(r"\g<head>'\g<key>'")),
+        (r"(?P<head>\b[fF]'[^']*\{[^'{}]*)'(?P<key>[^\"'{}]*)'(?=[^{}']*\})", _put(r'\g<head>"\g<key>"')),
     )
 ]

@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from itertools import chain
 
 from gatllm.review.critics import Finding, compile_error, lint, same_but_for_strings, syntax_error
-from gatllm.review.dialects import translate
+from gatllm.review.dialects import translate, translate_all
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
@@ -110,6 +110,10 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
     """Mend the part of the text around the first error."""
     text = state.text
     error = compile_error(text)
+    if error is None:
+        return [state]
+    text, error, times = translate_all(text, error, until)
+    state = _State(text, state.score + times * _MEANS, state.edits + times)
     if error is None:
         return [state]
     parts = [region(text, error)]

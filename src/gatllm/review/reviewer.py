@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gatllm.review.calibration import Calibration
 from gatllm.review.critics import Finding, compile_error, lint
+from gatllm.review.dialects import translate_all
 from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
 from gatllm.review.region import place
@@ -217,7 +219,8 @@ class Reviewer:
             found = [Candidate(solution.text, solution.score) for solution in _ranked(text, solutions)][:candidates]
         by: Literal["model", "search"] = "model"
         if not found and self._fallback:
-            mended = search(text, seconds=seconds)
+            plain, error, _ = translate_all(text, compile_error(text), time.monotonic() + seconds)
+            mended = plain if error is None else search(plain, seconds=seconds)
             found, by = ([Candidate(mended, None)] if mended is not None else []), "search"
         if not found:
             return Repair(text, False, False, (), "", "no small edit makes it compile")

@@ -25,6 +25,8 @@ _OPERATORS = {
     ("^", "^"): "**",
     ("<", ">"): "!=",
     ("==", "="): "==",
+    ("=", "<"): "<=",
+    ("=", ">"): ">=",
 }
 _DOT_BEFORE_BRACKET = 5.0  # log-odds that a bracket after a dot changed places with the name after it
 _TAB = 5.0  # log-odds that the only tab in front of a line stands for spaces
