@@ -4,12 +4,16 @@
 
 Peers on PyPI that claim to mend what does not parse, November 2026: pyrepair 1.0.0 (indentation, tabs, blocks) and
 autopep8 2.3.2 (E1, E9 indentation). autofixai 0.4.1 leaves syntax errors alone by design, autofix-python-engine
-1.0.0 runs the code it is given; neither is measured. This file imports nothing of gatllm.
+1.0.0 runs the code it is given; neither is measured. autopep8 goes on for minutes with some texts: each has as many
+seconds as the reviewer takes at most. This file imports nothing of gatllm.
 """
 
 import json
+import signal
 import sys
 import time
+
+SECONDS = 5
 
 
 def pyrepair(text: str) -> str:
@@ -25,15 +29,22 @@ def autopep8(text: str) -> str:
     return autopep8.fix_code(text, options={"aggressive": 2, "select": ["E1", "E7", "E9", "W1", "W6"]})
 
 
+def _give_up(*_: object) -> None:
+    raise TimeoutError
+
+
 def main() -> None:
+    signal.signal(signal.SIGALRM, _give_up)
     fix = {"pyrepair": pyrepair, "autopep8": autopep8}[sys.argv[1]]
     out = []
     for text in json.load(sys.stdin):
         started = time.perf_counter()
+        signal.alarm(SECONDS)
         try:
             fixed = fix(text)
         except Exception:  # a peer that fails has mended nothing
             fixed = text
+        signal.alarm(0)
         out.append([fixed, time.perf_counter() - started])
     sys.stdout.write(json.dumps(out))
 
