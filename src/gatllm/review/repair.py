@@ -103,6 +103,10 @@ def _spared(before: str, after: str) -> str:
         tried = [*right[:j1], *left[i1:i2], *right[j2:]]
         if kind != "equal" and same_but_for_strings("\n".join([*new[:head], *tried, *old[len(old) - tail :]]), after):
             right = tried
+    filled = [line for line in right if line.strip() or not line or line in left]  # without lines split off for nothing
+    tidy = "\n".join([*new[:head], *filled, *old[len(old) - tail :]])
+    if len(filled) < len(right) and same_but_for_strings(tidy, after):
+        return tidy
     return "\n".join([*new[:head], *right, *old[len(old) - tail :]])
 
 
