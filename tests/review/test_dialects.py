@@ -36,7 +36,7 @@ FORMS = [
     ("let x = 1\n", "x = 1\n"),
     ("throw new Error(1)\n", "raise Error(1)\n"),
     ("x = new Foo(1)\n", "x = Foo(1)\n"),
-    ("// why\nx = 1\n", "# why\nx = 1\n"),
+    ("// why not\nx = 1\n", "# why not\nx = 1\n"),
     ("if x > 3 then:\n    pass\n", "if x > 3:\n    pass\n"),
     ("f = lambda x: return x + 1\n", "f = lambda x: x + 1\n"),
     ("print('don't')\n", 'print("don\'t")\n'),
@@ -104,3 +104,46 @@ def test_what_is_returned_brings_the_compiler_further(text: str) -> None:
         assert after == compile_error(new)
         left = len(text) - offset(text, error.line, error.column)
         assert after is None or len(new) - offset(new, after.line, after.column) < left
+
+
+KEPT = [
+    "def f(a):\n    ...\nx = = 1\n",
+    'def f(x):\n    """Double.\n\n    >>> f(1)\n    """ return x\n',
+    "x = foo(a b, 'size 10L x')\n",
+    "foo('make new Foo(x)' c)\n",
+    'foo("x; print it now", a b)\n',
+    'd = {"a: print this": 1 2}\n',
+    "if x  # then\n    y\n",
+    "if foo({\n    'a': 1,\n    'b': 2\n}:\n    pass\n",
+    "class A:\ndef f(self):\n    return 1\n",
+    "for x in y:\nprint(x)\n",
+    "x = {'a' = 1}\n",
+    "my-var = 3\n",
+    "total = a * 3\n    // b)\n",
+    "print foo = 3\n",
+    "print 'a %s' % (\n" + "  x,\n" * 500,
+]
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_is_another_error_stays_for_others(text: str) -> None:
+    error = compile_error(text)
+    assert error is not None
+    assert translate(text, error) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("date(2020, 01, 08)\n", "date(2020, 1, 8)\n"),
+        ("!pip install foo\nx = 1\n", "# !pip install foo\nx = 1\n"),
+        (
+            "try:\n    x\nexcept ValueError, TypeError:\n    y\n",
+            "try:\n    x\nexcept (ValueError, TypeError):\n    y\n",
+        ),
+        ("print('It’s “here”' + ’x‘)\n", "print('It’s “here”' + 'x')\n"),
+        ("def f():\n\tif x:\n\t\t# later\n\ny = 1\n", "def f():\n\tif x:\n\t\t# later\n\t\tpass\n\ny = 1\n"),
+    ],
+)
+def test_of_several_meanings_the_likely_one(text: str, meant: str) -> None:
+    assert _translated(text) == meant

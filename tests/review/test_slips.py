@@ -48,11 +48,22 @@ def test_good_code_has_none(text: str) -> None:
 def test_operators_of_other_languages_become_pythons(broken: str, meant: str) -> None:
     tokens = LEXICON.lex(broken)
     ((odds, edits),) = foreign(tokens, tokens[1].start)
-    assert min(odds) > 0
+    assert sum(odds) > 0
     assert apply(broken, tokens, edits) == meant
     (elsewhere,) = foreign(tokens, tokens[-1].start)
     assert elsewhere == (odds, edits)
     assert foreign(LEXICON.lex(meant), 0) == []
+
+
+@pytest.mark.parametrize("text", ['f("=== x ===", y', "q('a || b'", "f = (x) => x", '"""\na && b\n"""'])
+def test_operators_in_strings_and_arrows_stay(text: str) -> None:
+    assert foreign(LEXICON.lex(text), 0) == []
+
+
+def test_an_arrow_in_a_condition_is_a_comparison() -> None:
+    text = "x = 1\nif x => 3:\n"
+    ((_, edits),) = foreign(LEXICON.lex(text), 0)
+    assert apply(text, LEXICON.lex(text), edits) == "x = 1\nif x >= 3:\n"
 
 
 def test_of_many_foreign_operators_the_near_ones_come_first() -> None:

@@ -93,15 +93,14 @@ def _ruff(folder: str) -> list[dict]:  # type: ignore[type-arg]  # ruff's own JS
     return out
 
 
-def same_but_for_strings(first: str, second: str) -> bool:
-    """Tell whether two texts have the same syntax tree, whatever stands in their strings; false where one has none."""
+def skeleton(text: str) -> str | None:
+    """Return the syntax tree of a text without what stands in its strings, to be compared; None where it has none."""
     try:
         with _WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            one, other = (ast.dump(_Silent().visit(ast.parse(text))) for text in (first, second))
+            return ast.dump(_Silent().visit(ast.parse(text)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return one == other
+        return None
 
 
 class _Silent(ast.NodeTransformer):

@@ -6,24 +6,25 @@ stops at it. (Whole old files are for `2to3` and its heirs, which need a file wi
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from gatllm.review.critics import Finding, compile_error
-from gatllm.review.pastes import cleaned
+from gatllm.review.hints import hinted
+from gatllm.review.pastes import cleaned, pasted
 from gatllm.review.region import offset
-from gatllm.tokenizers.lexer import Piece, pieces
+from gatllm.tokenizers.lexer import Piece, outside_strings, pieces
 
 _Rewrite = Callable[["re.Match[str]", str], str | None]  # the match in its line, what follows the line → the statement
+_TRIED = 12  # ways at most for one error
 _LONGEST = 1000  # characters of a line that is looked at
-_MOST = 40  # lines that one statement goes on for, at most
-_INNER_QUOTES = r"""(?<=[=(,\[{ ])"(?P<a>[^"'\n]+)"(?P<b>\w(?:[^"'\n]*\w)?)"(?P<c>[^"'\n]*)"(?=\s*(?:[,)\]}:]|$))"""
-_ASSIGNED = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
-_NO_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
-_BLOCK_OF_ITS_OWN = re.compile(r"\s*(?:@|async\s+def\b|def\b|class\b|elif\b|else\b|except\b|finally\b)")
-_CLOSES = {"(": ")", "[": "]", "{": "}"}
+_MOST = 400  # lines that one statement goes on for, at most
+_TOKENISER = re.compile("unmatched|does not match|unterminated|never closed")
 _BLOCK = r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b"
+_EXCEPTION = re.compile(r"\w*(?:Error|Exception|Warning|Interrupt|Exit)")
 
 
 def translate_all(text: str, error: Finding | None, until: float) -> tuple[str, Finding | None, int]:
@@ -43,89 +44,58 @@ def translate(text: str, error: Finding) -> tuple[str, Finding | None] | None:
 
     None where there is none, or the compiler gets no further with it.
     """
-    left = len(text) - offset(text, error.line, error.column)
-    for new in _translations(text, error):
+    whole = [(new, compile_error(new)) for new in pasted(text, error.line)]
+    best = max(whole, key=lambda pair: math.inf if pair[1] is None else pair[1].line, default=None)
+    if best is not None and (best[1] is None or best[1].line > error.line):  # lines stay lines
+        return best
+    for new in islice(_translations(text, error), _TRIED):
         after = compile_error(new) if new != text else error
-        if after is None or len(new) - offset(new, after.line, after.column) < left:
+        if after is None or _further(text, error, new, after):
             return new, after
     return None
 
 
+def _further(text: str, error: Finding, new: str, after: Finding) -> bool:
+    """Tell whether the compiler now stops behind the change, and behind where it stopped before.
+
+    On the same line it must not be the tokeniser that complains: then the change cut a string or a bracket in two.
+    """
+    most = min(len(text), len(new))
+    same = next((n for n in range(most) if text[-1 - n] != new[-1 - n]), most)
+    at = offset(new, after.line, after.column)
+    if len(new) - at > same or len(new) - at >= len(text) - offset(text, error.line, error.column):
+        return False
+    return "\n" in new[len(new) - same : at] or not _TOKENISER.search(after.message)
+
+
 def _translations(text: str, error: Finding) -> Iterator[str]:
     """Yield ``text`` with one form in the line of the error, or the one before, as Python has it."""
-    yield from _hinted(text, error)
+    yield from hinted(text, error)
     for line in (error.line, error.line - 1):
-        if line < 1:
-            continue
-        start = offset(text, line, 1)
+        start = offset(text, line, 1) if line > 0 else len(text)
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
-        if end - start > _LONGEST:
+        if not 0 < end - start <= _LONGEST:
             continue
         yield from cleaned(text, start, end)
-        for pattern, rewrite in _RULES:
-            found = pattern.search(text[start:end])
-            new = rewrite(found, text[end:]) if found else None
-            if found and new is not None:
-                yield text[: start + found.start()] + new
+        code = outside_strings(text[start:end])
+        for pattern, rewrite, anywhere in _RULES:
+            for found in pattern.finditer(text[start:end]):
+                here = found.start() + len(found[0]) - len(found[0].lstrip(" \t;:"))
+                if anywhere or (here < len(code) and code[here]):
+                    new = rewrite(found, text[end:])
+                    if new is not None:
+                        yield text[: start + found.start()] + new
 
 
-def _hinted(text: str, error: Finding) -> Iterator[str]:
-    """Do what the compiler's own words suggest."""
-    at = offset(text, error.line, error.column)
-    if "'=='" in error.message:  # it names where the comparison begins
-        if found := _ASSIGNED.search(text, at, len(text) if (end := text.find("\n", at)) < 0 else end):
-            yield text[: found.start()] + "==" + text[found.end() :]
-    elif "outside async" in error.message or "outside of an async" in error.message:
-        yield from _made_async(text, error)
-    elif found := _NO_BLOCK.search(error.message):
-        yield from _with_pass(text, int(found[1]), error)
-    elif error.message.endswith("was never closed") and "\n" not in text[at:].strip():
-        still = _open_at_end(text)
-        if len(still) > 1:  # the text breaks off
-            yield text.rstrip() + "".join(_CLOSES[bracket] for bracket in reversed(still)) + "\n"
+def _statement(rest: str) -> tuple[list[Piece], str] | None:
+    """The pieces of the statement that ``rest`` begins with, and what follows it: a comment, a semicolon, a line.
 
-
-def _with_pass(text: str, header: int, error: Finding) -> Iterator[str]:
-    """Give a block without a body one, unless what follows may be it, not indented."""
-    lines = text.split("\n")
-    follows = lines[error.line - 1] if error.line <= len(lines) else ""
-    width = len(lines[header - 1]) - len(lines[header - 1].lstrip())
-    last = max((n for n in range(header, error.line) if lines[n - 1].strip()), default=header)
-    ends = not follows.strip() or len(follows) - len(follows.lstrip()) < width or _BLOCK_OF_ITS_OWN.match(follows)
-    if ends or last < error.line - 1:
-        yield "\n".join([*lines[:last], " " * (width + 4) + "pass", *lines[last:]])
-
-
-def _open_at_end(code: str) -> list[str]:
-    """The brackets that stay open at the end; none where a string does."""
-    still: list[str] = []
-    inside = ""
-    for piece in pieces(code):
-        if piece.kind == "quote":
-            inside = "" if piece.text == inside else inside or piece.text
-        elif piece.kind == "line" and len(inside) == 1:
-            inside = ""
-        elif not inside and piece.text in _CLOSES:
-            still.append(piece.text)
-        elif not inside and piece.text in (")", "]", "}") and still:
-            still.pop()
-    return [] if inside else still
-
-
-def _made_async(text: str, error: Finding) -> Iterator[str]:
-    at = offset(text, error.line, 1)
-    width = len(text[at:]) - len(text[at:].lstrip(" \t"))
-    for found in reversed(list(re.finditer(r"^([ \t]*)def\b", text[:at], re.M))):
-        if len(found[1]) < width:
-            yield text[: found.end(1)] + "async " + text[found.end(1) :]
-            return
-
-
-def _statement(rest: str) -> tuple[list[Piece], str]:
-    """The pieces of the statement that ``rest`` begins with, and what follows it: a comment, a semicolon, a line."""
+    None where it does not end.
+    """
     depth, inside, out = 0, "", []
-    for piece in pieces("\n".join(rest.split("\n", _MOST)[:_MOST])):
+    shown = "\n".join(rest.split("\n", _MOST)[:_MOST])
+    for piece in pieces(shown):
         if piece.kind == "quote":
             inside = "" if piece.text == inside else inside or piece.text
         elif not inside:
@@ -135,7 +105,8 @@ def _statement(rest: str) -> tuple[list[Piece], str]:
         elif piece.kind == "line" and len(inside) == 1:
             break
         out.append(piece)
-    return out, rest[out[-1].end if out else 0 :]
+    end = out[-1].end if out else 0
+    return None if end == len(shown) < len(rest) else (out, rest[end:])
 
 
 def _split(body: list[Piece], mark: str) -> list[str]:
@@ -155,9 +126,12 @@ def _split(body: list[Piece], mark: str) -> list[str]:
 
 def _called(found: re.Match[str], after: str) -> str | None:
     """``print a, b`` and ``exec code in names``: a call."""
-    body, rest = _statement(found.string[found.end() :] + after)
+    stated = _statement(found.string[found.end() :] + after)
+    if stated is None:
+        return None
+    body, rest = stated
     said = "".join(piece.text for piece in body)
-    if not said.strip():
+    if not said.strip() or len(_split(body, "=")) > 1:
         return None
     head, space = found[0].rstrip(), said[len(said.rstrip()) :]
     if found["word"] == "exec":
@@ -168,13 +142,45 @@ def _called(found: re.Match[str], after: str) -> str | None:
 
 def _raised(found: re.Match[str], after: str) -> str | None:
     """``raise E, message, traceback``."""
-    body, rest = _statement(found.string[found.end() :] + after)
+    stated = _statement(found.string[found.end() :] + after)
+    if stated is None:
+        return None
+    body, rest = stated
     parts = _split(body, ",")
     if not 2 <= len(parts) <= 3 or not all(parts):
         return None
     traced = f".with_traceback({parts[2]})" if len(parts) == 3 else ""
     space = body[-1].text if body[-1].kind == "space" else ""
     return f"{found[0]}{parts[0]}({parts[1]}){traced}{space}{rest}"
+
+
+def _caught(found: re.Match[str], after: str) -> str:
+    """``except E, e:`` or, in Python 3's spirit, ``except E, F:``."""
+    kinds, name = found["kinds"], found["name"]
+    both = f"({kinds}, {name}):" if _EXCEPTION.fullmatch(name) else f"{kinds} as {name}:"
+    return f"{found['head']}{both}{found.string[found.end() :]}{after}"
+
+
+def _octal(found: re.Match[str], after: str) -> str | None:
+    """``0755`` was octal, ``08`` never anything but a date's eight; ``01`` is one either way."""
+    digits = found["digits"]
+    if len(digits) == 1 or set(digits) & set("89"):
+        new = digits
+    elif len(digits) > 2:
+        new = f"0o{digits}"
+    else:
+        return None
+    return new + found.string[found.end() :] + after
+
+
+def _braced(found: re.Match[str], after: str) -> str | None:
+    """``if (x) {``: a block, unless the brace may open a dict."""
+    head = found["head"]
+    code = outside_strings(head)
+    depth = sum((letter in "([{") - (letter in ")]}") for letter, bare in zip(head, code, strict=True) if bare)
+    if depth or re.search(r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))$", head):
+        return None
+    return f"{head}:{after}"
 
 
 def _put(template: str) -> _Rewrite:
@@ -184,31 +190,34 @@ def _put(template: str) -> _Rewrite:
     return rewrite
 
 
-_RULES: list[tuple[re.Pattern[str], _Rewrite]] = [
-    (re.compile(pattern), rewrite)
-    for pattern, rewrite in (
-        (r"(?:^|[:;])\s*(?P<word>print|exec)\b\s*+(?![(=.,)\]]|in\b)", _called),
-        (r"(?:^|[:;])\s*raise\s+(?=[\w.]+\s*,)", _raised),
-        (r"(?P<head>\bexcept\s+(?:[\w.]+|\([^()]*\)))\s*,\s*(?P<name>\w+)\s*:", _put(r"\g<head> as \g<name>:")),
-        (r"^(?P<space>\s*)(?:else\s+if|else?s?if|elsif)\b(?!:)", _put(r"\g<space>elif")),
-        (r"(?P<name>[\w.\]\[]+)\s*(?P<mark>\+|-)(?P=mark)\s*;?\s*$", _put(r"\g<name> \g<mark>= 1")),
-        (r"(?<![=!<>\w'\"])!\s*(?=[\w(])", _put("not ")),
-        (r"`(?P<what>[^`]+)`", _put(r"repr(\g<what>)")),
-        (r"(?<![\w.])0(?P<digits>[0-7]+)(?![\w.])", _put(r"0o\g<digits>")),
-        (r"(?<![\w.])(?P<digits>\d+)[lL](?!\w)", _put(r"\g<digits>")),
-        (r"\b[uU](?P<raw>[rR])(?=['\"])", _put(r"\g<raw>")),
-        (rf"^(?P<head>{_BLOCK}(?:.*[^\s:])?)\s*+:?\s*+\{{\s*$", _put(r"\g<head>:")),
-        (r"^\s*\}\s*;?\s*$", lambda _, after: after[1:]),
-        (r"^(?P<space>\s*)(?:function|func|fn|fun)\s+(?=\w+\s*\()", _put(r"\g<space>def ")),
-        (r"^(?P<space>\s*)(?:var|let|const)\s+(?=\w+\s*=)", _put(r"\g<space>")),
-        (r"^(?P<space>\s*)throw\s+(?:new\s+)?", _put(r"\g<space>raise ")),
-        (r"\bnew\s+(?=[A-Za-z_][\w.]*\()", _put("")),
-        (r"^(?P<space>\s*)//", _put(r"\g<space>#")),
-        (r"^(?P<head>\s*(?:el)?if\b.*?)\s+then\s*+:?\s*$", _put(r"\g<head>:")),
-        (r"(?P<head>\blambda\b[^:]*:)\s*return\s+", _put(r"\g<head> ")),
-        (r"(?<!\w)'(?P<said>[^'\"]*\w'\w[^'\"]*)'(?!\w)", _put(r'"\g<said>"')),
-        (_INNER_QUOTES, _put(r"""'\g<a>"\g<b>"\g<c>'""")),
-        (r"(?P<head>\b[fF]\"[^\"]*\{[^\"{}]*)\"(?P<key>[^\"'{}]*)\"(?=[^{}\"]*\})", _put(r"\g<head>'\g<key>'")),
-        (r"(?P<head>\b[fF]'[^']*\{[^'{}]*)'(?P<key>[^\"'{}]*)'(?=[^{}']*\})", _put(r'\g<head>"\g<key>"')),
+_INNER_QUOTES = r"""(?<=[=(,\[{ ])"(?P<a>[^"'\n]+)"(?P<b>\w(?:[^"'\n]*\w)?)"(?P<c>[^"'\n]*)"(?=\s*(?:[,)\]}:]|$))"""
+_RULES: list[tuple[re.Pattern[str], _Rewrite, bool]] = [  # the form, what to write, whether it may lie in a string
+    (re.compile(pattern), rewrite, anywhere)
+    for pattern, rewrite, anywhere in (
+        (r"(?:^|[:;])\s*(?P<word>print|exec)\b\s*+(?![(=.,)\]]|in\b)", _called, False),
+        (r"(?:^|[:;])\s*raise\s+(?=[\w.]+\s*,)", _raised, False),
+        (r"(?P<head>\bexcept\s+)(?P<kinds>[\w.]+|\([^()]*\))\s*,\s*(?P<name>\w+)\s*:", _caught, False),
+        (r"^(?P<space>\s*)(?:else\s+if|else?s?if|elsif)\b(?!:)", _put(r"\g<space>elif"), False),
+        (r"(?P<name>[\w.\]\[]+)\s*(?P<mark>\+|-)(?P=mark)\s*;?\s*$", _put(r"\g<name> \g<mark>= 1"), False),
+        (r"^(?P<shell>[!%]{1,2}[a-z].*)$", _put(r"# \g<shell>"), False),
+        (r"(?<=\S)(?<![=!<>\w'\"])!\s*(?=[\w(])", _put("not "), False),
+        (r"(?<=\s)!\s*(?=[\w(])", _put("not "), False),
+        (r"`(?P<what>[^`]+)`", _put(r"repr(\g<what>)"), False),
+        (r"(?<![\w.])0+(?P<digits>[1-9]\d*)(?![\w.])", _octal, False),
+        (r"(?<![\w.])(?P<digits>(?:0[xX][\da-fA-F]+|\d+))[lL](?!\w)", _put(r"\g<digits>"), False),
+        (r"\b[uU](?P<raw>[rR])(?=['\"])", _put(r"\g<raw>"), False),
+        (rf"^(?P<head>{_BLOCK}(?:.*[^\s:])?)\s*+:?\s*+\{{\s*$", _braced, False),
+        (r"^\s*\}\s*;?\s*$", lambda _, after: after[1:], False),
+        (r"^(?P<space>\s*)(?:function|func|fn|fun)\s+(?=\w+\s*\()", _put(r"\g<space>def "), False),
+        (r"^(?P<space>\s*)(?:var|let|const)\s+(?=\w+\s*=)", _put(r"\g<space>"), False),
+        (r"^(?P<space>\s*)throw\s+(?:new\s+)?", _put(r"\g<space>raise "), False),
+        (r"\bnew\s+(?=[A-Za-z_][\w.]*\()", _put(""), False),
+        (r"^(?P<space>\s*)//(?=\s*[A-Za-z]\w*[ ,.']+[A-Za-z])", _put(r"\g<space>#"), False),
+        (r"^(?P<head>\s*(?:el)?if\b.*?)\s+then\s*+:?\s*$", _put(r"\g<head>:"), False),
+        (r"(?P<head>\blambda\b[^:]*:)\s*return\s+", _put(r"\g<head> "), False),
+        (r"(?<!\w)'(?P<said>[^'\"]*\w'\w[^'\"]*)'(?!\w)", _put(r'"\g<said>"'), True),
+        (_INNER_QUOTES, _put(r"""'\g<a>"\g<b>"\g<c>'"""), True),
+        (r"(?P<head>\b[fF]\"[^\"]*\{[^\"{}]*)\"(?P<key>[^\"'{}]*)\"(?=[^{}\"]*\})", _put(r"\g<head>'\g<key>'"), True),
+        (r"(?P<head>\b[fF]'[^']*\{[^'{}]*)'(?P<key>[^\"'{}]*)'(?=[^{}']*\})", _put(r'\g<head>"\g<key>"'), True),
     )
 ]

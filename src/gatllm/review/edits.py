@@ -11,6 +11,8 @@ from gatllm.review.tags import BRACKETS, KEEP, QUOTES, TAGS, Span, Tag, indentat
 
 _TIGHT = frozenset((*BRACKETS, *QUOTES, ",", ":", ".", ";", "@", "~", "**", "...", "\\", "_", "f", "r", "b", "s"))
 _OPENING = frozenset("([{")
+_NEXT_VALUE = re.compile(r"\w+|[\"'(\[{]")
+_NO_VALUES = frozenset(keyword.kwlist) - {"None", "True", "False", "not", "lambda", "await", "yield"}
 _LAST_WORD = re.compile(r"\w+\Z|(?<=[\])])\Z")
 
 
@@ -100,8 +102,9 @@ def _insert(text: str, at: int, new: str) -> Change:
     if new in QUOTES and text[at : at + 1] == " " and _opens(text, at):
         at += 1
     if new in _OPENING and text[at : at + 1] == " ":
-        word = _LAST_WORD.search(text[max(at - 80, 0) : at])
+        word, following = _LAST_WORD.search(text[max(at - 80, 0) : at]), _NEXT_VALUE.match(text, at + 1)
         calls = word is not None and not keyword.iskeyword(word[0])
+        calls = calls and following is not None and following[0] not in _NO_VALUES
         return Change(at, at + 1, new) if calls else Change(at + 1, at + 1, new)  # `print("x"` or `= [x`
     before, after = text[at - 1 : at], text[at : at + 1]
     spaced = (new.isidentifier() and keyword.iskeyword(new)) or (new not in _TIGHT and not new[0].isalnum())

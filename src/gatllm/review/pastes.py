@@ -6,61 +6,76 @@ import html
 import re
 from collections.abc import Iterator
 
+from gatllm.tokenizers.lexer import outside_strings
+
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "′": "'"})
 _SIGNS = str.maketrans({
     "–": "-", "—": "-", "−": "-", "×": "*", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!=", "…": "...",
     "，": ",", "：": ":", "；": ";", "（": "(", "）": ")", "\u3000": " ",
 })  # fmt: skip
-_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d+);")
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\x00-\x08\x0e-\x1f\x7f]")
 _FENCE = re.compile(r"\s*(?:```|~~~)[\w+-]*\s*")
-_PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: |$)")
-_IPYTHON = re.compile(r"(?:In \[\d+\]:|   \.{3,}:)(?: |$)")
-_NUMBER = re.compile(r"[ \t]*(\d+)(?:[ \t]*[:|.)])?(?:[ \t]|$)")
+_PROMPT = re.compile(r"[ \t]*>>>(?: |(?=\S)|\r?$)|[ \t]*\.\.\.(?: |\r?$)")
+_IPYTHON = re.compile(r"In \[\d+\]:(?: |\r?$)|   \.{3,}:(?: |\r?$)")
+_NUMBER = re.compile(r"([ \t]*)(\d+)(?:[ \t]*[:|.)])?([ \t]+|$)")
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d+);")
 
 
 def cleaned(text: str, start: int, end: int) -> Iterator[str]:
-    """Yield ``text`` without what pasting left in the line from ``start`` to ``end``, or in every line like it."""
+    """Yield ``text`` without what pasting left in the line from ``start`` to ``end``: outside strings first."""
     line = text[start:end]
     if _FENCE.fullmatch(line):
         yield text[:start] + text[end + 1 :]
-    if _PROMPT.match(line):
-        yield _answers_aside(text, _PROMPT)
-    if _IPYTHON.match(line):
-        yield _answers_aside(text, _IPYTHON)
-    if _NUMBER.match(line):
-        yield from _without_numbers(text)
-    if _ENTITY.search(line):  # then others are one, too: `a &amp; b` is two statements
-        yield html.unescape(text).replace("\u00a0", " ")
-    visible = _INVISIBLE.sub("", _SPACES.sub(" ", line))
-    for new in (visible, visible.translate(_QUOTES), visible.translate(_QUOTES).translate(_SIGNS)):
+    if line.lstrip().startswith(">>>"):
+        yield text[:start] + line.replace(">>>", "", 1).removeprefix(" ") + text[end:]
+    bare = outside_strings(line)
+    for change in (_visible, lambda part: _visible(part).translate(_QUOTES), _plain):
+        new = "".join(change(letter) if out else letter for letter, out in zip(line, bare, strict=True))
         if new != line:
             yield text[:start] + new + text[end:]
+    if (new := _plain(line)) != line:
+        yield text[:start] + new + text[end:]
 
 
-def _answers_aside(text: str, prompt: re.Pattern[str]) -> str:
-    """A session without its prompts; what the terminal answered becomes comments."""
-    out = []
-    for line in text.split("\n"):
-        found = prompt.match(line)
-        out.append(line[found.end() :] if found else f"# {line}" if line.strip() else line)
-    return "\n".join(out)
+def _visible(part: str) -> str:
+    return _INVISIBLE.sub("", _SPACES.sub(" ", part))
 
 
-def _without_numbers(text: str) -> Iterator[str]:
-    """A listing without the numbers of its lines, where each line has the next."""
+def _plain(part: str) -> str:
+    return _visible(part).translate(_QUOTES).translate(_SIGNS)
+
+
+def pasted(text: str, number: int) -> Iterator[str]:
+    """Yield ``text`` without what pasting left in many of its lines, where line ``number`` (from 1) has it."""
     lines = text.split("\n")
-    found = [_NUMBER.match(line) for line in lines if line.strip()]
-    numbers = [int(one[1]) for one in found if one]
+    line = lines[number - 1] if number <= len(lines) else ""
+    first = next((one for one in lines if one.strip()), "")
+    for prompt in (_PROMPT, _IPYTHON):
+        if prompt.match(first) and not first.lstrip().startswith("..."):
+            found = [prompt.match(one) for one in lines]
+            yield "\n".join(one[at.end() :] if at else one for one, at in zip(lines, found, strict=True))
+            # What the terminal answered becomes comments.
+            answers = [f"# {one}" if one.strip() else one for one in lines]
+            yield "\n".join(
+                one[at.end() :] if at else answer for one, at, answer in zip(lines, found, answers, strict=True)
+            )
+    if _NUMBER.match(line):
+        yield from _without_numbers(lines)
+    if _ENTITY.search(line):  # then others are one, too: `a &amp; b` is two statements
+        yield html.unescape(text).replace("\u00a0", " ")
+
+
+def _without_numbers(lines: list[str]) -> Iterator[str]:
+    """A listing without the numbers of its lines, where each line has the next."""
+    found = [(line, _NUMBER.match(line)) for line in lines if line.strip()]
+    numbers = [int(one[2]) for _, one in found if one]
+    rests = [line[one.end() :] for line, one in found if one and line[one.end() :]]
     if len(numbers) < 2 or len(numbers) < len(found) or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         return
-    width = min((len(line) - len(line[one.end() :].lstrip()) for line, one in _rests(lines)), default=0)
-    yield "\n".join(line[min(width, len(line)) :] for line in lines)
-
-
-def _rests(lines: list[str]) -> Iterator[tuple[str, re.Match[str]]]:
-    for line in lines:
-        found = _NUMBER.match(line)
-        if found and line[found.end() :].strip():
-            yield line, found
+    if any(rest[0].isdigit() for rest in rests) or len(rests) * 2 < len(found):
+        return  # a table
+    shown = [one for line, one in found if one and line[one.end() :]]
+    width, gap = min(one.end() for one in shown), min(len(one[3]) for one in shown)
+    yield "\n".join(line[width:] for line in lines)  # numbers to the right
+    yield "\n".join(line[one.end() - len(one[3]) + gap :] if (one := _NUMBER.match(line)) else line for line in lines)

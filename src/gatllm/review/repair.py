@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import chain
 
-from gatllm.review.critics import Finding, compile_error, lint, same_but_for_strings, syntax_error
+from gatllm.review.critics import Finding, compile_error, lint, skeleton, syntax_error
 from gatllm.review.dialects import translate, translate_all
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
@@ -37,6 +37,7 @@ _SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
 _MEANS = 12.0  # log-odds that a form of another language means what it means there
 _MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
 _WHOLE = 20_000  # characters of a text that is looked at as a whole, where its part gave nothing
+_TIDYING = 0.5  # seconds at most for giving back what need not have changed
 _LINES = 4_000_000  # pairs of lines compared at most
 # The parser has read nothing behind the place that it names, unless that is the beginning of a stretch.
 _SEEKS_END = re.compile(
@@ -75,7 +76,8 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
         ]
         if done:
             best = sorted(done, key=lambda solution: -solution.score)[:most]
-            spared = {_spared(text, solution.text): solution for solution in reversed(best)}
+            late = time.monotonic() + _TIDYING
+            spared = {_spared(text, solution.text, late): solution for solution in reversed(best)}
             return [Solution(text, s.score, s.edits) for text, s in reversed(spared.items())]
         better: list[_State] = []
         for state in current:
@@ -86,7 +88,7 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
     return []
 
 
-def _spared(before: str, after: str) -> str:
+def _spared(before: str, after: str, until: float) -> str:
     """Give back the lines of ``before`` that are the same to the parser but for what strings say.
 
     A mended text is not laid out anew, and nobody asked for a docstring to be mended: an error above that lost a quote
@@ -99,15 +101,17 @@ def _spared(before: str, after: str) -> str:
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(left) * len(right) > _LINES:  # errors that far apart: what lies between is not looked at again
         return after
+    meant = skeleton(after)
+
+    def whole(lines: list[str]) -> str:
+        return "\n".join([*new[:head], *lines, *old[len(old) - tail :]])
+
     for kind, i1, i2, j1, j2 in reversed(SequenceMatcher(None, left, right, autojunk=False).get_opcodes()):
         tried = [*right[:j1], *left[i1:i2], *right[j2:]]
-        if kind != "equal" and same_but_for_strings("\n".join([*new[:head], *tried, *old[len(old) - tail :]]), after):
+        if kind != "equal" and time.monotonic() < until and skeleton(whole(tried)) == meant:
             right = tried
     filled = [line for line in right if line.strip() or not line or line in left]  # without lines split off for nothing
-    tidy = "\n".join([*new[:head], *filled, *old[len(old) - tail :]])
-    if len(filled) < len(right) and same_but_for_strings(tidy, after):
-        return tidy
-    return "\n".join([*new[:head], *right, *old[len(old) - tail :]])
+    return whole(filled) if len(filled) < len(right) and skeleton(whole(filled)) == meant else whole(right)
 
 
 def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_State]:
@@ -120,12 +124,14 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
     state = _State(text, state.score + times * _MEANS, state.edits + times)
     if error is None:
         return [state]
-    parts = [region(text, error)]
-    if len(text) <= _WHOLE and parts[0] != Region(0, len(text)):
-        parts.append(Region(0, len(text)))  # a line that lost its indentation looks like the beginning of a statement
+    part, whole = region(text, error), Region(0, len(text))
+    parts = [whole]
+    if compile_error(text[part.start : part.end]) is not None:  # what is wrong is inside it
+        # A line that lost its indentation looks like the beginning of a statement: then the whole text.
+        parts = [part, whole] if part != whole and len(text) <= _WHOLE else [part]
     for width in (_BEAM, _WIDE):
-        for part in parts:
-            if out := _mend_inside(tagger, state, part, most, width, until):
+        for one in parts:
+            if time.monotonic() < until and (out := _mend_inside(tagger, state, one, most, width, until)):
                 return out
     return []
 
@@ -135,8 +141,6 @@ def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: 
     text = state.text
     inside = text[part.start : part.end]
     before = syntax_error(inside) or compile_error(inside)
-    if before is None:
-        part, inside, before = Region(0, len(text)), text, compile_error(text)
     if before is None:
         return [state]
     out = []

@@ -214,13 +214,14 @@ class Reviewer:
         if compile_error(text) is None:
             return self._fix_meaning(text) if semantic else Repair(text, False, True, (), "", "it compiles already")
         found: list[Candidate] = []
+        until = time.monotonic() + 2 * seconds
         if self._tagger is not None:
             solutions = repair(self._tagger, text, most=max(candidates, 3), seconds=seconds)
             found = [Candidate(solution.text, solution.score) for solution in _ranked(text, solutions)][:candidates]
         by: Literal["model", "search"] = "model"
         if not found and self._fallback:
-            plain, error, _ = translate_all(text, compile_error(text), time.monotonic() + seconds)
-            mended = plain if error is None else search(plain, seconds=seconds)
+            plain, error, _ = translate_all(text, compile_error(text), until - seconds / 2)
+            mended = plain if error is None else search(plain, seconds=until - time.monotonic())
             found, by = ([Candidate(mended, None)] if mended is not None else []), "search"
         if not found:
             return Repair(text, False, False, (), "", "no small edit makes it compile")

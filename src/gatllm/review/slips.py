@@ -19,6 +19,7 @@ _MARK_TWICE = 2.0  # the same of an operator
 _TYPO = 7.0  # log-odds that a keyword is meant by a word that is one slip away from it
 _FOREIGN = 12.0  # log-odds that an operator of another language is meant as it is meant there
 _MOST_FOREIGN = 4
+_CONDITIONS = frozenset({"if", "elif", "while", "assert", "return", "and", "or", "not"})
 _OPERATORS = {
     ("|", "|"): "or",
     ("&", "&"): "and",
@@ -26,7 +27,6 @@ _OPERATORS = {
     ("<", ">"): "!=",
     ("==", "="): "==",
     ("=", "<"): "<=",
-    ("=", ">"): ">=",
 }
 _DOT_BEFORE_BRACKET = 5.0  # log-odds that a bracket after a dot changed places with the name after it
 _TAB = 5.0  # log-odds that the only tab in front of a line stands for spaces
@@ -60,15 +60,26 @@ def slips(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
 
 
 def foreign(tokens: Sequence[Span], at: int) -> list[tuple[list[float], list[Edit]]]:
-    """Return what makes foreign operators Python's: (log-odds, edits), those near the offset ``at`` first."""
+    """Return what makes foreign operators Python's: (log-odds, edits), those near the offset ``at`` first.
+
+    What stands in a string stays.
+    """
     found: list[tuple[int, int, str]] = []
-    for number in range(len(tokens) - 1):
-        first, second = tokens[number], tokens[number + 1]
-        meant = _OPERATORS.get((first.text, second.text)) if first.end == second.start else None
+    quote, condition = "", False
+    for number, (first, second) in enumerate(pairwise(tokens)):
+        if first.text in QUOTES:
+            quote = "" if first.text == quote else quote or first.text
+        elif is_line(first):
+            quote, condition = quote if len(quote) == 3 else "", second.text in _CONDITIONS
+        if quote or first.end != second.start:
+            continue
+        meant = _OPERATORS.get((first.text, second.text))
+        if condition and (first.text, second.text) == ("=", ">"):  # elsewhere an arrow
+            meant = ">="
         if meant is not None:
             found.append((abs(first.start - at), number, meant))
     return [
-        ([_FOREIGN, _FOREIGN], [Edit(number, TAG_IDS[Tag("replace", meant)]), Edit(number + 1, DELETE)])
+        ([_FOREIGN, 0.0], [Edit(number, TAG_IDS[Tag("replace", meant)]), Edit(number + 1, DELETE)])
         for _, number, meant in sorted(found)[:_MOST_FOREIGN]
     ]
 

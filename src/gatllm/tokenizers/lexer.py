@@ -71,6 +71,17 @@ def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
         at = end
 
 
+def outside_strings(line: str) -> list[bool]:
+    """Tell for each character of a line of code whether it stands outside strings and comments."""
+    out, quote = [], ""
+    for kind, text, _, _ in scan(line):
+        outside = not quote and kind not in ("quote", "comment")
+        if kind == "quote":
+            quote = _after_quote(quote, text)
+        out += [outside] * len(text)
+    return out
+
+
 def _after_quote(opened: str, quote: str) -> str:
     """Tell which quote is open after ``quote`` when ``opened`` was open before it."""
     if not opened:

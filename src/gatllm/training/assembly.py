@@ -27,6 +27,8 @@ from gatllm.training.recipe import Recipe
 from gatllm.training.seeds import committed_seed, derive, plan_of
 from gatllm.training.session import Session
 
+_ADDED = frozenset({"parts.weight"})  # what a run to begin with may lack
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -103,9 +105,9 @@ def _initial(recipe: Recipe, objective: Objective) -> nn.Module:
         if objective.tokenizer.fingerprint() != load_tokenizer(recipe.start).fingerprint():
             raise UsageError(f"{recipe.start} was trained with another tokenizer", "leave out the [tokenizer] table")
         file = Path(recipe.start) / "model.safetensors"
-        # What begins at zero, as an input that the first run did not have, changes nothing: it may be missing there.
-        silent = {name: tensor for name, tensor in model.state_dict().items() if not tensor.any()}
-        put_weights(model, {**silent, **load_weights(file)}, str(file))
+        # An input that the first run did not have begins at zero, so it changes nothing.
+        added = {name: tensor for name, tensor in model.state_dict().items() if name in _ADDED}
+        put_weights(model, {**added, **load_weights(file)}, str(file))
     return model
 
 
