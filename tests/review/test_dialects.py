@@ -71,6 +71,10 @@ def test_quotes_inside_an_f_string_become_the_others() -> None:
     assert _translated('print(f"{name["a"]} of {len(name)}")\n') == "print(f\"{name['a']} of {len(name)}\")\n"
 
 
+def test_a_brace_left_over_goes_though_another_error_stands_above() -> None:
+    assert _translated("def f(x):\n    return await x\n}\n") == "async def f(x):\n    return await x\n"
+
+
 def test_a_file_of_python_2_in_one_go() -> None:
     old = (
         'import os\n\n\ndef f(x):\n    try:\n        print "a `b` !c", x\n    except OSError, e:\n'
