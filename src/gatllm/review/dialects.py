@@ -58,8 +58,8 @@ def translate(text: str, error: Finding) -> tuple[str, Finding | None] | None:
 def _further(text: str, error: Finding, new: str, after: Finding) -> bool:
     """Tell whether the compiler now stops behind the change, and behind where it stopped before.
 
-    On the same line it must not be the tokeniser that complains: then the change cut a string or a bracket in two. Where
-    it complained before and is content now, the parser has begun to read.
+    On the same line it must not be the tokeniser that complains: then the change cut a string or a bracket in two.
+    Where it complained before and is content now, the parser has begun to read.
     """
     if _TOKENISER.search(error.message) and not _TOKENISER.search(after.message):
         return True
