@@ -16,9 +16,10 @@ from gatllm.review.critics import Finding, compile_error
 from gatllm.review.hints import hinted
 from gatllm.review.pastes import cleaned, pasted
 from gatllm.review.region import offset
-from gatllm.tokenizers.lexer import Piece, outside_strings, pieces
+from gatllm.tokenizers.lexer import Piece, bare, outside_strings
 
 _Rewrite = Callable[["re.Match[str]", str], str | None]  # the match in its line, what follows the line → the statement
+_Body = list[tuple[Piece, bool]]  # the pieces of a statement, and whether each stands outside strings
 _TRIED = 12  # ways at most for one error
 _LONGEST = 1000  # characters of a line that is looked at
 _MOST = 400  # lines that one statement goes on for, at most
@@ -91,38 +92,36 @@ def _translations(text: str, error: Finding) -> Iterator[str]:
                         yield text[: start + found.start()] + new
 
 
-def _statement(rest: str) -> tuple[list[Piece], str] | None:
+def _statement(rest: str) -> tuple[_Body, str] | None:
     """The pieces of the statement that ``rest`` begins with, and what follows it: a comment, a semicolon, a line.
 
     None where it does not end.
     """
-    depth, inside, out = 0, "", []
+    depth, out = 0, []
     shown = "\n".join(rest.split("\n", _MOST)[:_MOST])
-    for piece in pieces(shown):
-        if piece.kind == "quote":
-            inside = "" if piece.text == inside else inside or piece.text
-        elif not inside:
-            if depth <= 0 and (piece.kind in ("line", "comment") or piece.text == ";"):
-                break
-            depth += (piece.text in "([{") - (piece.text in ")]}")
-        elif piece.kind == "line" and len(inside) == 1:
+    for piece, outside in bare(shown):
+        ends = piece.kind == "comment" or (outside and (piece.kind == "line" or piece.text == ";"))
+        if ends and depth <= 0:
             break
-        out.append(piece)
-    end = out[-1].end if out else 0
+        depth += _step(piece, outside)
+        out.append((piece, outside))
+    end = out[-1][0].end if out else 0
     return None if end == len(shown) < len(rest) else (out, rest[end:])
 
 
-def _split(body: list[Piece], mark: str) -> list[str]:
+def _step(piece: Piece, outside: bool) -> int:
+    """How much deeper a piece leads into brackets."""
+    return outside * ((piece.text in "([{") - (piece.text in ")]}"))
+
+
+def _split(body: _Body, mark: str) -> list[str]:
     """The parts of a statement between ``mark`` where no bracket or string is open."""
-    depth, inside, parts = 0, "", [""]
-    for piece in body:
-        if piece.kind == "quote":
-            inside = "" if piece.text == inside else inside or piece.text
-        elif not inside and depth == 0 and piece.text == mark:
+    depth, parts = 0, [""]
+    for piece, outside in body:
+        if outside and depth == 0 and piece.text == mark:
             parts.append("")
             continue
-        elif not inside:
-            depth += (piece.text in "([{") - (piece.text in ")]}")
+        depth += _step(piece, outside)
         parts[-1] += piece.text
     return [part.strip() for part in parts]
 
@@ -133,7 +132,7 @@ def _called(found: re.Match[str], after: str) -> str | None:
     if stated is None:
         return None
     body, rest = stated
-    said = "".join(piece.text for piece in body)
+    said = "".join(piece.text for piece, _ in body)
     if not said.strip() or len(_split(body, "=")) > 1:
         return None
     head, space = found[0].rstrip(), said[len(said.rstrip()) :]
@@ -153,7 +152,8 @@ def _raised(found: re.Match[str], after: str) -> str | None:
     if not 2 <= len(parts) <= 3 or not all(parts):
         return None
     traced = f".with_traceback({parts[2]})" if len(parts) == 3 else ""
-    space = body[-1].text if body[-1].kind == "space" else ""
+    last = body[-1][0]
+    space = last.text if last.kind == "space" else ""
     return f"{found[0]}{parts[0]}({parts[1]}){traced}{space}{rest}"
 
 
@@ -179,9 +179,9 @@ def _octal(found: re.Match[str], after: str) -> str | None:
 def _braced(found: re.Match[str], after: str) -> str | None:
     """``if (x) {``: a block, unless the brace may open a dict."""
     head = found["head"]
-    code = outside_strings(head)
-    depth = sum((letter in "([{") - (letter in ")]}") for letter, bare in zip(head, code, strict=True) if bare)
-    if depth or re.search(r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))$", head):
+    if sum(_step(piece, outside) for piece, outside in bare(head)) or re.search(
+        r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))$", head
+    ):
         return None
     return f"{head}:{after}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gatllm.review.critics import Finding, compile_error
 from gatllm.review.region import offset
-from gatllm.tokenizers.lexer import pieces
+from gatllm.tokenizers.lexer import bare
 
 _ASSIGNED = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
 _CONDITION = re.compile(r"\s*(?:if|elif|while|assert|return|and|or|not)\b")
@@ -76,16 +76,11 @@ def _unit(lines: list[str]) -> str:
 
 
 def _open_at_end(code: str) -> list[str]:
-    """The brackets that stay open at the end; none where a string does."""
+    """The brackets that stay open at the end."""
     still: list[str] = []
-    inside = ""
-    for piece in pieces(code):
-        if piece.kind == "quote":
-            inside = "" if piece.text == inside else inside or piece.text
-        elif piece.kind == "line" and len(inside) == 1:
-            inside = ""
-        elif not inside and piece.text in _CLOSES:
+    for piece, outside in bare(code):
+        if outside and piece.text in _CLOSES:
             still.append(piece.text)
-        elif not inside and piece.text in (")", "]", "}") and still:
+        elif outside and piece.text in _CLOSES.values() and still:
             still.pop()
-    return [] if inside else still
+    return still

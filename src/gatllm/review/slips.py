@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from gatllm.review.edits import Edit
 from gatllm.review.tags import BRACKETS, DELETE, QUOTES, TAG_IDS, TAGS, Span, Tag, indentation, is_line, is_space
+from gatllm.tokenizers.lexer import after_quote
 
 _TWICE = 5.0  # log-odds that a word typed twice is one too many
 _MARK_TWICE = 2.0  # the same of an operator
@@ -68,7 +69,7 @@ def foreign(tokens: Sequence[Span], at: int) -> list[tuple[list[float], list[Edi
     quote, condition = "", False
     for number, (first, second) in enumerate(pairwise(tokens)):
         if first.text in QUOTES:
-            quote = "" if first.text == quote else quote or first.text
+            quote = after_quote(quote, first.text)
         elif is_line(first):
             quote, condition = quote if len(quote) == 3 else "", second.text in _CONDITIONS
         if quote or first.end != second.start:

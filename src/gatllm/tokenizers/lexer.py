@@ -60,7 +60,7 @@ def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
             raise AssertionError(at)
         kind, end = found.lastgroup, found.end()
         if kind == "quote":
-            quote = _after_quote(quote, text[at:end])
+            quote = after_quote(quote, text[at:end])
         elif kind == "line" and len(quote) == 1:
             quote = ""
         elif kind == "comment" and quote:
@@ -71,18 +71,23 @@ def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
         at = end
 
 
+def bare(text: str) -> Iterator[tuple[Piece, bool]]:
+    """Yield the lexemes of ``text``, and whether each stands outside strings and comments."""
+    quote = ""
+    for piece in pieces(text):
+        if piece.kind == "line" and len(quote) == 1:
+            quote = ""
+        yield piece, not quote and piece.kind not in ("quote", "comment")
+        if piece.kind == "quote":
+            quote = after_quote(quote, piece.text)
+
+
 def outside_strings(line: str) -> list[bool]:
     """Tell for each character of a line of code whether it stands outside strings and comments."""
-    out, quote = [], ""
-    for kind, text, _, _ in scan(line):
-        outside = not quote and kind not in ("quote", "comment")
-        if kind == "quote":
-            quote = _after_quote(quote, text)
-        out += [outside] * len(text)
-    return out
+    return [outside for piece, outside in bare(line) for _ in piece.text]
 
 
-def _after_quote(opened: str, quote: str) -> str:
+def after_quote(opened: str, quote: str) -> str:
     """Tell which quote is open after ``quote`` when ``opened`` was open before it."""
     if not opened:
         return quote
