@@ -25,8 +25,8 @@ from gatllm.market import (
     deploy,
     find_seaport,
 )
-from gatllm.market.car import write_car
-from gatllm.market.sealing import new_content_key, seal, unseal
+from gatllm.market.store.car import write_car
+from gatllm.market.store.sealing import new_content_key, seal, unseal
 from gatllm.records import sha256
 
 MIB = 1 << 20

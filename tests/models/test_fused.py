@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gatllm.models.attention import Pattern, attend
+from gatllm.models.attention import attend
 from gatllm.models.fused import dropout, rms_norm, short_attention, short_mask, squared_relu
+from gatllm.models.pattern import Pattern
 from gatllm.models.positions import Turns, rotary_turns, rotate
 
 EPSILON = 1e-3

@@ -43,7 +43,8 @@ def finetune(
     """
     if out.exists():
         raise GatllmError(f"{out} is already there", "name another folder or remove it")
-    from gatllm.models import ChatOptions, PretrainedLM, fine_tune
+    from gatllm.models import ChatOptions, PretrainedLM
+    from gatllm.training.finetuning import fine_tune
 
     with progress_report(quiet=json) as report:
         lm = PretrainedLM.load(model, dtype="float32", report=report)

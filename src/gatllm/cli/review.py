@@ -134,7 +134,7 @@ def lsp(*, model: str | None = None) -> None:
     Args:
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
+    from gatllm.editor.server import create_server
     from gatllm.review.default import load_reviewer
-    from gatllm.review.lsp import create_server
 
     create_server(load_reviewer(model)).start_io()

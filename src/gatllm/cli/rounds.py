@@ -13,8 +13,8 @@ from gatllm.cli.train import parse_overrides
 from gatllm.errors import UsageError
 
 if TYPE_CHECKING:
+    from gatllm.adversarial import Standing
     from gatllm.training import Run
-    from gatllm.training.adversarial import Standing
 
 
 def rounds(
@@ -58,11 +58,11 @@ def rounds(
     """
     if rounds < 1 or cases < 1 or prompts < 1 or minutes <= 0:
         raise UsageError("nothing to play", "--rounds, --cases and --prompts are at least 1, --minutes above 0")
+    from gatllm.adversarial import Settings, play
+    from gatllm.adversarial import rows as rows_of
     from gatllm.proof import load_key, write_proof
     from gatllm.proof.inventory import PROOF_FILE
     from gatllm.review.default import SHIPPED
-    from gatllm.training.adversarial import Settings, play
-    from gatllm.training.adversarial import rows as rows_of
 
     folder = out or Path("runs/rounds")
     signer = load_key(key)
@@ -102,7 +102,7 @@ def rounds(
 
 
 def _line(standing: Standing) -> str:
-    from gatllm.training.adversarial import rows as rows_of
+    from gatllm.adversarial import rows as rows_of
 
     names, (values,) = rows_of([standing])
     return "  " + " · ".join(f"{name} {value}" for name, value in zip(names, values, strict=True) if value)

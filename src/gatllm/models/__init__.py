@@ -1,6 +1,6 @@
 """Models: attention, GPT decoder, encoder-decoder generator, encoder discriminator, pretrained LMs, conversion."""
 
-from gatllm.models.attention import Pattern, attend
+from gatllm.models.attention import attend
 from gatllm.models.build import Model, build
 from gatllm.models.chat import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.config import (
@@ -13,9 +13,9 @@ from gatllm.models.config import (
 )
 from gatllm.models.device import choose_device
 from gatllm.models.discriminator import Discriminator, DiscriminatorOutput
-from gatllm.models.finetuning import FineTuning, fine_tune
 from gatllm.models.fingerprint import tensor_hashes, weights_root
 from gatllm.models.gpt import GPT
+from gatllm.models.pattern import Pattern
 from gatllm.models.pretrained import PretrainedLM
 from gatllm.models.run import LoadedRun, load_run
 from gatllm.models.seq2seq import Seq2Seq
@@ -30,7 +30,6 @@ __all__ = [
     "Discriminator",
     "DiscriminatorConfig",
     "DiscriminatorOutput",
-    "FineTuning",
     "GPTConfig",
     "LoadedRun",
     "Message",
@@ -45,7 +44,6 @@ __all__ = [
     "build",
     "choose_device",
     "config_from_dict",
-    "fine_tune",
     "load_run",
     "load_weights",
     "put_weights",

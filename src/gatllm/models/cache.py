@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gatllm.models.attention import Pattern, attend, attend_masked
+from gatllm.models.attention import attend, attend_masked
+from gatllm.models.pattern import Pattern
 from gatllm.models.positions import Turns
 
 

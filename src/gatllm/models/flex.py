@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
-from gatllm.models.attention import Pattern
+from gatllm.models.pattern import Pattern
 
 
 def flex_attend(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, padding: Tensor | None) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from gatllm.models.attention import Pattern
+from gatllm.models.pattern import Pattern
 from gatllm.models.positions import Turns
 
 # Above this many scores the score matrix is not kept: the flash kernel's smaller memory wins.

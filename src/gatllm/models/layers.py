@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gatllm.models.attention import Pattern, attend
+from gatllm.models.attention import attend
 from gatllm.models.cache import CrossCache, LayerCache, Step
 from gatllm.models.config import TransformerConfig
 from gatllm.models.fused import (
@@ -19,6 +19,7 @@ from gatllm.models.fused import (
     short_mask,
     squared_relu,
 )
+from gatllm.models.pattern import Pattern
 from gatllm.models.positions import Turns, rotate
 
 Inner = TypeVar("Inner", bound=nn.Module)

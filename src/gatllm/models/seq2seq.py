@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gatllm.models.attention import Pattern
 from gatllm.models.cache import Cache, CrossCache
 from gatllm.models.config import Seq2SeqConfig
+from gatllm.models.pattern import Pattern
 from gatllm.models.stack import Stack
 
 

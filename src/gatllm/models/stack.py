@@ -8,11 +8,11 @@ from typing import cast
 from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
-from gatllm.models.attention import Pattern
 from gatllm.models.cache import Cache, CrossCache, LayerCache, RingCache
 from gatllm.models.config import TransformerConfig
 from gatllm.models.fused import dropout
 from gatllm.models.layers import Block, Norm
+from gatllm.models.pattern import Pattern
 from gatllm.models.positions import AddedPositions, Turns, rotary_turns
 
 

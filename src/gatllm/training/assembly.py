@@ -18,7 +18,7 @@ from gatllm.tokenizers import Tokenizer
 from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training.distributed import Team
 from gatllm.training.environment import code, environment
-from gatllm.training.objectives import prepare
+from gatllm.training.objectives.preparing import prepare
 from gatllm.training.objectives.protocol import Objective
 from gatllm.training.pinning import pin
 from gatllm.training.precision import Attempt, Precision, choose_precision

@@ -3,7 +3,3 @@
 An objective is a module of this folder with ``prepare(recipe, tokenizer, report) -> Objective`` (see `protocol`) and an
 entry in `registry`.
 """
-
-from gatllm.training.objectives.registry import data_table, prepare
-
-__all__ = ["data_table", "prepare"]

@@ -1,0 +1,155 @@
+"""The page that rounds are judged by: a table, curves, and who tells whose samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gatllm.adversarial.standing import Standing
+from gatllm.records import new_folder
+
+FOLDER = "report"
+_INK = ("#33658a", "#c8501e", "#758e4f", "#86579c")
+Value = float | None
+
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("repaired", "repaired", "%"),
+    ("AUROC meaning", "auroc", ""),
+    ("AUROC replaced", "auroc_replaced", ""),
+    ("false alarms", "false_alarms", "%"),
+    ("AUROC samples", "auroc_samples", ""),
+    ("AUROC first samples", "auroc_first", ""),
+    ("first judge's AUROC", "auroc_start", ""),
+    ("parse", "samples_parse", "%"),
+    ("compile", "samples_compile", "%"),
+    ("clean", "samples_clean", "%"),
+    ("held-out loss", "loss", ""),
+    ("distinct", "distinct", ""),
+    ("tokens", "length", "n"),
+    ("mined AUROC", "real_auroc", ""),
+    ("mined repaired", "real_repaired", "%"),
+)
+
+
+def rows(standings: Sequence[Standing]) -> tuple[list[str], list[list[str]]]:
+    """Return the table of the standings: names of the columns that were measured, and a row for each."""
+    used = [column for column in COLUMNS if any(getattr(one, column[1]) is not None for one in standings)]
+    table = [[_name(one), *(_text(getattr(one, name), kind) for _, name, kind in used)] for one in standings]
+    return ["round", *(title for title, _, _ in used)], table
+
+
+def _name(standing: Standing) -> str:
+    mark = "" if standing.kept else " (generator put back)"
+    return f"{standing.round if standing.phase == 'round' else standing.phase}{mark}"
+
+
+def _text(value: Value, kind: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1%}" if kind == "%" else f"{value:.0f}" if kind == "n" else f"{value:.3f}"
+
+
+def write_page(out: Path, standings: Sequence[Standing], entries: Sequence[Mapping[str, Any]]) -> Path:
+    """Write (or renew) the report of rounds and return its page."""
+    with new_folder(out / FOLDER, replace=True) as folder:
+        _draw(standings, folder / "rounds.png")
+        (folder / "rounds.json").write_text(
+            json.dumps([one.as_dict() for one in standings], indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
+        (folder / "report.md").write_text(_page(standings, entries), encoding="utf-8")
+    return out / FOLDER / "report.md"
+
+
+def _page(standings: Sequence[Standing], entries: Sequence[Mapping[str, Any]]) -> str:
+    names, table = rows(standings)
+    parts = [
+        "# Adversarial rounds",
+        "Both sides on a fixed held-out set. Round 0 is before the first. *First samples*: what the first generator "
+        "wrote; *first judge*: the discriminator that the rounds began with, on this round's samples (lower: they look "
+        "more real to it).",
+        _markdown(names, table),
+        "![Both sides over the rounds](rounds.png)",
+        _course(entries),
+        _crossed(entries),
+        _missed(standings),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown(names: Sequence[str], table: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in table])
+
+
+def _course(entries: Sequence[Mapping[str, Any]]) -> str:
+    course = [entry for entry in entries if entry["event"] == "course"]
+    if not course:
+        return ""
+    rewards = {entry["round"]: entry["rewarded"] for entry in entries if entry["event"] == "reward"}
+    table = []
+    for entry in course:
+        broken, reward = entry["errors"], rewards.get(entry["round"], {})
+        table.append(
+            [
+                str(entry["round"]),
+                f"{broken['drafted']} / {broken['counted']} / {broken['records']}",
+                str(entry.get("fakes", {}).get("records", "")),
+                f"{entry['accused']['alarms']} of {entry['accused']['judged']}",
+                f"{reward['chosen']} of {reward['answers']}" if reward else "",
+            ]
+        )
+    names = ["round", "errors drafted / that count / kept", "fakes", "falsely accused", "answers rewarded"]
+    return "## What was played\n\n" + _markdown(names, table)
+
+
+def _crossed(entries: Sequence[Mapping[str, Any]]) -> str:
+    last = next((entry for entry in reversed(entries) if entry["event"] == "cross"), None)
+    if last is None:
+        return ""
+    names = ["discriminator of round", *(f"samples {number}" for number in range(len(last["auroc"])))]
+    table = [[str(number), *(_text(value, "") for value in row)] for number, row in enumerate(last["auroc"])]
+    return "## Who tells whose samples (AUROC)\n\n" + _markdown(names, table)
+
+
+def _missed(standings: Sequence[Standing]) -> str:
+    families = sorted({name for one in standings for name in one.missed})
+    table = [[name, *(_text(one.missed.get(name), "%") for one in standings)] for name in families]
+    return "## Missed, by kind of error\n\n" + _markdown(["kind", *(_name(one) for one in standings)], table)
+
+
+def _draw(standings: Sequence[Standing], target: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = (
+        ("discriminator: AUROC", ("auroc", "auroc_replaced", "auroc_samples", "auroc_first")),
+        ("discriminator: shares", ("repaired", "false_alarms")),
+        ("generator: shares of its samples", ("samples_parse", "samples_compile", "samples_clean", "distinct")),
+        ("generator: held-out loss, first judge's AUROC", ("loss", "auroc_start")),
+    )
+    for axes, (title, names) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+        _panel(axes, title, names, standings)
+    figure.savefig(target, dpi=110)
+
+
+def _panel(axes: Any, title: str, names: Sequence[str], standings: Sequence[Standing]) -> None:
+    played = [one for one in standings if one.phase == "round"]
+    read: Callable[[str], list[tuple[int, float]]] = lambda name: [  # noqa: E731
+        (one.round, getattr(one, name)) for one in played if getattr(one, name) is not None
+    ]
+    drawn = False
+    for colour, name in zip(_INK, names, strict=False):
+        points = read(name)
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=4, label=name.replace("_", " "))
+            drawn = True
+    axes.set(title=title, xlabel="round")
+    axes.set_xticks([one.round for one in played])
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if drawn:
+        axes.legend(frameon=False, loc="lower right", fontsize="small")

@@ -1,0 +1,1 @@
+"""The EVM client: transactions that survive a crash, the local chain, built contracts."""

@@ -1,0 +1,1 @@
+"""Content: CIDs as kubo computes them, CAR files, stores, sealing, metadata."""

@@ -1,0 +1,1 @@
+"""What is done on the chain: deploy, mint, sell, subscribe, reward, unlock, register proofs."""
