@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.training.test_tagging import MODULE
 
 from gatllm.data import DatasetWriter
 from gatllm.records import new_folder, sha256
 from gatllm.training import Recipe, train
+from tests.training.test_tagging import MODULE
 
 SMALL: dict[str, Any] = {
     "train.minutes": None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from tests.adversarial.conftest import Tables
 
 from gatllm.adversarial.breaker import break_code, even, harder
 from gatllm.adversarial.case import REPLACED, Case
@@ -16,6 +15,7 @@ from gatllm.data import FAMILIES
 from gatllm.data.code import Edit, apply
 from gatllm.progress import silent
 from gatllm.review import compile_error, same_tree
+from tests.adversarial.conftest import Tables
 
 
 def test_the_breaker_turns_to_what_is_missed_and_forgets_nothing() -> None:

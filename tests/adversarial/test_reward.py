@@ -8,8 +8,6 @@ from random import Random
 
 import pytest
 import torch
-from tests.adversarial.conftest import Tables
-from tests.adversarial.test_referee import piece
 
 from gatllm.adversarial.judge import Judge
 from gatllm.adversarial.pieces import Piece, read_sides
@@ -24,6 +22,8 @@ from gatllm.training import Recipe
 from gatllm.training.objectives.preparing import prepare
 from gatllm.training.objectives.rewarded import Rewarded, draw_rewarded, read_rewarded, row_weights, weighted_loss
 from gatllm.training.objectives.windows import IGNORED
+from tests.adversarial.conftest import Tables
+from tests.adversarial.test_referee import piece
 
 HEAD = "def f(a):\n"
 

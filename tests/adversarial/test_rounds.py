@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.adversarial.conftest import TELLING, WRITING, Tables
 
 from gatllm.adversarial import LOG, Settings, Standing, play, rows
 from gatllm.data import Dataset, build_negative
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.records import read_log
 from gatllm.training import Recipe, Run
+from tests.adversarial.conftest import TELLING, WRITING, Tables
 
 SETTINGS = Settings(
     cases=1, prompts=4, fakes=4, questions=6, answers=2, judged=8, tests=False,

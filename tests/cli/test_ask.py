@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.models.tiny_lm import write_tiny_lm
 
 from gatllm.cli import main
 from gatllm.data import build
 from gatllm.records import read_log
+from tests.models.tiny_lm import write_tiny_lm
 
 
 @pytest.fixture(scope="module")

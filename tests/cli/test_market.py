@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.proof.runs import make_dataset, make_run
 
 from gatllm.cli import main
 from gatllm.cli.market_setting import ether, wei
@@ -22,6 +21,7 @@ from gatllm.errors import UsageError
 from gatllm.market import Cid, Devnet, find_anvil, running_url
 from gatllm.proof import load_key, write_proof
 from gatllm.records import new_folder, sha256
+from tests.proof.runs import make_dataset, make_run
 
 ABI = Path(__file__).parents[2] / "src" / "gatllm" / "market" / "abi"
 MISSING = "" if find_anvil() and ABI.is_dir() else "no anvil or contracts not built: run `make setup`"

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.proof.runs import make_dataset, make_run
 
 from gatllm.cli import main
+from tests.proof.runs import make_dataset, make_run
 
 
 @pytest.fixture

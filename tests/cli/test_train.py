@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.models.tiny_lm import write_tiny_lm
 
 from gatllm.cli import main
+from tests.models.tiny_lm import write_tiny_lm
 
 RECIPE = """
 objective = "causal"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.models.tiny_lm import write_tiny_lm
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.training.fewshot import TASKS, Task, evaluate, load_task, pretrained_writer, run_writer, wilson
+from tests.models.tiny_lm import write_tiny_lm
 
 
 def by_example(prompts: Sequence[str]) -> list[str]:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.models.tiny_lm import write_tiny_lm
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.models import ChatOptions, PretrainedLM
 from gatllm.training.finetuning import fine_tune
+from tests.models.tiny_lm import write_tiny_lm
 
 TEXT = "def add(a, b):\n    return a + b\n\n\n" * 60
 

@@ -13,7 +13,7 @@ import pytest
 
 from gatllm.errors import GatllmError
 from gatllm.market import Chain, Devnet, running_url
-from gatllm.market import devnet as module
+from gatllm.market.chain import devnet as module
 
 pytestmark = pytest.mark.usefixtures("devnet")  # skips all where there is no anvil
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
-from gatllm.market import sealing
+from gatllm.market.store import sealing
 from gatllm.market.store.sealing import new_content_key, seal, unseal
 
 KEY = bytes(range(32))
