@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
+from gatllm.system import others_at_work
 
 if TYPE_CHECKING:
     from gatllm.answering import Assistant
@@ -31,29 +32,25 @@ __all__ = [
 ]
 
 
-def _spins(loadavg: str = "/proc/loadavg") -> str:
+def _spins(others: int | None) -> str:
     """Return how long threads of a parallel region spin while they wait for each other.
 
     Where other programs want the processor too, the one that is waited for does not get to run: steps of 0.1 s took
     10 s. On a machine at rest the long wait makes a training step a seventh shorter (`dev/LOG.md`). What counts is who
     runs now; an average over a minute still holds the user's own last command.
     """
-    try:
-        with open(loadavg) as file:  # noqa: PTH123 (importing gatllm stays quick)
-            others = int(file.read().split()[3].split("/")[0]) - 1
-    except (OSError, ValueError, IndexError):
-        return "1000"
-    return "1000" if others > (os.cpu_count() or 1) / 4 else "10000"
+    busy = others is None or others > (os.cpu_count() or 1) / 4
+    return "1000" if busy else "10000"
 
 
 # Read by OpenMP (libgomp) when torch is loaded.
-os.environ.setdefault("GOMP_SPINCOUNT", _spins())
+os.environ.setdefault("GOMP_SPINCOUNT", _spins(others_at_work()))
 
-_HOMES = {"Assistant": "gatllm.answering", "TextGeneration": "gatllm.training.text_generation"}
+_ROOMS = {"Assistant": "gatllm.answering", "TextGeneration": "gatllm.training.text_generation"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the Python face on first use: ``import gatllm`` alone loads nothing heavy."""
     if name not in __all__:
         raise AttributeError(f"module 'gatllm' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES.get(name, "gatllm.api")), name)
+    return getattr(importlib.import_module(_ROOMS.get(name, "gatllm.api")), name)

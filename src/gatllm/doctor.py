@@ -24,23 +24,34 @@ class Check:
 
 
 def diagnose() -> list[Check]:
-    """Look at the processor, the disk, the parts that set-up built and the optional packages; asks no network."""
-    return [*_machine(), *_built(), *_optional()]
+    """Look at the processor, the disk, the parts that set-up built and what is installed; asks no network."""
+    return [*_machine(), *_built(), *_extras(), *_optional()]
 
 
 def _machine() -> Iterator[Check]:
-    import torch
-
     enough = sys.version_info >= (3, 11)
     yield Check("Python", enough, platform.python_version(), "install Python 3.11 or newer", required=True)
-    yield Check("PyTorch", True, f"{torch.__version__}, {torch.get_num_threads()} threads", required=True)
+    weights = Path(__file__).parent / "review" / "weights" / "model.safetensors"
+    yield Check("discriminator", weights.is_file(), "weights are there", "install gatllm again", required=True)
+    if _there("torch"):
+        yield from _processor()
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    yield Check("disk", free > 4, f"{free:.0f} GB free here", "free 4 GB: the demo makes 1 GB, the chat model needs 2")
+
+
+def _processor() -> Iterator[Check]:
+    import torch
+
+    yield Check("PyTorch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
     device = "CUDA" if torch.cuda.is_available() else "MPS" if torch.backends.mps.is_available() else "none"
     yield Check("GPU", device != "none", device, "optional: everything runs on the processor")
     level = torch.backends.cpu.get_cpu_capability()
     bf16 = any(f" {flag}" in _processor_flags() for flag in ("amx_bf16", "avx512_bf16"))
     yield Check("bf16", bf16, f"{level}{', bf16 instructions' if bf16 else ''}", "optional: training uses fp32 instead")
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
-    yield Check("disk", free > 4, f"{free:.0f} GB free here", "free 4 GB: the demo makes 1 GB, the chat model needs 2")
+
+
+def _there(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _processor_flags() -> str:
@@ -51,18 +62,36 @@ def _processor_flags() -> str:
 
 
 def _built() -> Iterator[Check]:
-    from gatllm.market import find_anvil
-    from gatllm.models.pretrained import QWEN_CODER, cached_weights
-
     package = Path(__file__).parent
     abi = sorted((package / "market" / "abi").glob("*.json"))
-    yield Check("contracts", bool(abi), f"{len(abi)} ABIs", "make setup", required=True)
+    yield Check("contracts", bool(abi), f"{len(abi)} ABIs", "in a checkout: make setup")
     assets = sorted((package / "service" / "static" / "vendor").glob("*"))
-    yield Check("page assets", bool(assets), f"{len(assets)} files", "make setup", required=True)
-    anvil = find_anvil()
-    yield Check("local chain", anvil is not None, "anvil" if anvil else "", "make setup")
-    weights = cached_weights(QWEN_CODER)
-    yield Check("chat model", weights is not None, str(weights or ""), "fetched once, by the first `gatllm ask`")
+    yield Check("page assets", bool(assets), f"{len(assets)} files", "in a checkout: make setup")
+    if _there("web3"):
+        from gatllm.market import find_anvil
+
+        anvil = find_anvil()
+        yield Check("local chain", anvil is not None, "anvil" if anvil else "", "in a checkout: make setup")
+    if _there("torch"):
+        from gatllm.models.pretrained import QWEN_CODER, cached_weights
+
+        weights = cached_weights(QWEN_CODER)
+        yield Check("chat model", weights is not None, str(weights or ""), "fetched once, by the first `gatllm ask`")
+
+
+# extra → (one package that only it brings, what it is for)
+_EXTRAS = {
+    "data": ("datasketch", "gatllm data, tokenizer"),
+    "train": ("torch", "gatllm train, finetune, sample, proof"),
+    "chat": ("pydivsufsort", "gatllm ask, chat"),
+    "serve": ("fastapi", "gatllm serve"),
+    "market": ("web3", "gatllm market"),
+}
+
+
+def _extras() -> Iterator[Check]:
+    for extra, (package, use) in _EXTRAS.items():
+        yield Check(use, _there(package), f"gatllm[{extra}]", f"pip install 'gatllm[{extra}]'")
 
 
 def _optional() -> Iterator[Check]:
@@ -72,8 +101,7 @@ def _optional() -> Iterator[Check]:
         ("ray", "ray", "building data on a cluster"),
         ("tree_sitter_cpp", "cpp", "C++ data"),
     ):
-        found = importlib.util.find_spec(package) is not None
-        yield Check(use, found, package if found else "", f"optional: pip install 'gatllm[{extra}]'")
+        yield Check(use, _there(package), package, f"optional: pip install 'gatllm[{extra}]'")
     yield _sandbox()
     key = bool(os.environ.get("GATLLM_KEY"))
     yield Check("trainer's key", True, "GATLLM_KEY" if key else "a file in the data folder, made when first needed")

@@ -98,7 +98,7 @@ def test_a_folder_that_is_there_is_not_overwritten_unless_asked(tmp_path: Path) 
 
 
 def test_replacing_works_where_folders_can_t_be_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(folder_module, "exchange", lambda first, second: False)
     test_a_folder_that_is_there_is_not_overwritten_unless_asked(tmp_path)
 
 

@@ -14,30 +14,38 @@ from gatllm import __version__
 from gatllm.errors import GatllmError
 
 # Each command is named by its import path and imported when it is used: `gatllm --help` never waits for torch.
-COMMANDS: dict[str, tuple[str, str]] = {
-    # name: (import path, one line of help)
-    "demo": ("gatllm.cli.demo:demo", "Show the whole of gatllm on real code, in some ten minutes."),
-    "doctor": ("gatllm.cli.doctor:doctor", "Show what this machine has, and the cure for what is missing."),
-    "train": ("gatllm.cli.train:train_app", "Train a model by a recipe."),
-    "tune": ("gatllm.cli.evaluate:tune_app", "Search for better hyper-parameters of a recipe."),
-    "eval": ("gatllm.cli.evaluate:eval_app", "Zero-, one- and few-shot evaluation of a run or a pretrained model."),
-    "report": ("gatllm.cli.train:report_app", "Write the report of a run: one page with its curves."),
-    "ask": ("gatllm.cli.ask:ask", "Ask one question; the answer is reviewed before it is shown."),
-    "chat": ("gatllm.cli.ask:chat", "Talk with the assistant in the terminal."),
-    "check": ("gatllm.cli.review:check", "Find what is wrong in Python files."),
-    "sample": ("gatllm.cli.sample:sample", "Let a trained model write."),
-    "embed": ("gatllm.cli.sample:embed", "Turn sentences into vectors."),
-    "export": ("gatllm.cli.export:export", "Write a model as a folder of 🤗 Transformers."),
-    "data": ("gatllm.cli.data:app", "Turn code into datasets: check, build, corrupt, show."),
-    "tokenizer": ("gatllm.cli.tokenizer:app", "Learn a tokeniser, look at one."),
-    "finetune": ("gatllm.cli.finetune:finetune", "Train a pretrained model further on a text file."),
-    "serve": ("gatllm.cli.serve:serve", "Serve the chat page and the OpenAI-compatible API."),
-    "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default."),
-    "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain."),
-    "fix": ("gatllm.cli.review:fix", "Mend Python files that do not compile."),
-    "proof": ("gatllm.cli.proof:app", "Prove a run, and check anyone's proof."),
-    "rounds": ("gatllm.cli.rounds:rounds", "Play the discriminator against a breaker that learns what it misses."),
-    "lsp": ("gatllm.cli.review:lsp", "Serve an editor: findings as diagnostics, repairs as quick fixes."),
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    # name: (import path, one line of help, the extra that holds what it imports)
+    "demo": ("gatllm.cli.demo:demo", "Show the whole of gatllm on real code, in some ten minutes.", "all"),
+    "doctor": ("gatllm.cli.doctor:doctor", "Show what this machine has, and the cure for what is missing.", ""),
+    "train": ("gatllm.cli.train:train_app", "Train a model by a recipe.", "train"),
+    "tune": ("gatllm.cli.evaluate:tune_app", "Search for better hyper-parameters of a recipe.", "train"),
+    "eval": (
+        "gatllm.cli.evaluate:eval_app",
+        "Zero-, one- and few-shot evaluation of a run or pretrained model.",
+        "train",
+    ),
+    "report": ("gatllm.cli.train:report_app", "Write the report of a run: one page with its curves.", "train"),
+    "ask": ("gatllm.cli.ask:ask", "Ask one question; the answer is reviewed before it is shown.", "chat"),
+    "chat": ("gatllm.cli.ask:chat", "Talk with the assistant in the terminal.", "chat"),
+    "check": ("gatllm.cli.review:check", "Find what is wrong in Python files.", ""),
+    "sample": ("gatllm.cli.sample:sample", "Let a trained model write.", "train"),
+    "embed": ("gatllm.cli.sample:embed", "Turn sentences into vectors.", "train"),
+    "export": ("gatllm.cli.export:export", "Write a model as a folder of 🤗 Transformers.", "train"),
+    "data": ("gatllm.cli.data:app", "Turn code into datasets: check, build, corrupt, show.", "data"),
+    "tokenizer": ("gatllm.cli.tokenizer:app", "Learn a tokeniser, look at one.", "data"),
+    "finetune": ("gatllm.cli.finetune:finetune", "Train a pretrained model further on a text file.", "train"),
+    "serve": ("gatllm.cli.serve:serve", "Serve the chat page and the OpenAI-compatible API.", "serve"),
+    "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default.", ""),
+    "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain.", "market"),
+    "fix": ("gatllm.cli.review:fix", "Repair Python files that do not compile.", ""),
+    "proof": ("gatllm.cli.proof:app", "Prove a run, and check anyone's proof.", "train"),
+    "rounds": (
+        "gatllm.cli.rounds:rounds",
+        "Play generator and discriminator against each other.",
+        "train",
+    ),
+    "lsp": ("gatllm.cli.review:lsp", "Serve an editor: findings as diagnostics, repairs as quick fixes.", ""),
 }
 
 STDIN = "/dev/stdin"
@@ -51,8 +59,17 @@ app = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
-for _name, (_target, _help) in COMMANDS.items():
+for _name, (_target, _help, _) in COMMANDS.items():
     app.command(_target, name=_name, help=_help)
+
+
+def _missing(module: str | None, given: Sequence[str]) -> str:
+    """Return the words for an import that failed: what to install, where that is what lacks."""
+    command = next((argument for argument in given if argument in COMMANDS), "")
+    extra = COMMANDS[command][2] if command else ""
+    if not extra or (module or "").split(".")[0] == "gatllm":
+        return f"there is no module {module}; install gatllm again"
+    return f"`gatllm {command}` needs {module}, which is not installed; run: pip install 'gatllm[{extra}]'"
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -78,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except ModuleNotFoundError as error:
+        _fail(_missing(error.name, given), 1)
     except Exception as error:
         if os.environ.get("GATLLM_DEBUG"):
             raise

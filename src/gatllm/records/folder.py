@@ -11,17 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gatllm.errors import GatllmError
+from gatllm.system import exchange, sync
 
 _MARK = ".partial-"
 _DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _temporary(target: Path) -> Path:
@@ -45,18 +38,6 @@ def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
         raise GatllmError(f"can't write {target}: {error.strerror or error}", "check space and permissions") from None
 
 
-def _exchange(first: Path, second: Path) -> bool:
-    """Swap two folders in one step, so that a crash in between leaves one of them in place; False where unsupported."""
-    import ctypes
-
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):  # not glibc 2.28 or later
-        return False
-    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return bool(renameat2(here, os.fsencode(first), here, os.fsencode(second), swap) == 0)
-
-
 def write_file(target: Path, data: bytes | str) -> None:
     """Write a file so that readers see the old content or the new, never a part.
 
@@ -74,7 +55,7 @@ def write_file(target: Path, data: bytes | str) -> None:
             if target.exists():  # a script stays executable, a secret stays secret
                 shutil.copymode(target, temporary)
             temporary.replace(target)
-            _sync(target.parent)
+            sync(target.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -96,18 +77,18 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             yield temporary
             for path in temporary.rglob("*"):
                 if not path.is_symlink():
-                    _sync(path)
-            _sync(temporary)
+                    sync(path)
+            sync(temporary)
             if not target.exists():
                 temporary.rename(target)
             elif not replace:  # it appeared meanwhile: somebody else's work
                 raise FileExistsError(errno.EEXIST, "it appeared meanwhile", str(target))
-            elif not _exchange(temporary, target):
+            elif not exchange(temporary, target):
                 old = _temporary(target)
                 target.rename(old)
                 temporary.rename(target)
                 old.rename(temporary)
-            _sync(target.parent)
+            sync(target.parent)
             shutil.rmtree(temporary, ignore_errors=True)  # after an exchange: the old content
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)

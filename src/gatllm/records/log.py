@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.records.canonical import canonical_bytes, parse, sha256
+from gatllm.system import lock
 
 GENESIS = "0" * 64
 _BLOCK = 1 << 16
@@ -39,7 +39,7 @@ class HashLog:
         except OSError as error:
             raise GatllmError(f"can't write {path}: {error.strerror}", "check the folder and its permissions") from None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file, wait=False)
             self._drop_torn_line()
             for line, _ in _checked_lines(path):
                 self.head = sha256(line)
