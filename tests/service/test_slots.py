@@ -225,7 +225,8 @@ def test_a_model_that_makes_no_token_is_not_ready(connect: Connect) -> None:
 
 
 def test_a_probe_that_hangs_keeps_its_slot_until_it_ends(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(health, "_FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(health, "_FRESH_SECONDS", 0)
     goes_on = threading.Event()
 
     class Hanging(FakeGenerator):
@@ -234,20 +235,27 @@ def test_a_probe_that_hangs_keeps_its_slot_until_it_ends(connect: Connect, monke
             return super().generate(conversations, options)
 
     app = create_app(Assistant(Hanging(REPLY), Reviewer()), queue=0)
+    app.state.slots.step_seconds = 0.5
 
     async def go() -> None:
         async with connect(app) as client:
             try:
                 for _ in range(2):  # the second one asks while the first one hangs
                     response = await client.get("/readyz")
-                    assert (response.status_code, response.json()["status"]) == (503, "no token: TimeoutError")
+                    assert (response.status_code, response.json()["status"]) == (503, "starting")
                     assert response.json()["running"] == 1
                 assert (await client.post("/v1/chat/completions", json=BODY)).status_code == 429
+                await asyncio.sleep(2.5)  # it is looked after once a second
+                assert (await client.get("/readyz")).json()["status"] in ("no token: TooLongError", "no sign of life")
+                assert app.state.slots.running == 1
             finally:
                 goes_on.set()
-            await asyncio.wait([app.state.hanging])
-            assert app.state.slots.running == 0
-            monkeypatch.setattr(health, "_PROBE_SECONDS", 30)
+            while app.state.slots.running:
+                await asyncio.sleep(0.01)
+            for _ in range(100):
+                if (await client.get("/readyz")).status_code == 200:
+                    break
+                await asyncio.sleep(0.01)
             assert (await client.get("/readyz")).status_code == 200
 
     asyncio.run(go())

@@ -166,6 +166,10 @@ class PretrainedLM:
             raise ContextOverflowError(len(prompt), self.context)
         return prompt
 
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return how many tokens a conversation has as a prompt."""
+        return len(self._format.encode(messages))
+
     def encode(self, text: str) -> list[int]:
         """Return the tokens of plain text, in which no control token can occur."""
         return self._format.encode_text(text)

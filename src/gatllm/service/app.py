@@ -15,11 +15,13 @@ from starlette.types import Scope
 
 from gatllm import __version__
 from gatllm.answering import Assistant
-from gatllm.service import errors, health, openai_api, pages
+from gatllm.service import errors, health, metrics, openai_api, pages
 from gatllm.service.conversations import Conversations
 from gatllm.service.guard import Guard
+from gatllm.service.health import Prober
 from gatllm.service.market import Market, Paywall
 from gatllm.service.market import router as market_router
+from gatllm.service.protocol import Patience
 from gatllm.service.slots import Slots
 
 LARGEST_BODY = 2 << 20
@@ -63,9 +65,7 @@ def create_app(
     app.state.conversations = Conversations()
     app.state.stopped = set()
     app.state.started = int(time.time())
-    app.state.probed = float("-inf")
-    app.state.probing = None
-    app.state.hanging = None
+    app.state.prober = Prober(app.state.slots, assistant.generator)
     errors.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
     if market is not None:
@@ -73,8 +73,9 @@ def create_app(
         app.include_router(market_router)
         if paid:
             app.add_middleware(Paywall, market=market, paths=("/v1/chat/completions", "/chat"))
+    app.add_middleware(Patience)
     app.add_middleware(Guard, hosts=hosts)
-    for router in (openai_api.router, health.router, pages.router):
+    for router in (openai_api.router, health.router, metrics.router, pages.router):
         app.include_router(router)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static")
     return app

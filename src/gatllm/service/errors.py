@@ -11,17 +11,32 @@ from starlette.exceptions import HTTPException
 
 from gatllm.errors import GatllmError
 from gatllm.models import ContextOverflowError
-from gatllm.service.slots import BusyError, StoppingError
+from gatllm.service.slots import BusyError, StoppingError, TooLongError
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+# What passes, and when to come back. Only the time-out must not be tried again: it would take as long.
+_PASSING: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
+    BusyError: (429, "queue_full", {"retry-after": "5"}),
+    StoppingError: (503, "shutting_down", {"retry-after": "10"}),
+    TooLongError: (504, "timeout", {"x-should-retry": "false"}),
+}
 
 
 class ApiError(Exception):
     """A refusal with its HTTP status."""
 
-    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers or {}
         self.param = param
         self.code = code
 
@@ -37,17 +52,15 @@ def body(
 def describe(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Return the status, body and headers that tell a client what went wrong; never a traceback."""
     if isinstance(error, ApiError):
-        return error.status, body(error.status, str(error), param=error.param, code=error.code), {}
-    if isinstance(error, BusyError):
-        return 429, body(429, str(error), code="queue_full"), {"retry-after": "5"}
-    if isinstance(error, StoppingError):
-        return 503, body(503, str(error), code="shutting_down"), {"retry-after": "10"}
+        return error.status, body(error.status, str(error), param=error.param, code=error.code), error.headers
     if isinstance(error, ContextOverflowError):
         more = {"n_prompt_tokens": error.prompt_tokens, "n_ctx": error.context}
         return 400, body(400, str(error), param="messages", code="context_length_exceeded", **more), {}
-    if isinstance(error, GatllmError):
-        return 500, body(500, str(error)), {}
-    return 500, body(500, f"unexpected {type(error).__name__}"), {}
+    for kind, (status, code, headers) in _PASSING.items():
+        if isinstance(error, kind):
+            return status, body(status, str(error), code=code), headers
+    message = str(error) if isinstance(error, GatllmError) else f"unexpected {type(error).__name__}"
+    return 500, body(500, message), {}
 
 
 def install(app: FastAPI) -> None:

@@ -14,7 +14,8 @@ from gatllm.answering import Answer, Assistant, Text
 from gatllm.models import Message
 from gatllm.service.errors import ApiError, describe
 from gatllm.service.openai_schema import ChatRequest
-from gatllm.service.slots import Slots, Ticket
+from gatllm.service.prompt_size import check_size
+from gatllm.service.slots import PING, Slots, Ticket
 
 NAME = "gatllm"
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -22,16 +23,42 @@ _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 router = APIRouter(prefix="/v1")
 
 
-async def ticket(request: Request) -> AsyncIterator[Ticket]:
-    """Hold a place for as long as the request lives.
+class Place:
+    """What a request holds: nothing at first, then a ticket until the request is over."""
+
+    def __init__(self, slots: Slots, client: str) -> None:
+        self._slots = slots
+        self._client = client
+        self.ticket: Ticket | None = None
+
+    def take(self) -> Ticket:
+        """Enter the queue; who was refused for what they asked has not been there.
+
+        Raises:
+            BusyError: it is full.
+            StoppingError: the server is shutting down.
+        """
+        self.ticket = self._slots.enter(self._client)
+        return self.ticket
+
+
+async def place(request: Request) -> AsyncIterator[Place]:
+    """Give back whatever place a request took.
 
     A dependency's end runs even when the response never begins; the end of a stream's generator doesn't.
     """
-    held = slots_of(request).enter()
+    held = Place(slots_of(request), client_of(request))
     try:
         yield held
     finally:
-        await held.leave()
+        if held.ticket is not None:
+            await held.ticket.leave()
+
+
+def client_of(request: Request) -> str:
+    """Return by what name a client takes its share of the queue: its address (of IPv6 the network)."""
+    address = request.client.host if request.client else ""
+    return ":".join(address.split(":")[:4]) if ":" in address else address
 
 
 def slots_of(request: Request) -> Slots:
@@ -46,7 +73,7 @@ def assistant_of(request: Request) -> Assistant:
     return assistant
 
 
-Held = Annotated[Ticket, Depends(ticket)]
+Held = Annotated[Place, Depends(place)]
 
 
 def _known(request: Request, name: str) -> str:
@@ -76,7 +103,8 @@ async def model(request: Request, name: str) -> dict[str, Any]:
 async def chat_completions(asked: ChatRequest, request: Request, held: Held) -> StreamingResponse | JSONResponse:
     """Answer a conversation; see `openai_schema.ChatRequest` for what is supported."""
     _known(request, asked.model)
-    job = _Job(asked, request, held)
+    await check_size(assistant_of(request).generator, [message.plain() for message in asked.messages])
+    job = _Job(asked, request, held.take())
     if not asked.stream:
         return JSONResponse(await job.whole())
     chunks = job.chunks()
@@ -102,13 +130,14 @@ class _Job:
         self.usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
     async def _events(self, choice: int) -> AsyncIterator[Text | Answer | None]:
+        """Yield what is said, and None for every other sign of life."""
         options = self.asked.options(self.assistant.options, choice)
         async for event in self.held.run(lambda: self.assistant.stream(self.prompt, self.history, options)):
             if isinstance(event, Answer):
                 self._count(event)
                 yield event
-            elif event is None or isinstance(event, Text):
-                yield event
+            else:
+                yield event if isinstance(event, Text) else None
 
     def _count(self, answer: Answer) -> None:
         self.slots.finished[answer.finish_reason] += 1
@@ -119,12 +148,15 @@ class _Job:
     async def whole(self) -> dict[str, Any]:
         """Return the complete answer; who has left gets none, and nothing is generated for them."""
         answers: list[Answer] = []
+        looked = time.monotonic()
         for choice in range(self.asked.n or 1):
             async for event in self._events(choice):
                 if isinstance(event, Answer):
                     answers.append(event)
-                elif event is None and await self.request.is_disconnected():
-                    raise ApiError(499, "the client has left")
+                elif time.monotonic() - looked > PING:  # not only in silence: a long answer is never silent
+                    looked = time.monotonic()
+                    if await self.request.is_disconnected():
+                        raise ApiError(499, "the client has left")
         choices = [
             {
                 "index": index,
@@ -151,10 +183,14 @@ class _Job:
         empty: dict[str, Any] = {"usage": None} if wants_usage else {}
         for choice in range(self.asked.n or 1):
             begun = False
+            said = time.monotonic()
             async for event in self._events(choice):
                 if event is None:
-                    yield None
+                    if time.monotonic() - said >= PING:  # code is held back until it is reviewed
+                        said = time.monotonic()
+                        yield None
                     continue
+                said = time.monotonic()
                 if not begun:
                     begun = True
                     yield self._chunk(choice, {"role": "assistant", "content": ""}) | empty

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gatllm.models import ChatOptions, Message
+from gatllm.service.schema import Body
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TextPart(_Strict):
+class TextPart(Body):
     """A piece of a message."""
 
     type: Literal["text"]
     text: str
 
 
-class ChatMessage(_Strict):
+class ChatMessage(Body):
     """One turn."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -34,14 +31,14 @@ class ChatMessage(_Strict):
         return {"role": role, "content": text}
 
 
-class StreamOptions(_Strict):
+class StreamOptions(Body):
     """What a stream should carry besides the answer."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class ResponseFormat(_Strict):
+class ResponseFormat(Body):
     """Only plain text."""
 
     type: Literal["text"]
@@ -59,7 +56,7 @@ def _off(value: Any) -> Any:
     return value
 
 
-class ChatRequest(_Strict):
+class ChatRequest(Body):
     """``POST /v1/chat/completions``. ``top_k`` is our extension; ``user`` and ``metadata`` are accepted, not kept."""
 
     model: str

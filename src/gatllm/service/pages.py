@@ -18,7 +18,7 @@ from gatllm.service import markup
 from gatllm.service.conversations import Conversation, Conversations, Turn
 from gatllm.service.errors import describe
 from gatllm.service.openai_api import Held, assistant_of
-from gatllm.service.slots import Ticket
+from gatllm.service.slots import PING, Ticket
 
 LONGEST_PROMPT = 20_000  # characters
 _EVERY = 0.1  # seconds between two renderings of a growing answer
@@ -119,7 +119,7 @@ async def ask(
         if streams:
             return HTMLResponse(_partial("#problem", "innerHTML", "Write a question first."))
         return _page(request, talk if talk.turns else None, status=400, problem="Write a question first.")
-    work = _Work(request, held, talk, turn, again=bool(again))
+    work = _Work(request, held.take(), talk, turn, again=bool(again))
     if streams:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return StreamingResponse(work.stream(), media_type="text/event-stream", headers=headers)
@@ -184,9 +184,12 @@ class _Work:
     async def finish(self) -> None:
         """Answer without showing the way."""
         try:
-            async for event in self._events():
-                if event is None and await self.request.is_disconnected():
-                    return
+            looked = time.monotonic()
+            async for _ in self._events():
+                if time.monotonic() - looked > PING:
+                    looked = time.monotonic()
+                    if await self.request.is_disconnected():
+                        return
         except Exception as error:  # told on the page, like everything else about this turn
             self.turn.error = str(describe(error)[1]["error"]["message"])
 

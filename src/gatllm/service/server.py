@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gatllm.errors import GatllmError
+from gatllm.service.protocol import TimedProtocol
 from gatllm.service.slots import Slots
 
 GRACE = 10.0  # seconds that open answers get when the service is told to stop
@@ -56,6 +57,7 @@ def serve(app: FastAPI, listener: socket.socket, *, grace: float = GRACE) -> Non
     """Serve until SIGINT or SIGTERM; then end open answers within ``grace`` seconds and return."""
     config = uvicorn.Config(
         app,
+        http=TimedProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
