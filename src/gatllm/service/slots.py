@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gatllm.errors import GatllmError
 from gatllm.service.worker import Worker
@@ -124,7 +124,7 @@ class Ticket:
     def __init__(self, slots: Slots, client: str) -> None:
         self.slots = slots
         self.client = client
-        self._workers: list[Worker] = []
+        self._workers: list[Worker[Any]] = []
         self._place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._left: asyncio.Task[None] | None = None
         self.waited = 0.0  # seconds in the queue
