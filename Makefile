@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?=
 
-.PHONY: demo test test-all lint setup docs clean help
+.PHONY: demo test test-all lint setup docs site clean help
 .DEFAULT_GOAL := help
 
 help:            ## show these targets
@@ -48,6 +48,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 docs: setup      ## write docs/cli.md anew from the commands themselves
 	$(BIN)/python -c 'from gatllm.cli.reference import reference; print(reference(), end="")' > docs/cli.md
 
+site: setup      ## build the documentation into build/site; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+
 clean:           ## remove everything that set-up made (not datasets/, runs/, demo/)
-	rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache web/node_modules \
+	rm -rf $(VENV) build contracts/node_modules contracts/out contracts/cache web/node_modules \
 	  src/gatllm/market/abi src/gatllm/service/static/vendor
