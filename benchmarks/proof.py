@@ -1,6 +1,7 @@
 """What proving costs a training run, and how fast a proof is verified beside the bare hash function.
 
     python benchmarks/proof.py [--minutes 1.0] [--megabytes 64 256] [--rounds 3]
+    python benchmarks/proof.py --attacks
 
 Trains the shape of the Shakespeare recipe on the standard library's own text, adds up the time spent on hashing and
 chaining, and proves the run. Then hashes a folder of checkpoints bare (SHA-256, one thread), with `sha256sum`, and by
@@ -18,6 +19,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,6 +28,7 @@ from unittest import mock
 
 import torch
 
+from gatllm.errors import GatllmError
 from gatllm.models import save_weights, weights_root
 from gatllm.proof import Key, load_key, verify, write_proof
 from gatllm.records import HashLog, sha256
@@ -147,7 +150,7 @@ def speeds(run: Path, rounds: int) -> dict[str, float]:
     files = [str(path) for path in run.rglob("*") if path.is_file()]
 
     def verified() -> None:
-        assert verify(run).ok
+        assert not verify(run).failures
 
     ways: dict[str, Callable[[], object]] = {"sha256, one thread": lambda: bare(run), "proof verify": verified}
     if shutil.which("sha256sum"):
@@ -164,12 +167,38 @@ def speeds(run: Path, rounds: int) -> dict[str, float]:
     }
 
 
+def attacks() -> None:
+    """Print what every tampering and forgery gives at each depth, and how many pass as more than they are."""
+    from proof_attacks import DEPTHS, passes_as_more, table
+
+    print(f"{'attack':<52} {'hashes':<14} {'replay':<14} {'full':<14} first named at full depth")
+    counts: dict[str, Counter[str]] = {depth: Counter() for depth in DEPTHS}
+    wrong = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for case, results in table(Path(temporary)):
+            words = {}
+            for depth, result in results.items():
+                words[depth] = "refused" if isinstance(result, GatllmError) else result.outcome
+                counts[depth][words[depth]] += 1
+                if trouble := passes_as_more(result, case, depth):
+                    wrong.append({"attack": case.name, "depth": depth, "trouble": trouble})
+            full = results["full"]
+            named = "" if isinstance(full, GatllmError) or not full.failures else full.failures[0].name
+            print(f"{case.name:<52} " + " ".join(f"{words[depth]:<14}" for depth in DEPTHS) + " " + repr(named)[1:-1])
+    print(f"{sum(counts['full'].values())} attacks, {len(wrong)} pass as more than they are")
+    print(json.dumps({"attacks": {depth: dict(count) for depth, count in counts.items()}, "wrong": wrong}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[256], help="of weights in each of four files")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--attacks", action="store_true", help="the table of tamperings and forgeries, nothing else")
     options = parser.parse_args()
+    if options.attacks:
+        attacks()
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         key = load_key(folder / "trainer.key")

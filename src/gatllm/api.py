@@ -115,18 +115,37 @@ def fix(code: str) -> Repair:
     return _reviewer().fix(code)
 
 
-def verify(run: str | Path, *, datasets: Sequence[str | Path] = (), depth: str = "hashes") -> Verification:
-    """Verify the proof of training of a run folder; ``.ok`` tells, ``.failures`` names what does not hold.
+def verify(
+    run: str | Path,
+    *,
+    datasets: Sequence[str | Path] = (),
+    depth: str = "hashes",
+    require_updates: int | None = None,
+    seed: str | None = None,
+) -> Verification:
+    """Verify the proof of training of a run folder.
+
+    ``.outcome`` is "verified", "failed" or "inconclusive", ``.ok`` tells whether it is the first, ``.failures`` names
+    what does not hold, ``.reached`` says what was reached. Hashes that hold show no training: at that depth the outcome
+    is inconclusive, unless ``require_updates`` is 0.
 
     Args:
         run: the run folder.
         datasets: the datasets that it claims to be trained on.
-        depth: ``hashes``, ``replay`` (also repeat sampled segments) or ``full``.
+        depth: ``hashes``, ``replay`` (also repeat sampled segments, drawn by ``seed``) or ``full``.
+        require_updates: how many updates must have been done again; by default all that the depth chooses.
+        seed: what nobody knew when the run was signed, such as the hash of a later block.
 
     Raises:
-        UsageError: there is no such depth.
+        UsageError: there is no such depth, or no seed for a sample.
         GatllmError: there is no run or no proof.
     """
     from gatllm.proof import verify as verify_run
 
-    return verify_run(Path(run), datasets=[Path(dataset) for dataset in datasets], depth=depth)  # type: ignore[arg-type]
+    return verify_run(
+        Path(run),
+        datasets=[Path(dataset) for dataset in datasets],
+        depth=depth,  # type: ignore[arg-type]
+        require_updates=require_updates,
+        seed=seed,
+    )

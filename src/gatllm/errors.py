@@ -28,3 +28,9 @@ class VerificationError(GatllmError):
     """Something was checked and does not hold: a hash, a signature, a proof."""
 
     exit_code = 3
+
+
+class InconclusiveError(GatllmError):
+    """Nothing that was checked fails, but what was asked for is not shown either: no pass, and no accusation."""
+
+    exit_code = 4

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatllm.errors import GatllmError
-from gatllm.proof import Key, numerical_variables, read_proof, verify, write_proof
+from gatllm.proof import Key, Verification, numerical_variables, read_proof, verify, write_proof
 from gatllm.proof.replay import check_replay
 from gatllm.records import canonical_bytes
 from tests.proof.forge import rewrite_log
@@ -42,7 +42,7 @@ def mutate(value: Any, data: st.DataObject) -> Any:
 
 def verdict(run: Path, dataset: Path) -> bool:
     try:
-        return verify(run, datasets=[dataset]).ok
+        return not verify(run, datasets=[dataset]).failures
     except GatllmError:
         return False
 
@@ -76,7 +76,7 @@ def test_any_log_that_is_chained_well(run: Path, dataset: Path, key: Key, data: 
     try:
         rewrite_log(run, change)
         verdict(run, dataset)
-        list(check_replay(run, count=1, seed=None, log_hash=""))
+        list(check_replay(run, Verification(run, "replay"), sample={"seed": "1", "at_least": None}, log_hash=""))
         numerical_variables(run)
         try:
             write_proof(run, key)

@@ -19,6 +19,7 @@ DIGESTS = {"v1": "937317dc55fe93a19c65a5adc8101545c64908dab9af7192ecd13674624a40
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
 def test_it_still_verifies(folder: Path) -> None:
     result = verify(folder / "run", datasets=[folder / "data"], signer=SIGNER)
-    assert result.ok, result.failures
+    assert not result.failures
     assert [item.name for item in result.items if item.verdict == "skipped"] == ["seed", "registration"]
+    assert (result.outcome, result.reached) == ("inconclusive", "hashes hold; 0 of 4 updates re-done")
     assert read_proof(folder / "run").digest() == DIGESTS[folder.name]

@@ -117,7 +117,7 @@ def test_the_command(run: Path, authority: Authority, tmp_path: Path) -> None:
     assert gatllm("proof", "stamp", run, "--request", tmp_path / "q") == 0
     (tmp_path / "r").write_bytes(authority.answer((tmp_path / "q").read_bytes()))
     assert gatllm("proof", "stamp", run, "--response", tmp_path / "r") == 0
-    assert gatllm("proof", "verify", run, "--authority", authority.root) == 0
+    assert gatllm("proof", "verify", run, "--authority", authority.root) == 4
     assert gatllm("proof", "stamp", run) == 2
     assert gatllm("proof", "stamp", run, "--response", tmp_path / "none") == 1
 

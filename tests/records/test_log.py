@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,49 @@ def test_a_killed_writer_leaves_a_log_that_goes_on(tmp_path: Path) -> None:
             assert log.size > 0
         size = path.stat().st_size
     assert len(read_log(path)) > 90
+
+
+def rechained(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Spell the second line otherwise; the chain holds."""
+    previous, lines = GENESIS, []
+    for number, line in enumerate(path.read_bytes().splitlines()):
+        again = line.replace(json.loads(line)["prev"].encode(), previous.encode())
+        lines.append((change(again) if number == 1 else again) + b"\n")
+        previous = sha256(lines[-1][:-1])
+    path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line.replace(b'{"event"', b'{"event":"other","event"'),
+        lambda line: line.replace(b'"step":1', b'"step":2,"step":1'),
+        lambda line: line.replace(b":", b": "),
+        lambda line: line.replace(b'"step":1', b'"step":1.0'),
+        lambda line: b"{" + line[1:].replace(b'"note"', b'"\\u006eote"'),
+        lambda line: line + b"\r",
+    ],
+)
+def test_a_line_has_one_spelling(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    """A key that stands twice says one thing to one reader and another to the next."""
+    path = tmp_path / "log.jsonl"
+    write(path)
+    rechained(path, lambda line: line)
+    assert len(read_log(path)) == 5
+    rechained(path, change)
+    for reader in (read_log, log_head, HashLog):
+        with pytest.raises(VerificationError, match="line 2"):
+            reader(path)
+
+
+def test_times_never_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that was set back, or another machine's, does not make an honest log look forged."""
+    path = tmp_path / "log.jsonl"
+    write(path, 1)
+    entry = json.loads(path.read_bytes())
+    ahead = "2999-01-01T00:00:00.000+00:00"
+    path.write_bytes(path.read_bytes().replace(entry["time"].encode(), ahead.encode()))
+    with HashLog(path) as log:
+        log.append("step")
+        log.append("step")
+    assert [entry["time"] for entry in read_log(path)] == [ahead] * 3

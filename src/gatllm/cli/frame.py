@@ -80,7 +80,7 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0 ok, 1 failed, 2 usage, 3 verification failed, 130 interrupted."""
+    """Run one command and exit: 0 ok, 1 failed, 2 usage, 3 verification failed, 4 inconclusive, 130 interrupted."""
     # A lone "-" looks like an option to the parser; commands that read standard input know this name of it.
     given = [STDIN if argument == "-" else argument for argument in (sys.argv[1:] if arguments is None else arguments)]
     try:

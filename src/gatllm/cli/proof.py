@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from gatllm.cli.console import err, note, out, print_json, progress_report, table
+from gatllm.cli.console import note, out, print_json, progress_report, table
 from gatllm.cli.market_setting import Setting, receipt_json, show_quote
 from gatllm.cli.restart import restart_with
 
@@ -21,7 +21,12 @@ _MARKS = {
     "ok": "[green]ok[/]",
     "failed": "[bold red]FAILED[/]",
     "skipped": "[yellow]skipped[/]",
-    "within tolerance": "[yellow]near[/]",
+    "claimed": "[yellow]claim[/]",
+}
+_OUTCOMES = {
+    "verified": "[green]verified:[/]",
+    "inconclusive": "[yellow]inconclusive:[/]",
+    "failed": "[bold red]verification failed:[/]",
 }
 
 
@@ -70,6 +75,7 @@ def write(
     *,
     dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     parent: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     key: Path | None = None,
 ) -> None:
     """Prove a finished run: hash all of it and sign the proof with the trainer's key.
@@ -82,13 +88,15 @@ def write(
         A dataset folder that it was trained on; may be repeated.
     parent
         A run that this one continues; may be repeated.
+    ignore
+        A file or folder that is not part of the run (a path in it, or a name at any depth); the proof records it.
     key
         The key file (default: GATLLM_KEY, else the user's data folder; made when there is none).
     """
     from gatllm.proof import load_key, write_proof
 
     with progress_report() as report:
-        proof = write_proof(run, load_key(key), datasets=dataset, parents=parent, report=report)
+        proof = write_proof(run, load_key(key), datasets=dataset, parents=parent, ignore=ignore, report=report)
     out.print(f"{run / 'proof.json'}: {proof.digest()} signed by {proof.signer}")
 
 
@@ -99,14 +107,17 @@ def verify(
     dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     signer: str | None = None,
     depth: Literal["hashes", "replay", "full"] = "hashes",
-    segments: int = 2,
+    require_updates: str | None = None,
     seed: str | None = None,
+    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     on_chain: bool = False,
     authority: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    segments: Annotated[str | None, Parameter(show=False)] = None,
     json: bool = False,
     setting: Setting = _NO_SETTING,
 ) -> int:
-    """Check a run against its proof; the exit code is 3 when something does not hold.
+    """Check a run against its proof. Exit code 0: as much of the training as asked for was done again and holds;
+    3: something does not hold; 4: nothing fails, but what was asked for is not shown.
 
     Parameters
     ----------
@@ -118,10 +129,13 @@ def verify(
         The address that must have signed.
     depth
         How deep to look: recompute all hashes and signatures; also do parts of the training again; or all of it.
-    segments
-        How many parts to do again at the depth of replay.
+    require_updates
+        How many updates must have been done again for exit code 0: a number, or all. 0 takes hashes and signatures
+        alone for enough. By default all that the depth chooses, at least one.
     seed
-        What draws those parts: something nobody knew when the run was registered, such as the hash of a later block.
+        What draws the parts to do again: something nobody knew when the run was signed, such as a later block's hash.
+    ignore
+        A file or folder that is not part of the run (a path in it, or a name at any depth); may be repeated.
     on_chain
         Also compare with what is registered, and the seed with the block after the commitment; the hash of the block
         after the registration draws what is replayed.
@@ -130,9 +144,12 @@ def verify(
     json
         Print JSON instead of one line per item.
     """
-    from gatllm.proof import numerical_variables
+    from gatllm.errors import UsageError
+    from gatllm.proof import numerical_variables, visible
     from gatllm.proof import verify as verify_run
 
+    if segments is not None:
+        raise UsageError("--segments is no option any more", "say how many updates: --require-updates N")
     if depth != "hashes":
         restart_with(numerical_variables(run))
     registration = None
@@ -146,23 +163,31 @@ def verify(
             datasets=dataset,
             signer=signer,
             registration=registration,
-            segments=segments,
+            require_updates=_updates(require_updates),
             seed=seed,
+            ignore=ignore,
             authorities=authority,
             report=report,
         )
     if json:
         print_json(result.as_dict())
-        return 0 if result.ok else 3
+        return result.exit_code
     from rich.markup import escape
 
     for item in result.items:
-        out.print(f"{_MARKS[item.verdict]:<24} {escape(item.name)}: {escape(item.detail)}")
-    if result.ok:
-        note(f"{run} is what its proof says, checked to the depth of {depth}")
-        return 0
-    err.print(f"[bold red]verification failed:[/] {len(result.failures)} item(s), first: {result.failures[0].name}")
-    return 3
+        out.print(f"{_MARKS[item.verdict]:<24} {escape(str(item))}")
+    out.print(f"{_OUTCOMES[result.outcome]} {escape(visible(result.reached))}")
+    return result.exit_code
+
+
+def _updates(text: str | None) -> int | Literal["all"] | None:
+    from gatllm.errors import UsageError
+
+    if text is None or text == "all":
+        return text  # type: ignore[return-value]
+    if not text.isdecimal():
+        raise UsageError(f"--require-updates {text} is no number of updates", "give a number, or all")
+    return int(text)
 
 
 @app.command
@@ -170,8 +195,9 @@ def replay(
     run: Path,
     *,
     dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
-    segments: int = 2,
+    require_updates: str | None = None,
     seed: str | None = None,
+    segments: Annotated[str | None, Parameter(show=False)] = None,
     json: bool = False,
 ) -> int:
     """Do sampled parts of a run's training again: short for `verify --depth replay`.
@@ -182,14 +208,22 @@ def replay(
         The run folder.
     dataset
         The data, where it does not lie where the recipe says.
-    segments
-        How many parts to do again.
+    require_updates
+        How many updates at least, or all.
     seed
         What draws those parts, such as the hash of a block after the registration.
     json
         Print JSON instead of one line per item.
     """
-    return verify(run, dataset=dataset, depth="replay", segments=segments, seed=seed, json=json)
+    return verify(
+        run,
+        dataset=dataset,
+        depth="replay",
+        require_updates=require_updates,
+        seed=seed,
+        segments=segments,
+        json=json,
+    )
 
 
 def _register_on_substrate(url: str, proof: Proof, *, json: bool) -> None:

@@ -7,7 +7,7 @@ from gatllm.proof.envelope import to_envelope, write_envelope
 from gatllm.proof.keys import PASSWORD_VARIABLE, Key, default_key_path, load_key
 from gatllm.proof.signature import recover_typed
 from gatllm.proof.timestamp import attach_timestamp, fetch_timestamp, timestamp_request
-from gatllm.proof.verdict import Commitment, Depth, Item, Registration, Verification
+from gatllm.proof.verdict import Commitment, Depth, Item, Registration, Verification, visible
 from gatllm.proof.verification import verify
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "timestamp_request",
     "to_envelope",
     "verify",
+    "visible",
     "write_bundle",
     "write_envelope",
     "write_proof",

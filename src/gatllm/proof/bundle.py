@@ -28,7 +28,7 @@ _WRITTEN_LATER = (ENVELOPE_FILE, TIMESTAMP_FILE)
 
 def to_model_statement(run: Path, proof: Proof) -> dict[str, Any]:
     """Return the in-toto statement about all files of a run, ``proof.json`` included."""
-    names = sorted([*list_files(run), PROOF_FILE])
+    names = sorted([*list_files(run, proof.ignored).files, PROOF_FILE])
     hashes = {name: file_sha256(run / name) for name in names}
     whole = hashlib.sha256(b"".join(bytes.fromhex(hashes[name]) for name in names)).hexdigest()
     return {
@@ -40,7 +40,7 @@ def to_model_statement(run: Path, proof: Proof) -> dict[str, Any]:
                 "method": "files",
                 "hash_type": "sha256",
                 "allow_symlinks": False,
-                "ignore_paths": list(_WRITTEN_LATER),
+                "ignore_paths": [*_WRITTEN_LATER, *proof.ignored],
             },
             "resources": [{"name": name, "algorithm": "sha256", "digest": hashes[name]} for name in names],
             "training_proof": {
@@ -62,8 +62,8 @@ def to_bundle(run: Path, proof: Proof, key: Key) -> dict[str, Any]:
     from gatllm.proof.verification import verify
 
     require_signer(proof, key)
-    if not (checked := verify(run)).ok:
-        raise VerificationError(f"the run is not what its proof says: {checked.failures[0].name}", "prove it anew")
+    if failures := verify(run).failures:
+        raise VerificationError(f"the run is not what its proof says: {failures[0].name}", "prove it anew")
     payload = canonical_bytes(to_model_statement(run, proof))
     signature = key.sign_p256(pre_authentication_encoding(PAYLOAD_TYPE, payload))
     hint = hashlib.sha256(key.p256_public.encode()).hexdigest()

@@ -13,10 +13,11 @@ from gatllm.errors import GatllmError, VerificationError
 from gatllm.progress import Report, silent
 from gatllm.proof.commitments import Claims, Hashes, is_hash, read_claims
 from gatllm.proof.datasets import summarise
+from gatllm.proof.history import check_times
 from gatllm.proof.inventory import PROOF_FILE, Entry, files_root, hash_files, list_files
 from gatllm.proof.keys import Key
 from gatllm.proof.signature import sign
-from gatllm.records import canonical_bytes, digest, parse, write_file
+from gatllm.records import canonical_bytes, digest, parse, read_log, write_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -36,6 +37,7 @@ class Proof:
     created: str
     signer: str
     ed25519: str
+    ignored: list[str] = field(default_factory=list)
     signatures: list[dict[str, str]] = field(default_factory=list)
 
     def statement(self) -> dict[str, Any]:
@@ -51,6 +53,7 @@ class Proof:
             "created": self.created,
             "signer": self.signer,
             "ed25519": self.ed25519,
+            **({"ignored": self.ignored} if self.ignored else {}),
         }
 
     def digest(self) -> str:
@@ -68,28 +71,32 @@ def write_proof(
     *,
     datasets: Sequence[Path] = (),
     parents: Sequence[Path] = (),
+    ignore: Sequence[str] = (),
     report: Report = silent,
 ) -> Proof:
     """Prove a finished run: write and return its signed ``proof.json``.
 
     ``datasets`` are the dataset folders it was trained on (their manifests name the contributors), ``parents`` the
-    runs that it continues.
+    runs that it continues. ``ignore`` names files and folders that don't belong to the run (see `list_files`); the
+    proof records them.
 
     Raises:
         GatllmError: the run is not finished, a part is missing, or a parent has no proof.
         VerificationError: the log's chain does not hold, or a dataset is not the one the log names.
     """
     claims = read_claims(run)
-    files = hash_files(run, list_files(run), report).entries
+    check_times(read_log(run / "log.jsonl"), now := datetime.now(UTC).isoformat(timespec="seconds"))
+    files = hash_files(run, list_files(run, ignore).files, report).entries
     unsigned = Proof(
         hashes=claims.hashes(),
         claims=claims,
         files=files,
         datasets=[summarise(folder) for folder in datasets],
         lineage=[_parent(folder) for folder in parents],
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now,
         signer=key.address,
         ed25519=key.ed25519_public,
+        ignored=sorted(set(ignore)),
     )
     proof = replace(unsigned, signatures=sign(key, unsigned.hashes, files_root(files), unsigned.digest()))
     write_file(run / PROOF_FILE, canonical_bytes(proof.as_dict()) + b"\n")
@@ -130,7 +137,7 @@ def _parse(value: dict[str, Any]) -> Proof:
 
     if value["type"] != PROOF_TYPE:
         raise VerificationError(f"{PROOF_FILE} is of another type: {value['type']}")
-    fields = {name: value[name] for name in Proof.__slots__}
+    fields = {name: value[name] for name in Proof.__slots__ if name in value or name != "ignored"}
     try:
         # Strict: a stranger's file is taken as it stands, never bent into what it should have been.
         proof = _adapter().validate_json(canonical_bytes(fields), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,9 @@ PROOF_FILE = "proof.json"
 ENVELOPE_FILE = "proof.intoto.json"
 TIMESTAMP_FILE = "proof.tsr"
 _ABOUT_THE_PROOF = {PROOF_FILE, ENVELOPE_FILE, TIMESTAMP_FILE}
+_PARTS_OF_A_RUN = {"log.jsonl", "recipe.toml", "tokenizer.json", "plan.json", "checkpoints"}
+
+_SMALL = 64 << 20  # a file that is looked into for what happened to it
 
 # A plain file: {"size", "sha256"}. A safetensors file: {"size", "header", "tensors"}, the hash of the header and the
 # Merkle root over the tensors, from which the weights root follows without reading the file a second time.
@@ -32,25 +36,53 @@ class Inventory:
     weights_roots: dict[str, str] = field(default_factory=dict)
 
 
-def list_files(run: Path) -> list[str]:
-    """Return the paths of the files of ``run``, relative and sorted; leftovers of interrupted writes don't count.
+@dataclass(slots=True)
+class Listing:
+    """What lies in a run folder: the files that a proof covers, and what it passes over, each with the reason."""
+
+    files: list[str] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+
+def list_files(run: Path, ignore: Sequence[str] = ()) -> Listing:
+    """Return the files of ``run`` by their relative paths, sorted, and what is passed over.
+
+    ``ignore`` names files and folders that don't belong to the run: a path from the run's root, or a bare name at any
+    depth. What a run consists of is never ignored. Leftovers of interrupted writes and empty folders are passed over.
 
     Raises:
         GatllmError: something in the folder is neither a file nor a folder, a link for instance.
     """
-    found: list[str] = []
+    named = {name.rstrip("/") for name in ignore}
+    found = Listing()
     for folder, subfolders, names in os.walk(run):
         here = Path(folder)
-        subfolders[:] = [name for name in subfolders if not is_partial(here / name)]
-        for name in [*names, *(sub for sub in subfolders if (here / sub).is_symlink())]:
+        if here != run and not subfolders and not names:
+            found.passed_over[here.relative_to(run).as_posix() + "/"] = "an empty folder"
+        for name in [*subfolders, *names]:
             path = here / name
             relative = path.relative_to(run).as_posix()
-            if is_partial(path) or relative in _ABOUT_THE_PROOF:
+            if relative in _ABOUT_THE_PROOF:
                 continue
-            if path.is_symlink() or not path.is_file():
+            why = _passed_over(path, relative, named)
+            if why:
+                found.passed_over[relative + ("/" if name in subfolders else "")] = why
+                subfolders[:] = [other for other in subfolders if other != name]
+            elif path.is_symlink() or (name in names and not path.is_file()):
                 raise GatllmError(f"{relative} is not a plain file", "a proof covers plain files only: replace it")
-            found.append(relative)
-    return sorted(found)
+            elif name in names:
+                found.files.append(relative)
+    found.files.sort()
+    return found
+
+
+def _passed_over(path: Path, relative: str, named: set[str]) -> str:
+    """Return why ``path`` is passed over, an empty string when it isn't."""
+    if is_partial(path):
+        return "left by an interrupted write"
+    if relative.split("/", maxsplit=1)[0] in _PARTS_OF_A_RUN or path.suffix == ".safetensors":
+        return ""
+    return "ignored by name" if {relative, path.name} & named else ""
 
 
 def hash_files(run: Path, names: Sequence[str], report: Report = silent) -> Inventory:
@@ -103,6 +135,21 @@ def _submit(pool: ThreadPoolExecutor, path: Path) -> _TensorJob | Future[tuple[E
 
 def _plain(path: Path) -> tuple[Entry, str | None]:
     return {"size": path.stat().st_size, "sha256": file_sha256(path)}, None
+
+
+def likely_cause(path: Path, expected: Entry) -> str:
+    """Return what probably happened to a changed file, in words; an empty string when nothing is known."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_SMALL + 1)
+    except OSError:
+        return ""
+    if data.startswith(b"version https://git-lfs.github.com/spec/"):
+        return " (a pointer of Git LFS: git lfs pull)"
+    unix = data.replace(b"\r\n", b"\n")
+    if len(data) <= _SMALL and unix != data and hashlib.sha256(unix).hexdigest() == expected.get("sha256"):
+        return " (its line ends were made CRLF: git config core.autocrlf false, and check it out again)"
+    return ""
 
 
 def files_root(entries: dict[str, Entry]) -> str:

@@ -6,12 +6,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gatllm.errors import VerificationError
+from gatllm.errors import InconclusiveError, VerificationError
 from gatllm.proof.commitments import Hashes
 
 Depth = Literal["hashes", "replay", "full"]
-# "within tolerance": a replay elsewhere came close, which is weaker than "ok", where every bit is the same.
-Verdict = Literal["ok", "within tolerance", "failed", "skipped"]
+# "claimed": the trainer's word, shown and never a reason to pass. "skipped": it could not be judged.
+Verdict = Literal["ok", "failed", "skipped", "claimed"]
+_RESULT = ("final weights", "metrics")  # what a replay is for: updates alone do not show them
+Outcome = Literal["verified", "inconclusive", "failed"]
+
+
+def visible(text: str) -> str:
+    """Return a stranger's text on one line: line ends, directions of writing and all that doesn't print are escaped."""
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,9 @@ class Item:
     name: str
     verdict: Verdict
     detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{visible(self.name)}: {visible(self.detail)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +52,70 @@ class Registration:
 
 @dataclass(slots=True)
 class Verification:
-    """The verdicts on one run."""
+    """The verdicts on one run: ``updates`` are those that led to its result, as its log says.
+
+    ``chosen`` of them were to be done again, ``redone`` were, with every bit equal; ``required`` must have been for the
+    run to count as verified.
+    """
 
     run: Path
     depth: Depth
     items: list[Item] = field(default_factory=list)
+    updates: int = 0
+    chosen: int = 0
+    redone: int = 0
+    required: int = 1
+
+    @property
+    def outcome(self) -> Outcome:
+        """``failed`` when an item failed, ``verified`` when enough updates were done again, else ``inconclusive``."""
+        if self.failures or not self.items:
+            return "failed"
+        if any(item.verdict == "skipped" and item.name in _RESULT for item in self.items):
+            return "inconclusive"
+        return "verified" if self.redone >= self.required else "inconclusive"
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed. What was skipped is listed, not counted as failed."""
-        return bool(self.items) and not self.failures
+        """Whether the outcome is ``verified``: hashes that hold, and nothing done again, are not enough."""
+        return self.outcome == "verified"
 
     @property
     def failures(self) -> list[Item]:
         """The items that failed."""
         return [item for item in self.items if item.verdict == "failed"]
 
+    @property
+    def reached(self) -> str:
+        """What was reached, in words: ``hashes hold; 0 of 6 updates re-done``."""
+        first = (
+            f"{len(self.failures)} item(s) failed, first {self.failures[0].name}" if self.failures else "hashes hold"
+        )
+        return f"{first}; {self.redone} of {self.updates} updates re-done"
+
     def raise_on_failure(self) -> None:
-        """Raise the first failure, naming it.
+        """Raise the first failure, naming it; an inconclusive outcome raises nothing.
 
         Raises:
             VerificationError: an item failed.
         """
         for item in self.failures:
-            raise VerificationError(f"{self.run.name}: {item.name}: {item.detail}")
+            raise VerificationError(f"{self.run.name}: {item}")
+
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with: 0 verified, 3 failed, 4 inconclusive."""
+        codes = {"verified": 0, "failed": VerificationError.exit_code, "inconclusive": InconclusiveError.exit_code}
+        return codes[self.outcome]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdicts as plain data."""
         return {
             "run": str(self.run),
             "depth": self.depth,
+            "outcome": self.outcome,
             "ok": self.ok,
+            "reached": self.reached,
+            "updates": {"logged": self.updates, "redone": self.redone, "required": self.required},
             "items": [asdict(item) for item in self.items],
         }

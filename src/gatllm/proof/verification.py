@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.progress import Report, silent
@@ -12,7 +12,17 @@ from gatllm.proof.commitments import Hashes, read_claims, read_recipe
 from gatllm.proof.datasets import data_root, dataset_root, read_manifest, summarise
 from gatllm.proof.document import Proof, read_proof
 from gatllm.proof.envelope import check_envelope
-from gatllm.proof.inventory import ENVELOPE_FILE, TIMESTAMP_FILE, Inventory, files_root, hash_files, list_files
+from gatllm.proof.history import check_times, read_history
+from gatllm.proof.inventory import (
+    ENVELOPE_FILE,
+    TIMESTAMP_FILE,
+    Inventory,
+    Listing,
+    files_root,
+    hash_files,
+    likely_cause,
+    list_files,
+)
 from gatllm.proof.signature import recover, verify_statement
 from gatllm.proof.timestamp import check_timestamp
 from gatllm.proof.verdict import Depth, Item, Registration, Verification
@@ -26,24 +36,27 @@ def verify(
     datasets: Sequence[Path] = (),
     signer: str | None = None,
     registration: Registration | None = None,
-    segments: int = 2,
+    require_updates: int | Literal["all"] | None = None,
     seed: str | None = None,
+    ignore: Sequence[str] = (),
     authorities: Sequence[Path] = (),
     report: Report = silent,
 ) -> Verification:
     """Check a run folder against its ``proof.json``.
 
     ``datasets`` are the folders it claims to be trained on, ``signer`` the address it must be signed by,
-    ``registration`` what the chain holds about it. The depth ``replay`` also does ``segments`` parts of the training
-    again, drawn by ``seed`` (take what nobody knew when the run was registered, such as the hash of a later block);
-    ``full`` does all of them. ``authorities`` are root certificates (PEM) that a time stamp must be signed under.
+    ``registration`` what the chain holds about it. The depth ``replay`` also does parts of the training again, the
+    first, the last and others drawn by ``seed`` (what nobody knew when the run was signed, such as the hash of a later
+    block); ``full`` does all of it. ``require_updates`` is how many updates must have been done again for the outcome
+    ``verified``; by default all that the depth chooses, at least one: hashes alone are ``inconclusive`` unless it is 0.
+    ``ignore`` names files that don't belong to the run (see `list_files`). ``authorities`` are root certificates (PEM)
+    that a time stamp must be signed under.
 
     Raises:
         GatllmError: there is no run or no proof to check.
-        UsageError: the depth is unknown.
+        UsageError: the depth is unknown, or nothing from outside draws the sample.
     """
-    if depth not in ("hashes", "replay", "full"):
-        raise UsageError(f"unknown depth {depth!r}", "choose hashes, replay or full")
+    _check_usage(depth, seed, require_updates)
     if not run.is_dir():
         raise GatllmError(f"there is no run folder {run}", "name the folder that `gatllm train` made")
     result = Verification(run, depth)
@@ -53,14 +66,15 @@ def verify(
         result.items.append(Item("proof.json", "failed", str(error)))
         return result
     try:
-        present = list_files(run)
+        present = list_files(run, [*proof.ignored, *ignore])
     except GatllmError as error:
         result.items.append(Item("files", "failed", error.cause))
         return result
-    found = hash_files(run, present, report)
+    found = hash_files(run, present.files, report)
     checks = [
-        _check_files(proof, found, present),
+        _check_files(run, proof, found, present),
         _check_claims(run, proof),
+        _check_history(run, proof, result),
         _check_seed(run, proof),
         _check_commitment(proof, registration),
         _check_weights(run, found),
@@ -70,45 +84,86 @@ def verify(
         _check_timestamp(run, authorities),
         _check_registration(proof, registration),
     ]
-    if depth != "hashes":
-        count = segments if depth == "replay" else None
-        source = str(datasets[0]) if datasets else None
-        checks.append(_check_replay(run, proof, result, count=count, seed=seed, source=source, report=report))
     for check in checks:
         result.items.extend(check)
+    result.required = result.updates if require_updates == "all" else 1 if require_updates is None else require_updates
+    if depth != "hashes":
+        source = str(datasets[0]) if datasets else None
+        sample = {"seed": seed, "at_least": require_updates} if depth == "replay" else None
+        _replay(run, proof, result, sample=sample, source=source, report=report)
+        if require_updates is None:
+            result.required = max(1, result.chosen)
     return result
 
 
-def _check_replay(run: Path, proof: Proof, so_far: Verification, **options: Any) -> Iterator[Item]:
-    if so_far.failures:
-        yield Item("replay", "skipped", "the hashes don't hold: there is nothing to replay")
+def _check_usage(depth: str, seed: str | None, require_updates: object) -> None:
+    if depth not in ("hashes", "replay", "full"):
+        raise UsageError(f"unknown depth {depth!r}", "choose hashes, replay or full")
+    if require_updates not in (None, "all") and not (isinstance(require_updates, int) and require_updates >= 0):
+        raise UsageError(f"{require_updates!r} is no number of updates", "give a number from 0, or all")
+    if depth == "replay" and not seed:
+        raise UsageError(
+            "a sample takes a seed that nobody knew when the run was signed: an author works around any other",
+            "give --seed, such as the hash of a later block, or --on-chain; or do all again with --depth full",
+        )
+
+
+def _replay(run: Path, proof: Proof, result: Verification, **options: Any) -> None:
+    if result.failures:
+        result.items.append(Item("replay", "skipped", "the hashes don't hold: there is nothing to replay"))
         return
     from gatllm.proof.replay import check_replay
 
-    yield from check_replay(run, log_hash=proof.hashes.log_hash, **options)
+    result.items.extend(check_replay(run, result, log_hash=proof.hashes.log_hash, **options))
 
 
-def _check_files(proof: Proof, found: Inventory, present: Sequence[str]) -> Iterator[Item]:
+def _check_files(run: Path, proof: Proof, found: Inventory, present: Listing) -> Iterator[Item]:
     bad = 0
-    for name in sorted(set(proof.files) | set(present)):
+    for name in sorted(set(proof.files) | set(present.files)):
         expected, actual = proof.files.get(name), found.entries.get(name)
         if expected is None:
             trouble = "is not covered by the proof"
-        elif name not in present:
+        elif name not in present.files:
             trouble = "is missing"
         elif actual is None:
             trouble = "can't be read"
-        elif actual["size"] != expected["size"]:
-            trouble = f"has {actual['size']} bytes instead of {expected['size']}"
         elif actual != expected:
-            trouble = "was changed: its hash differs"
+            what = "was changed: its hash differs"
+            if actual["size"] != expected["size"]:
+                what = f"has {actual['size']} bytes instead of {expected['size']}"
+            trouble = what + likely_cause(run / name, expected)
         else:
             continue
         bad += 1
         yield Item(name, "failed", trouble)
     if not bad:
         size = sum(int(entry["size"]) for entry in found.entries.values())
-        yield Item("files", "ok", f"{len(found.entries)} files, {size} bytes, every hash as proven")
+        yield Item("files", "ok", f"{len(found.entries)} files, {size} bytes, every hash as the proof states")
+    for name, why in sorted(present.passed_over.items()):
+        yield Item(name, "skipped", f"passed over: {why}")
+
+
+def _check_history(run: Path, proof: Proof, result: Verification) -> Iterator[Item]:
+    """Hold what the log tells against what training can write, and note how many updates it tells of."""
+    try:
+        entries = read_log(run / "log.jsonl")
+    except GatllmError:
+        return  # said by the item on the log
+    try:
+        check_times(entries, proof.created)
+        history = read_history(entries)
+    except VerificationError as error:
+        yield Item("history", "failed", error.cause)
+        return
+    result.updates = history.updates
+    span = f"{entries[0]['time']} to {entries[-1]['time']}"
+    yield Item("history", "ok", f"{history.updates} updates in order, {len(history.checkpoints)} checkpoints")
+    yield Item("time", "claimed", f"{span}, by the trainer's clock")
+    commitments = entries[0].get("commitments")
+    environment = commitments.get("environment") if isinstance(commitments, dict) else None
+    if isinstance(environment, dict):
+        names = ("processor", "threads", "dtype", "torch")
+        yield Item("environment", "claimed", ", ".join(f"{name} {environment.get(name)}" for name in names))
 
 
 def _check_weights(run: Path, found: Inventory) -> Iterator[Item]:
@@ -220,7 +275,8 @@ def _check_datasets(proof: Proof, folders: Sequence[Path], report: Report) -> It
     if data_root(roots) != proof.hashes.data_hash:
         yield Item("data", "failed", "the run was trained on other records than these")
     else:
-        yield Item("data", "ok", f"{len(roots)} dataset(s), every record as committed before training")
+        what = f"the records of {len(roots)} dataset(s) give the root that log and proof state"
+        yield Item("data", "ok", f"{what}; that they were trained on, only a replay shows")
 
 
 def _changed_since(proof: Proof, folder: Path, root: str) -> list[str]:

@@ -33,6 +33,7 @@ class HashLog:
         self.path = path
         self.head = GENESIS
         self.size = 0
+        self._time = ""  # of the last line
         try:
             # Unbuffered: a line reaches the system in one call, so that a kill leaves whole lines.
             self._file = path.open("ab", buffering=0)
@@ -41,9 +42,10 @@ class HashLog:
         try:
             lock(self._file, wait=False)
             self._drop_torn_line()
-            for line, _ in _checked_lines(path):
+            for line, entry in _checked_lines(path):
                 self.head = sha256(line)
                 self.size += 1
+                self._time = max(self._time, entry["time"])
         except BlockingIOError:
             self._file.close()
             raise GatllmError(f"another process is writing {path}", "wait for it or stop it") from None
@@ -66,9 +68,11 @@ class HashLog:
 
     def append(self, event: str, *, durable: bool = False, **fields: Any) -> str:
         """Write one entry and return the new `head`; ``durable`` waits until it is on the disk."""
+        # A clock that was set back (or another machine's) must not put a later line before an earlier one.
+        now = max(self._time, datetime.now(UTC).isoformat(timespec="milliseconds"))
         entry = {
             "seq": self.size,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": now,
             "event": event,
             "prev": self.head,
             **fields,
@@ -84,7 +88,7 @@ class HashLog:
             self._file.truncate(self._end)  # half a line in the middle of the file would break the chain for good
             raise GatllmError(f"can't write {self.path}: {error.strerror}", "free some space and resume") from None
         self._end += len(line) + 1
-        self.head = sha256(line)
+        self.head, self._time = sha256(line), now
         self.size += 1
         return self.head
 
@@ -115,6 +119,8 @@ def _checked_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
                 entry = parse(line)
             except ValueError:
                 raise VerificationError(f"{where} is not JSON") from None
+            if not _is_canonical(line, entry):
+                raise VerificationError(f"{where} is not canonical JSON: a key twice, or other spelling")
             if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("event", "time")):
                 raise VerificationError(f"{where} is not an entry of a log")
             if type(entry.get("seq")) is not int or entry["seq"] != number:
@@ -123,6 +129,14 @@ def _checked_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
                 raise VerificationError(f"{where} does not follow from the line before it")
             previous = sha256(line)
             yield line, entry
+
+
+def _is_canonical(line: bytes, entry: object) -> bool:
+    # Of a key that stands twice readers see one value or the other: a log may say only one thing.
+    try:
+        return canonical_bytes(entry) == line
+    except GatllmError:
+        return False
 
 
 def _require(path: Path) -> None:

@@ -29,6 +29,7 @@ class Replay:
     weights_root: str
     state_root: str
     weights: Mapping[str, Tensor]
+    state: Mapping[str, Tensor]
     environment: Mapping[str, Any]
 
 
@@ -56,6 +57,8 @@ class Replayer:
             if commitments[name] != before[name]:
                 raise VerificationError(f"{name} is not the one that the run committed to")
         self.environment: Mapping[str, Any] = commitments["environment"]
+        self.code: Mapping[str, Any] = commitments["code"]
+        self.parameters = sum(parameter.numel() for parameter in self._made.session.model.parameters())
         self._progress = {entry["step"]: entry["progress"] for entry in run.events("step")}
 
     def _assemble(self, report: Report) -> Assembly:
@@ -79,18 +82,21 @@ class Replayer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def replay(self, start: int, steps: int) -> Replay:
-        """Do ``steps`` updates from the checkpoint after ``start`` updates (0: from initialisation).
+    def replay(self, start: int, steps: int, *, going_on: bool = False) -> Replay:
+        """Do the ``steps`` updates after the checkpoint of update ``start`` again (0: from the initial weights).
 
-        Progress, and so the rates, follow from the step where the budget is in steps; of a budget in minutes they are
-        read from the log.
+        With ``going_on`` they begin with what the replay before left, which must have ended at ``start``. Progress, and
+        so the rates, follow from the step where the budget is in steps; of a budget in minutes they are read from the
+        log.
 
         Raises:
-            VerificationError: the checkpoint is not the one that the log names.
-            GatllmError: there is no such checkpoint or step in the log.
+            GatllmError: there is no such checkpoint or the log has no such steps.
+            VerificationError: the checkpoint is not the one the log names.
         """
         session = self._made.session
-        if start:
+        if going_on and session.step == start:
+            pass
+        elif start:
             session.load(*_checkpoint(self.run, start).load(), f"checkpoint {start}")
         elif session.step:
             self.close()
@@ -104,8 +110,12 @@ class Replayer:
         for step in wanted:
             results.append(session.advance(_progress(self.recipe.train, step, self._progress[step])))
             self.report(Progress("replay", step - start, steps, "steps"))
-        weights = session.weights()
-        return Replay(results, weights_root(weights), weights_root(session.state()), weights, self.environment)
+        weights, state = session.weights(), session.state()
+        return Replay(results, weights_root(weights), weights_root(state), weights, state, self.environment)
+
+    def validate(self) -> dict[str, float]:
+        """Return the metrics of what the last replay left, as the run measured them on the way."""
+        return self._made.session.evaluate()
 
     def measure(self) -> dict[str, float]:
         """Return the metrics of the run's final weights, measured again on the validation data.

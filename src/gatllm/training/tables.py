@@ -79,6 +79,9 @@ class DeterminismTable(Table):
     """
 
     pinned: bool = False
+    fixed_order: bool | None = Field(
+        default=None, description="exact sums of products: the same bits on every machine, with any number of threads"
+    )
     seed: Literal["given", "committed"] = Field(
         default="given",
         description="committed: the seed is the hash of data, recipe, tokenizer, code, environment and block",
