@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatllm.review.critics import compile_error, lint, same_tree, syntax_error
+from gatllm.review.critics import compile_error, lint, mistakes, same_tree, syntax_error
 
 
 @given(st.text())
@@ -28,6 +28,12 @@ def test_findings_of_a_batch_keep_their_order() -> None:
     found = lint(["x = 1\n", "import os\n", "def f(:\n", "print(y)\n"])
     assert [[finding.code for finding in findings] for findings in found] == [[], ["F401"], [], ["F821"]]
     assert found[3][0].line == 1
+
+
+def test_unused_imports_and_their_like_are_no_mistakes() -> None:
+    untidy = "import os\nfrom math import *\n\n\ndef f():\n    x = 1\n    return f'a', sin(1)\n"
+    assert {finding.code for finding in lint([untidy])[0]} >= {"F401", "F403", "F405", "F541", "F841"}
+    assert mistakes([untidy, "print(y)\n"]) == [(), lint(["print(y)\n"])[0]]
 
 
 def test_lint_of_nothing() -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 from gatllm.errors import GatllmError
 
 RULES = "E9,F"
+# Of these, what well-kept code is full of on purpose: unused imports and variables, star imports, f-strings without fields.
+NO_MISTAKES = "F401,F403,F405,F541,F841"
 _WARNINGS = threading.Lock()  # `warnings.catch_warnings` changes the whole process
 
 
@@ -59,8 +61,12 @@ def _complaint(check: Callable[[str], object], text: str) -> Finding | None:
     return None
 
 
-def lint(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
+def lint(texts: Sequence[str], *, ignore: str = "") -> list[tuple[Finding, ...]]:
     """Return ruff's findings (rules E9 and F) for each text; one process for the whole batch.
+
+    Args:
+        texts: the texts, each judged alone and without any project's settings.
+        ignore: rules left out, as ruff takes them.
 
     Raises:
         GatllmError: ruff does not run.
@@ -71,7 +77,7 @@ def lint(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
         for number, text in enumerate(texts):
             (Path(folder) / f"{number}.py").write_bytes(text.encode("utf-8", "surrogatepass"))
         found: list[list[Finding]] = [[] for _ in texts]
-        for entry in _ruff(folder):
+        for entry in _ruff(folder, ignore):
             if entry["code"] is None or entry["code"] == "invalid-syntax":
                 continue  # that is the compiler's part
             place = entry["location"]
@@ -80,11 +86,16 @@ def lint(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
     return [tuple(findings) for findings in found]
 
 
-def _ruff(folder: str) -> list[dict]:  # type: ignore[type-arg]  # ruff's own JSON
+def mistakes(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
+    """Return what `lint` finds but for `NO_MISTAKES`: what is wrong whatever a project's style."""
+    return lint(texts, ignore=NO_MISTAKES)
+
+
+def _ruff(folder: str, ignore: str) -> list[dict]:  # type: ignore[type-arg]  # ruff's own JSON
     from ruff import find_ruff_bin
 
     command = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--exit-zero", "--quiet"]
-    command += ["--select", RULES, "--output-format", "json", folder]
+    command += ["--select", RULES, "--output-format", "json", *(["--ignore", ignore] if ignore else []), folder]
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=300)
         out: list[dict] = json.loads(done.stdout or b"[]")  # type: ignore[type-arg]

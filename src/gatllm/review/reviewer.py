@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gatllm.review.calibration import Calibration
-from gatllm.review.critics import Finding, compile_error, lint
+from gatllm.review.critics import Finding, compile_error, lint, mistakes
 from gatllm.review.dialects import translate_all
 from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
@@ -131,10 +132,17 @@ class Reviewer:
         """Judge a text: the compiler's and linter's findings, and the model's view where there is one."""
         return self.check_all([text])[0]
 
-    def check_all(self, texts: list[str]) -> list[Review]:
-        """Judge many texts; the linter runs once for all of them."""
+    def check_all(
+        self, texts: Sequence[str], *, linter: Callable[[Sequence[str]], Sequence[tuple[Finding, ...]]] = mistakes
+    ) -> list[Review]:
+        """Judge many texts; the linter runs once for all of them.
+
+        Args:
+            texts: the texts.
+            linter: what gives each text's findings beside the compiler's; ruff's mistakes by default.
+        """
         with ThreadPoolExecutor(1) as beside:  # ruff is another process: it works while the model does
-            findings = beside.submit(lint, texts)
+            findings = beside.submit(linter, texts)
             errors = [compile_error(text) for text in texts]
             views: list[_View | None] = []
             for start in range(0, len(texts), _TOGETHER):
@@ -142,7 +150,7 @@ class Reviewer:
                 views += self._look(texts[part], errors[part])
             return [self._review(*one) for one in zip(errors, findings.result(), views, strict=True)]
 
-    def _look(self, texts: list[str], errors: list[Finding | None]) -> list[_View | None]:
+    def _look(self, texts: Sequence[str], errors: Sequence[Finding | None]) -> list[_View | None]:
         """What the model sees in each text; None where there is nothing for it to judge by."""
         if self._tagger is None:
             return [None] * len(texts)
