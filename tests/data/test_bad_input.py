@@ -67,6 +67,7 @@ def test_undecodable_binary_and_odd_files(tmp_path: Path) -> None:
     assert found["binary.py"][0] in {"encoding", "syntax"}
     assert found["utf16.py"][0] in {"encoding", "syntax"}
     assert found["cookie.py"] == ["encoding"]
+    assert found["latin.py"] == []
     assert "syntax" in found["deep.py"]
     assert found["minified.py"] == []
 

@@ -87,7 +87,8 @@ def test_long_texts_are_checked_in_windows(reviewer: Reviewer) -> None:
 def test_without_a_model_the_critics_decide() -> None:
     reviewer = Reviewer()
     assert not reviewer.has_model
-    assert reviewer.check("import os\n").verdict == "fake"
+    assert reviewer.check("print(y)\n").verdict == "fake"
+    assert reviewer.check("import os\n").verdict == "real"
     assert reviewer.check("x = 1\n").probability is None
     assert reviewer.fix("x = (1\n").by == "search"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from gatllm.errors import GatllmError
 
 RULES = "E9,F"
-# Of these, what well-kept code is full of on purpose: unused imports and variables, star imports, f-strings without fields.
+# Well-kept code has these on purpose: unused imports and variables, star imports, f-strings without fields.
 NO_MISTAKES = "F401,F403,F405,F541,F841"
 _WARNINGS = threading.Lock()  # `warnings.catch_warnings` changes the whole process
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -135,7 +136,7 @@ class Judge:
 
     def _examine_python(self, verdicts: Sequence[Verdict], contents: Mapping[int, bytes]) -> None:
         with tempfile.TemporaryDirectory(prefix="gatllm-") as folder:
-            places = [_plain_path(verdicts[i].file, data, Path(folder), i) for i, data in contents.items()]
+            places = [_plain_path(verdicts[i], data, Path(folder), i) for i, data in contents.items()]
             findings = dict(zip(contents, lint(places, self.rules.selectors(), self.target), strict=True))
             distances = format_distance(places, self.target) if self.formatter else [0.0] * len(places)
         asked = [i for i in contents if self.compiles and (self.thorough or _doubtful(findings[i]))]
@@ -187,12 +188,14 @@ class Judge:
         self._compiler.__exit__(kind, error, trace)
 
 
-def _plain_path(file: SourceFile, data: bytes, folder: Path, index: int) -> Path:
-    """Return a path that fits on one line: the file itself, or a copy."""
-    if file.path is not None and str(file.path.absolute()).isprintable():
-        return file.path
+def _plain_path(verdict: Verdict, data: bytes, folder: Path, index: int) -> Path:
+    """Return a path for ruff: fits on one line, and holds UTF-8. The file itself, or a copy."""
+    path, text = verdict.file.path, verdict.text.encode("utf-8", "surrogatepass")
+    as_it_is = data.removeprefix(codecs.BOM_UTF8) == text
+    if as_it_is and path is not None and str(path.absolute()).isprintable():
+        return path
     copy = folder / f"{index}.py"
-    copy.write_bytes(data)
+    copy.write_bytes(data if as_it_is else text)  # ruff knows no declared encodings (PEP 263)
     return copy
 
 
