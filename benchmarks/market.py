@@ -49,20 +49,20 @@ def gas(folder: Path) -> dict[str, int]:
             assert minted.mint
             used[f"announce a mint ({name})"] = minted.commit.gas_used
             used[f"mint ({name} of an owner)"] = minted.mint.gas_used
-        used["transfer"] = tokens.transfer(_origin("next").root, buyer.address).gas_used
+        first, following = (_origin(name).id_for(contributor.address) for name in ("first", "next"))
+        used["transfer"] = tokens.transfer(following, buyer.address).gas_used
         trade = Trade(tokens, find_seaport(contributor, deployment, folder))
-        offer = trade.offer(_origin("first").root, 10**18)
+        offer = trade.offer(first, 10**18)
         bought = Trade(DatasetTokens(buyer, deployment), deployment["Seaport"]).buy(offer)
         used["buy (Seaport 1.6, royalty paid)"] = bought.gas_used
-        used["collect royalties (first)"] = tokens.collect_royalties(_origin("first").root).gas_used
         subscriptions, rewards = Subscriptions(buyer, deployment), Rewards(owner, deployment)
         used["subscribe"] = subscriptions.subscribe(12).gas_used
         used["renew"] = subscriptions.subscribe(1).gas_used
         used["withdraw to the splitter"] = subscriptions.withdraw().gas_used
         used["release the rewards' share"] = rewards.fund().gas_used
-        statement = Statement(0, {_origin("first").root: 1000, _origin("next").root: 2000})
+        statement = Statement(0, {first: 1000, following: 2000})
         used["publish an epoch"] = rewards.publish(statement).gas_used
-        used["claim"] = Rewards(buyer, deployment).claim(statement, _origin("first").root).gas_used
+        used["claim"] = Rewards(buyer, deployment).claim(statement, first).gas_used
         registry = contributor.contract("ProofRegistry", deployment["ProofRegistry"]).functions
         hashes = [bytes.fromhex(sha256(str(n).encode())) for n in range(8)]
         used["commit to a run"] = contributor.send(registry.commitTraining(*hashes[:2])).gas_used

@@ -115,7 +115,20 @@ def _export() -> dict[str, str]:
         hashes[f"{name}.abi"] = hashlib.sha256(_canonical(artifact["abi"])).hexdigest()
         hashes[f"{name}.bytecode"] = hashlib.sha256(bytes.fromhex(artifact["bytecode"][2:])).hexdigest()
         _write(TARGET / f"{name}.json", json.dumps(artifact, indent=1) + "\n")
+    for name in OURS:
+        _write(TARGET / f"{name}.source.json", json.dumps(_source(name), indent=1) + "\n")
     return hashes
+
+
+def _source(name: str) -> dict[str, Any]:
+    """Return what a block explorer compiles to check a contract: the compiler and its standard JSON input."""
+    metadata = json.loads((HERE / "out" / f"{name}.sol" / f"{name}.json").read_text())["metadata"]
+    settings = dict(metadata["settings"])
+    ((path, contract),) = settings.pop("compilationTarget").items()
+    settings["outputSelection"] = {"*": {"*": ["abi", "evm.bytecode.object"]}}
+    sources = {file: {"content": (HERE / file).read_text(encoding="utf-8")} for file in metadata["sources"]}
+    given = {"language": "Solidity", "sources": sources, "settings": settings}
+    return {"compiler": f"v{metadata['compiler']['version']}", "contract": f"{path}:{contract}", "input": given}
 
 
 def build(*, pin: bool = False) -> None:
@@ -132,6 +145,7 @@ def build(*, pin: bool = False) -> None:
         stamp.exists()
         and stamp.read_text() == wanted
         and all((TARGET / f"{n}.json").exists() for n in (*OURS, *THEIRS))
+        and all((TARGET / f"{n}.source.json").exists() for n in OURS)
     )
     _install()
     if complete and not pin:

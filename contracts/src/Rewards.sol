@@ -4,13 +4,14 @@ pragma solidity ^0.8.28;
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
-import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {TwoStepOwnable} from "./TwoStepOwnable.sol";
 
 /// @title A share of the income for the owners of the datasets that answers were traced to
 /// @notice The owner publishes one Merkle root an epoch, over (epoch, token id, amount), with the digest of the statement
 /// (which answers, which shares) that it follows from, so that anyone can recompute it. Whoever owns a token when they
 /// claim is paid. An epoch never spends more than was set aside for it.
-contract Rewards is Ownable2Step {
+contract Rewards is TwoStepOwnable {
     struct Epoch {
         bytes32 root;
         uint256 remaining;

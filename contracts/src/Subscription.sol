@@ -2,25 +2,35 @@
 pragma solidity ^0.8.28;
 
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
-import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {TwoStepOwnable} from "./TwoStepOwnable.sol";
 
 /// @title The use of the chat, prepaid by the month
 /// @notice Ether can't be pulled from a wallet, so months are paid ahead. What is paid stays paid: nothing but
-/// another payment ever changes `paidUntil`.
-contract Subscription is Ownable2Step, Pausable {
+/// another payment ever changes `paidUntil`. The income goes to the splitter, and with it the contributors' share: another
+/// splitter is announced `SPLITTER_DELAY` before, and what came in until then still goes to the one before.
+contract Subscription is TwoStepOwnable, Pausable {
     uint256 public constant MONTH = 30 days;
     uint256 public constant MAX_MONTHS = 12;
+    /// @notice How long before another splitter takes over it is announced.
+    uint256 public constant SPLITTER_DELAY = 30 days;
+    /// @notice How long an announced splitter may take over: nobody can hold one ready for a surprise.
+    uint256 public constant SPLITTER_WINDOW = 14 days;
 
     /// @notice Wei a month.
     uint256 public price;
     /// @notice Where the income goes; it pays out to the people and contracts behind it.
     address public splitter;
+    /// @notice The splitter that was announced (zero: none), and from when on it may take over.
+    address public nextSplitter;
+    uint256 public nextSplitterFrom;
     /// @notice Until when (seconds since 1970) an address has paid.
     mapping(address user => uint256) public paidUntil;
 
     event Subscribed(address indexed user, address indexed payer, uint256 months, uint256 paid, uint256 until);
     event PriceChanged(uint256 price);
+    event SplitterAnnounced(address indexed splitter, uint256 from);
     event SplitterChanged(address indexed splitter);
     event Withdrawn(address indexed splitter, uint256 amount);
 
@@ -28,9 +38,13 @@ contract Subscription is Ownable2Step, Pausable {
     error PriceAbove(uint256 price, uint256 maxPrice);
     error WrongMonths(uint256 months);
     error ZeroAddress();
+    error NoSplitterAnnounced();
+    error SplitterNotDue(uint256 from, uint256 until);
 
     constructor(address owner_, uint256 price_, address splitter_) Ownable(owner_) {
-        _setSplitter(splitter_);
+        if (splitter_ == address(0)) revert ZeroAddress();
+        splitter = splitter_;
+        emit SplitterChanged(splitter_);
         _setPrice(price_);
     }
 
@@ -58,8 +72,30 @@ contract Subscription is Ownable2Step, Pausable {
         _setPrice(price_);
     }
 
-    function setSplitter(address splitter_) external onlyOwner {
-        _setSplitter(splitter_);
+    /// @notice Announce another splitter; announcing the present one takes an announcement back.
+    function announceSplitter(address splitter_) external onlyOwner {
+        if (splitter_ == address(0)) revert ZeroAddress();
+        nextSplitter = splitter_;
+        nextSplitterFrom = block.timestamp + SPLITTER_DELAY;
+        emit SplitterAnnounced(splitter_, nextSplitterFrom);
+    }
+
+    /// @notice Let the announced splitter take over. What came in before goes to the old one; should that refuse it, the
+    /// change goes on all the same: it is the way out of a splitter that takes nothing.
+    function changeSplitter() external onlyOwner {
+        address next = nextSplitter;
+        uint256 from = nextSplitterFrom;
+        if (next == address(0)) revert NoSplitterAnnounced();
+        if (block.timestamp < from || block.timestamp > from + SPLITTER_WINDOW) {
+            revert SplitterNotDue(from, from + SPLITTER_WINDOW);
+        }
+        address before = splitter;
+        uint256 amount = address(this).balance;
+        splitter = next;
+        nextSplitter = address(0);
+        emit SplitterChanged(next);
+        (bool paid,) = before.call{value: amount}("");
+        if (paid) emit Withdrawn(before, amount);
     }
 
     /// @notice Stop taking payments; what is paid stays valid.
@@ -81,11 +117,5 @@ contract Subscription is Ownable2Step, Pausable {
     function _setPrice(uint256 price_) private {
         price = price_;
         emit PriceChanged(price_);
-    }
-
-    function _setSplitter(address splitter_) private {
-        if (splitter_ == address(0)) revert ZeroAddress();
-        splitter = splitter_;
-        emit SplitterChanged(splitter_);
     }
 }

@@ -6,6 +6,10 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {Subscription} from "../src/Subscription.sol";
 import {Splitter} from "../src/Splitter.sol";
+import {TwoStepOwnable} from "../src/TwoStepOwnable.sol";
+
+/// A splitter that takes nothing.
+contract Blocked {}
 
 contract SubscriptionTest is Test {
     Subscription subscription;
@@ -117,7 +121,9 @@ contract SubscriptionTest is Test {
         vm.expectRevert(expected);
         subscription.setPrice(1);
         vm.expectRevert(expected);
-        subscription.setSplitter(user);
+        subscription.announceSplitter(user);
+        vm.expectRevert(expected);
+        subscription.changeSplitter();
         vm.expectRevert(expected);
         subscription.pause();
         vm.expectRevert(expected);
@@ -128,14 +134,70 @@ contract SubscriptionTest is Test {
         pay(4);
         assertEq(subscription.withdraw(), PRICE * 4);
         assertEq(income.balance, PRICE * 4);
-        vm.prank(owner);
+    }
+
+    function test_TheOwnerCantDivertTheIncomeWithoutNotice() public {
+        vm.startPrank(owner);
+        vm.expectRevert(Subscription.NoSplitterAnnounced.selector);
+        subscription.changeSplitter();
         vm.expectRevert(Subscription.ZeroAddress.selector);
-        subscription.setSplitter(address(0));
+        subscription.announceSplitter(address(0));
+        vm.expectRevert(Subscription.ZeroAddress.selector);
+        new Subscription(owner, PRICE, address(0));
+        uint256 from = block.timestamp + 30 days;
+        vm.expectEmit(address(subscription));
+        emit Subscription.SplitterAnnounced(friend, from);
+        subscription.announceSplitter(friend);
+        bytes memory notDue =
+            abi.encodeWithSelector(Subscription.SplitterNotDue.selector, from, from + subscription.SPLITTER_WINDOW());
+        vm.warp(from - 1);
+        vm.expectRevert(notDue);
+        subscription.changeSplitter();
+        vm.stopPrank();
+        pay(4);
+        subscription.withdraw();
+        assertEq(income.balance, PRICE * 4, "until then everything goes where it went");
+        pay(2);
+        vm.warp(from);
         vm.prank(owner);
-        subscription.setSplitter(friend);
+        subscription.changeSplitter();
+        assertEq(income.balance, PRICE * 6, "what came in before too");
+        assertEq(subscription.splitter(), friend);
         pay(1);
         subscription.withdraw();
         assertEq(friend.balance, PRICE);
+        vm.prank(owner);
+        vm.expectRevert(Subscription.NoSplitterAnnounced.selector);
+        subscription.changeSplitter();
+    }
+
+    function test_AnAnnouncementIsNotHeldReadyForEver() public {
+        vm.startPrank(owner);
+        subscription.announceSplitter(friend);
+        uint256 from = subscription.nextSplitterFrom();
+        vm.warp(from + 14 days + 1);
+        vm.expectRevert(abi.encodeWithSelector(Subscription.SplitterNotDue.selector, from, from + 14 days));
+        subscription.changeSplitter();
+    }
+
+    function test_ASplitterThatTakesNothingIsLeftBehind() public {
+        subscription = new Subscription(owner, PRICE, address(new Blocked()));
+        pay(1);
+        vm.expectRevert();
+        subscription.withdraw();
+        vm.startPrank(owner);
+        subscription.announceSplitter(income);
+        vm.warp(block.timestamp + 30 days);
+        subscription.changeSplitter();
+        vm.stopPrank();
+        assertEq(subscription.withdraw(), PRICE);
+        assertEq(income.balance, PRICE);
+    }
+
+    function test_TheOwnershipIsNotGivenUp() public {
+        vm.prank(owner);
+        vm.expectRevert(TwoStepOwnable.OwnerNeeded.selector);
+        subscription.renounceOwnership();
     }
 }
 
@@ -143,6 +205,7 @@ contract PayHandler is Test {
     Subscription public subscription;
     uint256 public paid;
     uint256 public withdrawn;
+    uint256 public announcedAt;
     mapping(address => uint256) public until;
 
     constructor(Subscription subscription_) {
@@ -169,6 +232,26 @@ contract PayHandler is Test {
 
     function withdraw() external {
         withdrawn += subscription.withdraw();
+    }
+
+    /// The owner tries to divert at any moment; `diverted` counts what went elsewhere without 30 days of notice.
+    function announce(uint160 to) external {
+        vm.prank(subscription.owner());
+        try subscription.announceSplitter(address(0x10000 + to % 1000)) {
+            announcedAt = block.timestamp;
+        } catch {}
+    }
+
+    function change() external {
+        uint256 balance = address(subscription).balance;
+        address before = subscription.splitter();
+        uint256 had = before.balance;
+        vm.prank(subscription.owner());
+        try subscription.changeSplitter() {
+            assertGe(block.timestamp, announcedAt + 30 days, "without notice");
+            assertEq(before.balance, had + balance, "what came in before was diverted");
+            withdrawn += balance;
+        } catch {}
     }
 }
 
@@ -210,9 +293,10 @@ contract SplitterTest is Test {
     }
 
     function fund(uint256 amount) internal {
+        // With the 2,300 gas of `transfer` and nothing warm: whoever pays may be an old contract.
         vm.deal(address(this), amount);
-        (bool ok,) = address(splitter).call{value: amount}("");
-        assertTrue(ok);
+        vm.cool(address(splitter));
+        payable(address(splitter)).transfer(amount);
     }
 
     function testFuzz_EverybodyGetsTheirShare(uint96 first, uint96 second) public {

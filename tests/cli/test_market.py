@@ -78,19 +78,31 @@ def dataset(home: Path) -> Dataset:
 @needs_chain
 def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: Dataset, run: Run, home: Path) -> None:
     root = dataset.manifest.merkle_root
+    store, vault = home / "data" / "gatllm" / "market" / "store", home / "data" / "gatllm" / "market" / "keys"
     assert "nothing was sent" in run("deploy", "--dry-run")
+    assert not store.exists()
     assert set(run("deploy", "--json")["addresses"]) >= {"DatasetToken", "Subscription", "ProofRegistry"}
     assert run("collection", "--json")["name"] == "gatllm datasets"
     named = run("collection", "--name", "Ours", "--external-link", "https://example.org", "--json")
     assert run("collection", "--json") == named
     assert (named["name"], named["external_link"]) == ("Ours", "https://example.org")
     assert "makes no sense" in run("collection", "--external-link", "nowhere", code=1)
+    before = sorted(store.iterdir())
     assert "makes no sense" in run("mint", "tiny", "--external-url", "nowhere", code=1)
+    assert "makes no sense" in run("mint", "tiny", "--sealed", "--external-url", "nowhere", code=1)
+    assert "only the contract's owner" in run("collection", "--name", "Mine", "--key", "other.key", code=1)
     assert run("mint", "tiny", "--sealed", "--dry-run", "--json")["gas"] > 0
+    assert run("mint", "tiny", "--dry-run", "--json")["gas"] > 0
+    assert sorted(store.iterdir()) == before  # dry means dry, and nothing is written before it is checked
+    assert not vault.exists()
     minted = run("mint", "tiny", "--sealed", "--json")
     assert minted["root"] == root
     assert minted["mint"]["gas_used"] <= 100_000
     assert run("mint", "tiny", "--sealed", "--json")["mint"] is None
+    before = sorted(store.iterdir())
+    assert "not published in plain" in run("mint", "tiny", code=1)
+    assert sorted(store.iterdir()) == before
+    token = minted["token"]
     assert [token["root"] for token in run("list", "--json")] == [root]
 
     run("list", root, "--price", "0.5", "--out", "offer.json")
@@ -99,15 +111,19 @@ def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: 
     bought = run("buy", "offer.json", *buyer, "--json")
     assert bought["owner"] != minted["owner"]
     assert "sold already" in run("buy", "offer.json", *buyer, code=1)
-    assert [token["root"] for token in run("status", *buyer, "--json")["datasets"]] == [root]
+    assert [one["root"] for one in run("status", *buyer, "--json")["datasets"]] == [root]
 
-    assert run("unlock", root, "--out", "mine").strip() == "mine"
+    # The vault is the seller's: neither they nor a stranger open what the buyer owns now.
+    assert "does not own" in run("unlock", root, "--out", "no", code=3)
+    assert "does not own" in run("unlock", root, "--out", "no", "--key", "stranger.key", code=3)
+    assert not (home / "no").exists()
+    assert run("unlock", root, "--out", "mine", *buyer).strip() == "mine"
     assert Dataset.open(home / "mine").manifest == dataset.manifest
 
     # Without a server: the buyer shows a card, the seller wraps the key for it.
     assert run("card", "--out", "card.json", *buyer).strip() == "card.json"
     assert run("wrap", root, "card.json", "--out", "wrapped.json").strip() == "wrapped.json"
-    elsewhere = ("--home", "buyers", "--store", str(home / "data" / "gatllm" / "market" / "store"))
+    elsewhere = ("--state-dir", "buyers", "--store", str(home / "data" / "gatllm" / "market" / "store"))
     shutil.copytree(home / "data" / "gatllm" / "market", home / "buyers")
     shutil.rmtree(home / "buyers" / "keys")
     assert "not kept here" in run("unlock", root, "--out", "no", *elsewhere, *buyer, code=1)
@@ -123,9 +139,80 @@ def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: 
     assert run("status", *buyer, "--json")["paid_until"] == paid["paid_until"] > 0
     (home / "weights.json").write_text(json.dumps({root: 3.5}))
     assert run("reward", "weights.json", "--out", "epoch.json").strip() == "epoch.json"
-    assert "does not own" in run("claim", "epoch.json", root, code=1)
+    assert "does not own" in run("claim", "epoch.json", token, code=1)
     assert run("claim", "epoch.json", root, *buyer, "--json")["amount_wei"] == str(10 * 3 * 10**15 * 40 // 100)
     assert "claimed already" in run("claim", "epoch.json", root, *buyer, code=1)
+
+
+@needs_chain
+def test_a_buyer_on_a_bare_machine(chain: Devnet, dataset: Dataset, run: Run, home: Path) -> None:
+    """With an address book, an offer and an RPC address, and nothing else of the seller's."""
+    run("deploy", "--owner", "0x" + "12" * 20)
+    state = home / "data" / "gatllm" / "market"
+    token = run("mint", "tiny", "--sealed", "--json")["token"]
+    run("list", token, "--price", "0.5", "--out", "offer.json")
+    book = home / "book.json"
+    shutil.copy(state / "deployment-31337.json", book)
+    bare = ("--state-dir", "bare", "--deployment", str(book), "--rpc", chain.url, "--key", "buyer.key")
+    bare += ("--store", str(state / "store"))  # what a gateway gives: public, sealed
+    assert run("buy", "offer.json", *bare, "--json")["token"] == token
+    assert "not kept here" in run("unlock", token, "--out", "no", *bare, code=1)
+    run("card", "--out", "card.json", "--key", "buyer.key")
+    run("wrap", token, "card.json", "--out", "wrapped.json")
+    run("unlock", token, "--wrapped", "wrapped.json", "--out", "bought", *bare)
+    assert Dataset.open(home / "bought").manifest == dataset.manifest
+    # The buyer is the owner: sells on, takes it back, gives it away.
+    run("list", token, "--price", "1", "--out", "again.json", *bare)
+    run("cancel", "again.json", *bare)
+    assert "was cancelled" in run("buy", "again.json", code=1)
+    given = run("transfer", token, "0x" + "34" * 20, "--json", *bare)
+    assert given["owner"] == "0x" + "34" * 20
+    # Who wrote the address book is trusted; what is none is one clear line.
+    assert "can't read" in run("list", "--deployment", "none.json", code=1)
+    (home / "torn.json").write_text('{"chain_id": 31337, "block": 0, "addresses": {"DatasetToken": "0x12"}}')
+    assert "is damaged" in run("list", "--deployment", "torn.json", code=1)
+    book.write_text(book.read_text().replace("31337", "1"))
+    assert "is for chain 1" in run("list", "--deployment", str(book), code=1)
+    # The owner was named at deployment: the deployer has no say in the price.
+    assert "only the contract's owner" in run("price", "1", code=1)
+
+
+@needs_chain
+def test_an_offer_cant_name_its_own_seaport(chain: Devnet, dataset: Dataset, run: Run, home: Path) -> None:
+    run("deploy")
+    token = run("mint", "tiny", "--json")["token"]
+    run("list", token, "--price", "0.5", "--out", "offer.json")
+    offer = json.loads((home / "offer.json").read_text())
+    offer["seaport"] = "0x" + "66" * 20  # a contract that keeps the money
+    (home / "offer.json").write_text(json.dumps(offer))
+    assert "other contracts than ours" in run("buy", "offer.json", "--key", "buyer.key", code=1)
+
+
+@needs_chain
+def test_explorers_can_compile_what_was_deployed(chain: Devnet, run: Run, home: Path) -> None:
+    deployed = run("deploy", "--json")["addresses"]
+    folder = home / "data" / "gatllm" / "market" / "verification-31337"
+    for name, address in deployed.items():
+        told = json.loads((folder / f"{name}.json").read_text())
+        assert told["address"] == address
+        given = json.loads((folder / told["input"]).read_text())
+        path, contract = told["contract"].split(":")
+        solc = Path(__file__).parents[2] / "contracts" / "tools" / "solc"
+        command = [solc, "--standard-json"]
+        done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=True)
+        compiled = json.loads(done.stdout)["contracts"][path][contract]["evm"]["bytecode"]["object"]
+        sent = chain.rpc("eth_getTransactionByHash", _creation(chain, address))["input"]
+        assert sent == "0x" + compiled + told["constructor_arguments"], name
+
+
+def _creation(chain: Devnet, address: str) -> str:
+    """Return the hash of the transaction that made a contract."""
+    for number in range(int(chain.rpc("eth_blockNumber"), 16) + 1):
+        for hashed in chain.rpc("eth_getBlockByNumber", hex(number), False)["transactions"]:
+            made = chain.rpc("eth_getTransactionReceipt", hashed)["contractAddress"]
+            if made is not None and made.lower() == address.lower():
+                return str(hashed)
+    raise AssertionError(address)
 
 
 @needs_chain
@@ -230,11 +317,19 @@ def test_what_users_get_wrong_is_one_clear_line(chain: Devnet, dataset: Dataset,
     assert "1 to 12 months" in run("subscribe", "--months", "13", code=1)
     assert "no amount of ether" in run("subscribe", "--max-price", "cheap", code=2)
     assert "a token and a price" in run("list", "--price", "1", code=2)
-    assert "no token id" in run("unlock", "12", code=2)
+    assert "names no token" in run("unlock", "12", code=2)
+    assert "called --state-dir" in run("status", "--home", "x", code=2)
     assert "no dataset" in run("unlock", "ab" * 32, code=1)
     assert "can't read" in run("buy", "none.json", code=1)
     (home / "bad.json").write_text("[]")
     assert "no weights" in run("reward", "bad.json", "--out", "x", code=1)
+    assert "lets everybody in for nothing" in run("price", "0", code=2)
+    assert "is not free" in run("price", "1", "--free", code=2)
+    assert "only the contract's owner" in run("price", "0.001", "--key", "other.key", code=1)
+    assert run("price", "0.004", "--dry-run", "--json")["gas"] > 0
+    assert run("price", "--json")["price_wei"] == str(3 * 10**15)
+    assert run("price", "0.004", "--json")["price_wei"] == str(4 * 10**15)
+    assert run("price", "0", "--free", "--json")["price_wei"] == "0"
     assert "more than your limit" in run("subscribe", "--max-fee-gwei", "0.0001", code=1)
 
 

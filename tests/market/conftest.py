@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +15,14 @@ from gatllm.market import Chain, Deployment, Devnet, Kind, Origin, deploy, find_
 from gatllm.proof import Key
 from gatllm.records import sha256
 
+BUILD = Path(__file__).parents[2] / "contracts" / "build.py"
 ABI = Path(__file__).parents[2] / "src" / "gatllm" / "market" / "abi"
 _NUMBERS = itertools.count()
 
 
 def _need_chain() -> None:
+    if (BUILD.parent / "node_modules").is_dir():  # nothing is done where the sources are unchanged
+        subprocess.run([sys.executable, BUILD], check=True)
     missing = "no anvil: run `make setup`" if find_anvil() is None else ""
     missing = missing or ("" if ABI.is_dir() else "contracts not built: run `python contracts/build.py`")
     if missing and os.environ.get("CI"):

@@ -27,8 +27,7 @@ from gatllm.market import (
     Unlocker,
     deploy,
     find_seaport,
-    new_content_key,
-    publish,
+    mint_dataset,
     read_document,
     retrieve,
     shares,
@@ -93,13 +92,11 @@ def test_the_whole_market(
 
     # Seal, store, mint.
     store, vault = LocalStore(tmp_path / "store"), KeyVault(tmp_path / "keys")
-    vault.put(root, new_content_key())
-    published = publish(contributed, store, key=vault.get(root))
-    minted = tokens.mint(published.origin)
+    minted = mint_dataset(tokens, contributed, store, vault, sealed=True)
     assert minted.token.owner == contributor.address
-    assert minted.token.content == published.content.digest.hex()
+    assert minted.token.content == minted.published.content.digest.hex()
 
-    # Promise, train, prove, register: the registered data hash is the token's id, and nobody chose the seed.
+    # Promise, train, prove, register: the registered data hash is the token's root, and nobody chose the seed.
     registry = ProofRegistry(contributor, deployment)
     proof = _trained(contributed, tmp_path / "run", contributor_key, registry)
     registry.register(proof)
@@ -114,10 +111,10 @@ def test_the_whole_market(
     seaport = find_seaport(contributor, deployment, tmp_path / "market")
     (tmp_path / "offer.json").write_text(Trade(tokens, seaport).offer(root, ETHER).to_json())
     Trade(DatasetTokens(buyer, deployment), seaport).buy(Offer.read(tmp_path / "offer.json"))
-    assert tokens.owner_of(root) == buyer.address
+    assert tokens.owner_of(minted.token.id) == buyer.address
 
     _check_unlocking(deployment, devnet, vault, store, contributor, buyer, contributed, tmp_path)
-    _check_income(deployment, owner, reader, contributor, buyer, root)
+    _check_income(deployment, owner, reader, buyer, minted.token.id)
 
 
 def _check_unlocking(
@@ -135,18 +132,17 @@ def _check_unlocking(
     signin = SignIn(folder / "nonces", domain="market.example", uri="https://market.example", chain_id=31337)
     tokens = DatasetTokens(Chain(devnet.url), deployment)
     unlocker = Unlocker(tokens, vault, signin, folder / "releases.jsonl")
+    token = tokens.get(root)
     with pytest.raises(VerificationError, match="does not own"):
-        _unlock(unlocker, root, contributor)
-    key = _unlock(unlocker, root, buyer)
-    document = read_document(store, tokens.get(root).uri)
+        _unlock(unlocker, token.id, contributor)
+    key = _unlock(unlocker, token.id, buyer)
+    document = read_document(store, token.uri)
     mine = retrieve(document, store, folder / "mine", root=root, key=key)
     assert list(mine.records()) == list(sold.records())
 
 
-def _check_income(
-    deployment: Deployment, owner: Chain, reader: Chain, contributor: Chain, buyer: Chain, root: str
-) -> None:
-    """Who has paid may ask; a share of it goes to the dataset's new owner, the royalty to its contributor."""
+def _check_income(deployment: Deployment, owner: Chain, reader: Chain, buyer: Chain, token: str) -> None:
+    """Who has paid may ask; a share of it goes to the dataset's new owner."""
     subscriptions = Subscriptions(reader, deployment)
     assert not subscriptions.is_active()
     subscriptions.subscribe(4)
@@ -154,11 +150,8 @@ def _check_income(
     subscriptions.withdraw()
     rewards = Rewards(owner, deployment)
     rewards.fund()
-    statement = Statement(rewards.next_epoch(), shares({root: 1.0}, rewards.free()))
+    statement = Statement(rewards.next_epoch(), shares({token: 1.0}, rewards.free()))
     rewards.publish(statement)
     before = buyer.balance()
-    receipt = Rewards(buyer, deployment).claim(statement, root)
+    receipt = Rewards(buyer, deployment).claim(statement, token)
     assert buyer.balance() == before - receipt.fee + 4 * 3 * 10**15 * 40 // 100
-    before = contributor.balance()
-    receipt = DatasetTokens(contributor, deployment).collect_royalties(root)
-    assert contributor.balance() == before - receipt.fee + ETHER * 5 // 100

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -51,12 +52,6 @@ def base() -> str:
 @pytest.fixture
 def market(devnet: Devnet, deployment: Deployment, tmp_path: Path, base: str) -> Market:
     reader = Chain(devnet.url)
-    with new_folder(tmp_path / "datasets" / "tiny") as partial:
-        writer = DatasetWriter(partial, kind="positive", name="tiny")
-        text = f"x = {time.time_ns()}\n"  # another dataset, and so another token, for each test
-        digest = sha256(text.encode())
-        writer.add({"id": digest[:16], "text": text, "sha256": digest, "licence": "MIT", "origin": "x.py"})
-        writer.finish()
     domain = base.removeprefix("http://")
     return Market(
         tokens=DatasetTokens(reader, deployment),
@@ -65,9 +60,22 @@ def market(devnet: Devnet, deployment: Deployment, tmp_path: Path, base: str) ->
         signin=SignIn(tmp_path / "nonces", domain=domain, uri=f"{base}/market", chain_id=reader.chain_id),
         sessions=Sessions(tmp_path / "session.key"),
         store=LocalStore(tmp_path / "store"),
-        datasets=tmp_path / "datasets",
-        releases=tmp_path / "releases.jsonl",
+        deployment=deployment,
+        state_dir=tmp_path / "market",
     )
+
+
+def _contribute(market: Market, owner: str, *, sealed: bool = True, text: str = "") -> str:
+    """What an upload and its check leave behind; each is another dataset, unless the text is given."""
+    made = market.contributions.create(owner, title="Mine", description="By me.", sealed=sealed)
+    with new_folder(market.contributions.path(made) / "dataset") as partial:
+        writer = DatasetWriter(partial, kind="positive", name="tiny")
+        text = text or f"x = {time.time_ns()}\n"
+        digest = sha256(text.encode())
+        writer.add({"id": digest[:16], "text": text, "sha256": digest, "licence": "MIT", "origin": "x.py"})
+        writer.finish()
+    market.contributions.change(made, "uploading", state="checked")
+    return made.id
 
 
 @pytest.fixture
@@ -171,22 +179,72 @@ def test_a_wallet_mints_what_the_server_prepared(
     new_key: Keys,
 ) -> None:
     key = new_key()
-    wish = {"dataset": "tiny", "address": key.address, "name": "Mine", "description": "By me.", "sealed": True}
-    assert client.post("/market/mint/prepare", json=wish).status_code == 403  # not signed in
+    mine = {"contribution": _contribute(market, key.address), "address": key.address}
+    assert client.post("/market/mint/prepare", json=mine).status_code == 403  # not signed in
     client.headers["authorization"] = f"Bearer {_session(client, new_key())}"
-    assert client.post("/market/mint/prepare", json=wish).status_code == 403  # somebody else
+    assert client.post("/market/mint/prepare", json=mine).status_code == 403  # somebody else
     client.headers["authorization"] = f"Bearer {_session(client, key)}"
-    prepared = client.post("/market/mint/prepare", json=wish).json()
+    prepared = client.post("/market/mint/prepare", json=mine).json()
     _send(devnet, key, prepared["commit"])
-    again = client.post("/market/mint/prepare", json=wish).json()
+    again = client.post("/market/mint/prepare", json=mine).json()
     assert again["commit"] is None
     _send(devnet, key, again["mint"])
-    assert market.tokens.owner_of(prepared["root"]) == key.address
-    refused = client.post("/market/mint/prepare", json=wish)
+    assert market.tokens.owner_of(prepared["token"]) == key.address
+    refused = client.post("/market/mint/prepare", json=mine)
     assert refused.status_code == 400
-    assert "is minted" in refused.json()["error"]["message"]
-    assert client.post("/market/mint/prepare", json=wish | {"dataset": "../secret"}).status_code == 400
-    assert client.post("/market/mint/prepare", json=wish | {"address": "me"}).status_code == 403
+    assert "minted this dataset already" in refused.json()["error"]["message"]
+    assert client.post("/market/mint/prepare", json=mine | {"contribution": "../secret"}).status_code == 404
+    assert client.post("/market/mint/prepare", json=mine | {"address": "me"}).status_code == 403
+
+
+def test_a_stranger_neither_publishes_nor_names_nor_mints_anothers(
+    client: TestClient, market: Market, devnet: Devnet, new_key: Keys
+) -> None:
+    """With an account of their own, signed in, and knowing the contribution's name."""
+    owner, stranger = new_key(), new_key()
+    name = _contribute(market, owner.address)
+    before = _files(market)
+    client.headers["authorization"] = f"Bearer {_session(client, stranger)}"
+    for address in (stranger.address, owner.address):
+        asked = {"contribution": name, "address": address}
+        assert client.post("/market/mint/prepare", json=asked).status_code in (403, 404)
+        for more in ({"sealed": False}, {"name": "Mine now"}, {"dataset": "tiny"}):
+            assert client.post("/market/mint/prepare", json=asked | more).status_code == 400
+    assert client.get("/market/status").json()["contributions"] == []
+    assert _files(market) == before, "nothing was written for a stranger"
+    # Nor does the stranger's mint of the same data, earlier, keep the contributor from theirs.
+    text = (market.contributions.folder / name / "dataset").glob("shards/*")
+    same = json.loads(next(text).read_text().splitlines()[0])["text"]
+    theirs = {"contribution": _contribute(market, stranger.address, text=same), "address": stranger.address}
+    prepared = client.post("/market/mint/prepare", json=theirs).json()
+    for step in ("commit", "mint"):
+        _send(devnet, stranger, prepared[step])
+    client.headers["authorization"] = f"Bearer {_session(client, owner)}"
+    prepared = client.post("/market/mint/prepare", json={"contribution": name, "address": owner.address}).json()
+    for step in ("commit", "mint"):
+        _send(devnet, owner, prepared[step])
+    assert market.tokens.owner_of(prepared["token"]) == owner.address
+
+
+def test_sealed_content_is_nowhere_in_plain(client: TestClient, market: Market, new_key: Keys) -> None:
+    key = new_key()
+    secret = f"# a secret that nobody guesses, {time.time_ns()}\n"
+    name = _contribute(market, key.address, text=secret)
+    client.headers["authorization"] = f"Bearer {_session(client, key)}"
+    prepared = client.post("/market/mint/prepare", json={"contribution": name, "address": key.address}).json()
+    assert "commit" in prepared
+    plain = LocalStore(market.state_dir / "elsewhere").add(market.contributions.folder / name / "dataset")
+    store = market.store
+    assert isinstance(store, LocalStore)
+    for path in store.folder.iterdir():
+        assert secret.encode() not in path.read_bytes()
+        assert str(plain).encode() not in path.read_bytes(), "public metadata name where the plaintext would lie"
+        assert plain.digest not in path.read_bytes()
+
+
+def _files(market: Market) -> dict[str, bytes]:
+    roots = [market.state_dir, market.vault.folder, getattr(market.store, "folder", market.state_dir)]
+    return {str(path): path.read_bytes() for root in roots for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -213,12 +271,12 @@ def test_the_client_unlocks_through_the_service(
     new_key: Keys,
 ) -> None:
     key, stranger = new_key(), new_key()
-    wish = {"dataset": "tiny", "address": key.address, "sealed": True}
+    wish = {"contribution": _contribute(market, key.address), "address": key.address}
     client.headers["authorization"] = f"Bearer {_session(client, key)}"
     prepared = client.post("/market/mint/prepare", json=wish).json()
     for name in ("commit", "mint"):
         _send(devnet, key, prepared[name])
-    root = prepared["root"]
+    root = prepared["token"]
     assert request_key(served, root, Chain(devnet.url, key)) == market.vault.get(root)
     with pytest.raises(GatllmError, match="does not own"):
         request_key(served, root, Chain(devnet.url, stranger))
@@ -254,6 +312,7 @@ def test_a_browsers_wallet_signs_in_pays_and_mints(
     if chromium is None:
         pytest.skip("no chromium")
     key = new_key()
+    _contribute(market, key.address)
     refusals = ["eth_requestAccounts"]
 
     def wallet(method: str, params: list[Any]) -> dict[str, Any]:
@@ -281,7 +340,6 @@ def test_a_browsers_wallet_signs_in_pays_and_mints(
         page.get_by_role("button", name="Pay").click()
         playwright.expect(page.locator("#message")).to_contain_text("Paid.", timeout=15_000)
         playwright.expect(page.locator("#paid")).to_contain_text("paid until")
-        page.get_by_label("Name").fill("From a browser")
         page.get_by_role("button", name="Mint").click()
         playwright.expect(page.locator("#message")).to_contain_text("Minted: token", timeout=15_000)
         root = str(page.locator("#message").text_content()).split()[-1]

@@ -30,7 +30,6 @@ def serve(
     market: Annotated[bool, _FLAG] = False,
     paid: Annotated[bool, _FLAG] = False,
     rpc: Annotated[str | None, Parameter(env_var="GATLLM_RPC")] = None,
-    datasets: Path = Path("datasets"),
 ) -> None:
     """Serve the chat page and `POST /v1/chat/completions` until Ctrl-C.
 
@@ -50,7 +49,6 @@ def serve(
         market: also serve /market, where wallets sign in, pay, mint and unlock.
         paid: answer only those who have a subscription (with --market).
         rpc: RPC address of the market's chain; by default the local chain of `gatllm market devnet`.
-        datasets: the folder whose datasets may be minted from the page.
     """
     if not 0 <= port < 65536:
         raise UsageError(f"there is no port {port}", "name one from 0 to 65535")
@@ -71,7 +69,7 @@ def serve(
         address = f"http://{shown}:{listener.getsockname()[1]}"
         hosts = _hosts(host, allow_host or [])
         site = f"https://{allow_host[0]}" if allow_host else address
-        opened = open_market(rpc, site, datasets) if market else None
+        opened = open_market(rpc, site) if market else None
         with progress_report() as report:
             assistant = open_assistant(
                 model=model,

@@ -41,7 +41,7 @@ def register_on_chain(session: Session, stage: Stage) -> Outcome:
         for name, address in deployment.addresses.items():
             stage.say(f"    {name:<16} {address}")
         devnet.fund(trainer.address)
-        chain = Chain(devnet.url, trainer, home=devnet.folder)
+        chain = Chain(devnet.url, trainer, state_dir=devnet.folder)
         tokens, registry = DatasetTokens(chain, deployment), ProofRegistry(chain, deployment)
         for folder in (POSITIVE, NEGATIVE):
             dataset = Dataset.open(session.folder(folder))
@@ -54,7 +54,7 @@ def register_on_chain(session: Session, stage: Stage) -> Outcome:
                   (dataset.manifest.merkle_root, trainer.address))  # fmt: skip
             stage.say(f"  token {token.root[:16]}… of {dataset.path.name} belongs to {token.owner}")
             stage.say(f"    {published.content.uri}")
-        customer = Subscriptions(Chain(devnet.url, user, home=devnet.folder), deployment)
+        customer = Subscriptions(Chain(devnet.url, user, state_dir=devnet.folder), deployment)
         if not customer.is_active():
             gas["subscribe"] = customer.subscribe(1).gas_used
         _same("the subscription", customer.is_active(), True)

@@ -1,6 +1,7 @@
 """Dataset tokens, subscription, rewards, proof registry; content, unlocking; EVM clients and the local chain."""
 
-from gatllm.market.chain.client import Chain, Policy, Quote, Receipt
+from gatllm.market.chain.client import Chain, Quote, Receipt, call_json
+from gatllm.market.chain.connection import Policy
 from gatllm.market.chain.devnet import DEVNET_CHAIN_ID, Devnet, find_anvil, running_url
 from gatllm.market.store.cid import Cid
 from gatllm.market.store.collection import publish_collection, read_collection
@@ -8,14 +9,25 @@ from gatllm.market.store.metadata import CollectionMetadata, TokenMetadata
 from gatllm.market.store.publication import About, Publication, publish, read_document, retrieve
 from gatllm.market.store.sealing import new_content_key
 from gatllm.market.store.stores import Gateway, KuboStore, LocalStore, Store, open_store, pin
-from gatllm.market.trade.deployment import Deployment, Terms, deploy, deploy_quote, load_deployment
+from gatllm.market.trade.access import unlock_dataset
+from gatllm.market.trade.deployment import (
+    Deployment,
+    Terms,
+    deploy,
+    deploy_quote,
+    deployment_path,
+    fetch_deployment,
+    load_deployment,
+)
+from gatllm.market.trade.minting import MintedDataset, mint_dataset, publish_for, quote_mint
+from gatllm.market.trade.overview import Overview, overview
 from gatllm.market.trade.registry import ProofRegistry, RegisteredRun
-from gatllm.market.trade.rewards import Rewards, Statement, shares
-from gatllm.market.trade.seaport import Offer, Trade, find_seaport
+from gatllm.market.trade.rewards import Rewards, Statement, open_epoch, shares
+from gatllm.market.trade.seaport import Offer, Trade, find_seaport, known_seaport
 from gatllm.market.trade.signin import SignedIn, SignIn
 from gatllm.market.trade.subscriptions import Subscriptions
 from gatllm.market.trade.substrate import ProofChain, SubstrateRegistry
-from gatllm.market.trade.tokens import DatasetTokens, Kind, Minted, Origin, Token, change_collection
+from gatllm.market.trade.tokens import DatasetTokens, Kind, Minted, Origin, Token, change_collection, id_of
 from gatllm.market.trade.unlocking import KeyVault, Release, Unlocker, request_key
 from gatllm.market.trade.wrapping import KeyCard, unwrap, wrap
 
@@ -35,8 +47,10 @@ __all__ = [
     "KuboStore",
     "LocalStore",
     "Minted",
+    "MintedDataset",
     "Offer",
     "Origin",
+    "Overview",
     "Policy",
     "ProofChain",
     "ProofRegistry",
@@ -57,23 +71,34 @@ __all__ = [
     "TokenMetadata",
     "Trade",
     "Unlocker",
+    "call_json",
     "change_collection",
     "deploy",
     "deploy_quote",
+    "deployment_path",
+    "fetch_deployment",
     "find_anvil",
     "find_seaport",
+    "id_of",
+    "known_seaport",
     "load_deployment",
+    "mint_dataset",
     "new_content_key",
+    "open_epoch",
     "open_store",
+    "overview",
     "pin",
     "publish",
     "publish_collection",
+    "publish_for",
+    "quote_mint",
     "read_collection",
     "read_document",
     "request_key",
     "retrieve",
     "running_url",
     "shares",
+    "unlock_dataset",
     "unwrap",
     "wrap",
 ]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatllm.data import Dataset
-from gatllm.errors import GatllmError, UsageError, VerificationError
+from gatllm.errors import GatllmError, VerificationError
 from gatllm.market import (
     About,
     DatasetTokens,
+    Deployment,
     KeyVault,
     SignIn,
     Store,
     Subscriptions,
     Unlocker,
-    new_content_key,
-    publish,
+    publish_for,
 )
+from gatllm.service.contributions import Contributions, NotYoursError
 from gatllm.service.sessions import Sessions
 
 COOKIE = "gatllm-session"
@@ -40,23 +42,27 @@ _STATEMENT = "Sign in to gatllm. This costs nothing and moves nothing."
 
 @dataclass
 class Market:
-    """What the market's pages work on; ``datasets`` is the folder whose datasets may be minted from the page."""
+    """What the market's pages work on; contributions and the log of releases lie in ``state_dir``."""
 
     tokens: DatasetTokens
     subscriptions: Subscriptions
+    deployment: Deployment
     vault: KeyVault
     signin: SignIn
     sessions: Sessions
     store: Store
-    datasets: Path
-    releases: Path
-    confirmations: int = 1
+    state_dir: Path
     _paid: dict[str, int] = field(default_factory=dict)
 
     @property
     def unlocker(self) -> Unlocker:
         """Who releases content keys."""
-        return Unlocker(self.tokens, self.vault, self.signin, self.releases, confirmations=self.confirmations)
+        return Unlocker(self.tokens, self.vault, self.signin, self.state_dir / "releases.jsonl")
+
+    @cached_property
+    def contributions(self) -> Contributions:
+        """What people brought, each bound to the wallet that did."""
+        return Contributions(self.state_dir / "contributions")
 
     def paid_until(self, address: str) -> int:
         """Return until when an address has paid; asked of the chain only while what is known has run out.
@@ -67,7 +73,7 @@ class Market:
         now = time.time()
         if self._paid.get(address, 0) > now:
             return self._paid[address]
-        until = self.subscriptions.paid_until(address, behind=self.confirmations - 1)
+        until = self.subscriptions.paid_until(address, at=self.tokens.chain.confirmed_block())
         if until > now:
             if len(self._paid) >= _REMEMBERED:  # others may have run out meanwhile; else the longest known is forgotten
                 self._paid = {who: paid for who, paid in self._paid.items() if paid > now}
@@ -93,8 +99,8 @@ class _Route(APIRoute):
             try:
                 return await inner(request)
             except GatllmError as error:
-                status = 403 if isinstance(error, VerificationError) else 400
-                return refusal(status, str(error))
+                known = {VerificationError: 403, NotYoursError: 404}
+                return refusal(known.get(type(error), 400), str(error))
 
         return handle
 
@@ -123,27 +129,24 @@ class Signed(_Strict):
     signature: str = Field(max_length=10_000)
 
 
-class Dataset_(_Strict):  # noqa: N801  # a request's body; `Dataset` is the room's word for the folder
-    """Whose wallet asks about which dataset."""
+class WhoseToken(_Strict):
+    """Whose wallet asks about which token."""
 
-    root: str
+    token: str
     address: str
 
 
 class Unlock(Signed):
-    """A signed challenge for one dataset."""
+    """A signed challenge for one token."""
 
-    root: str
+    token: str
 
 
 class Mint(_Strict):
-    """What a contributor tells about themselves and their dataset."""
+    """Which contribution is minted, by whose wallet."""
 
-    dataset: str
+    contribution: str
     address: str
-    name: str = Field("", max_length=200)
-    description: str = Field("", max_length=4000)
-    sealed: bool = False
 
 
 class Subscribe(_Strict):
@@ -170,7 +173,11 @@ def status(request: Request, address: str | None = None) -> dict[str, Any]:
         "chain_id": chain.chain_id,
         "token_contract": market.tokens.address,
         "price_wei": str(market.subscriptions.price()),
-        "datasets": _mintable(market),
+        "contributions": [
+            {"id": one.id, "title": one.title, "state": one.state}
+            for one in market.contributions.of(_session(request, market) or "")
+            if one.state in ("checked", "published")
+        ],
     }
     if address is not None:
         value["paid_until"] = market.paid_until(str(chain.checksum(address)))
@@ -198,35 +205,48 @@ def sign_in(request: Request, signed: Signed) -> JSONResponse:
 
 
 @router.post("/unlock/challenge")
-def unlock_challenge(request: Request, which: Dataset_) -> dict[str, str]:
+def unlock_challenge(request: Request, which: WhoseToken) -> dict[str, str]:
     """The text that an owner signs to get a dataset's key."""
-    return {"message": _market(request).unlocker.challenge(which.root, which.address)}
+    return {"message": _market(request).unlocker.challenge(which.token, which.address)}
 
 
 @router.post("/unlock")
 def unlock(request: Request, signed: Unlock) -> dict[str, str]:
     """The key of a dataset, for its current owner."""
-    release = _market(request).unlocker.release(signed.root, signed.message, signed.signature)
-    return {"root": release.root, "key": release.key.hex()}
+    release = _market(request).unlocker.release(signed.token, signed.message, signed.signature)
+    return {"token": release.token, "key": release.key.hex()}
+
+
+@router.get("/deployment")
+def deployment(request: Request) -> dict[str, Any]:
+    """The address book: where the contracts lie, for `gatllm market --deployment`."""
+    return asdict(_market(request).deployment)
 
 
 @router.post("/mint/prepare")
 def prepare_mint(request: Request, mint: Mint) -> dict[str, Any]:
-    """Put a dataset into the store; return the two transactions that the contributor's wallet sends."""
+    """Put a contribution into the store; return the two transactions that its contributor's wallet sends.
+
+    Everything is asked before anything is written: whose it is, how far it is, and whether it is minted.
+    """
     market = _market(request)
-    if (_session(request, market) or "").lower() != mint.address.lower():
+    owner = _session(request, market)
+    if owner is None or owner.lower() != mint.address.lower():
         raise VerificationError("sign in with the wallet that mints", "connect it first, at /market")
-    if mint.dataset not in _mintable(market):
-        raise UsageError(f"there is no dataset {mint.dataset!r} to mint", "choose one that the page lists")
-    dataset = Dataset.open(market.datasets / mint.dataset)
+    found = market.contributions.get(mint.contribution, owner)
+    if found.state not in ("checked", "published"):
+        raise GatllmError(f"this contribution is {found.state}", "wait until it is checked, or begin anew")
+    dataset = Dataset.open(market.contributions.path(found) / "dataset")
     root = dataset.manifest.merkle_root
-    key = None
-    if mint.sealed:
-        key = market.vault.find(root) or new_content_key()
-        market.vault.put(root, key)
-    published = publish(dataset, market.store, key=key, about=About(mint.name, mint.description))
-    prepared = market.tokens.prepare(published.origin, mint.address)
-    return {"root": root, "content": published.content.uri, **prepared}
+    market.tokens.refuse_minted(root, owner)
+    about = About(found.title, found.description)
+    published = publish_for(owner, dataset, market.store, market.vault, sealed=found.sealed, about=about)
+    origin = published.origin
+    market.contributions.change(
+        found, "checked", "published", state="published", root=root, content=origin.content, metadata=origin.metadata
+    )
+    prepared = market.tokens.prepare(origin, owner)
+    return {"token": origin.id_for(owner), "root": root, "content": published.content.uri, **prepared}
 
 
 @router.post("/subscribe/prepare")
@@ -244,10 +264,6 @@ def page(request: Request) -> HTMLResponse:
     script = (here / "static" / "market.js").read_text(encoding="utf-8")
     nonce = getattr(request.state, "nonce", "")
     return HTMLResponse(text.replace("{{ nonce }}", nonce).replace("{{ script }}", script))
-
-
-def _mintable(market: Market) -> list[str]:
-    return sorted(path.parent.name for path in market.datasets.glob("*/manifest.json"))
 
 
 class Paywall:

@@ -11,7 +11,7 @@ import pytest
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.market import Chain, Deployment, Devnet, Policy, Subscriptions, deploy, deploy_quote, load_deployment
-from gatllm.market.chain.outbox import Outbox
+from gatllm.market.chain.outbox import Outbox, Outgoing
 from gatllm.proof import Key
 
 Keys = Callable[[], Key]
@@ -27,10 +27,16 @@ def quiet(tmp_path_factory: pytest.TempPathFactory, devnet: Devnet) -> Iterator[
         yield own
 
 
-def _subscriptions(devnet: Devnet, key: Key, policy: Policy, home: Path | None = None) -> Subscriptions:
+def _subscriptions(devnet: Devnet, key: Key, policy: Policy, state_dir: Path | None = None) -> Subscriptions:
     devnet.fund(key.address)
-    chain = Chain(devnet.url, key, home=home, policy=policy)
+    chain = Chain(devnet.url, key, state_dir=state_dir, policy=policy)
     return Subscriptions(chain, load_deployment(devnet.folder, chain.chain_id))
+
+
+def _entries(path: Path) -> list[Outgoing]:
+    outbox = Outbox(path)
+    with outbox.locked():
+        return outbox.entries()
 
 
 def _sent(devnet: Devnet, address: str, block: str = "pending") -> int:
@@ -97,13 +103,13 @@ def test_a_stuck_transaction_gets_a_higher_fee_up_to_the_cap(quiet: Devnet, new_
     with pytest.raises(GatllmError, match="not final"):
         _subscriptions(quiet, key, policy, tmp_path).subscribe()
     path = next(tmp_path.glob("outbox-*.json"))
-    (entry,) = Outbox(path).entries()
+    (entry,) = _entries(path)
     assert len(entry.raws) > 2
     assert entry.max_fee <= 100 * 10**9
     quiet.rpc("anvil_mine", "0x1")
     _subscriptions(quiet, key, policy, tmp_path).subscribe()
     assert _sent(quiet, key.address) == 1
-    assert Outbox(path).entries() == []
+    assert _entries(path) == []
 
 
 def test_a_nonce_taken_by_another_program(quiet: Devnet, new_key: Keys, tmp_path: Path) -> None:
@@ -111,7 +117,7 @@ def test_a_nonce_taken_by_another_program(quiet: Devnet, new_key: Keys, tmp_path
     with pytest.raises(GatllmError):
         _subscriptions(quiet, key, QUICK, tmp_path).subscribe(3)
     quiet.rpc("anvil_dropAllTransactions")
-    other = _subscriptions(quiet, key, QUICK)  # no home: it does not know of the first
+    other = _subscriptions(quiet, key, QUICK)  # no state folder: it does not know of the first
     with pytest.raises(GatllmError):
         other.subscribe(1)
     quiet.rpc("anvil_mine", "0x1")

@@ -54,22 +54,22 @@ def test_every_owner_claims_their_share(
 ) -> None:
     own = deploy(owner, tmp_path)
     holders = [DatasetTokens(new_chain(), own) for _ in range(count)]
-    roots = [holder.mint(new_origin()).token.root for holder in holders]
+    held = [holder.mint(new_origin()).token.id for holder in holders]
     subscriber = Subscriptions(new_chain(), own)
     subscriber.subscribe(5)
     subscriber.withdraw()
     rewards = Rewards(owner, own)
     rewards.fund()
     assert rewards.free() == 5 * 3 * 10**15 * 40 // 100
-    amounts = shares({root: i + 1 for i, root in enumerate(roots)}, rewards.free())
+    amounts = shares({root: i + 1 for i, root in enumerate(held)}, rewards.free())
     statement = Statement(rewards.next_epoch(), amounts)
     rewards.publish(statement)
     # The first dataset is sold between the epoch and the claim: its new owner is paid.
     buyer = new_chain()
-    holders[0].transfer(roots[0], buyer.address)
+    holders[0].transfer(held[0], buyer.address)
     with pytest.raises(GatllmError, match="does not own this token"):
-        Rewards(holders[0].chain, own).claim(statement, roots[0])
-    for chain, root in zip([buyer, *(h.chain for h in holders[1:])], roots, strict=True):
+        Rewards(holders[0].chain, own).claim(statement, held[0])
+    for chain, root in zip([buyer, *(h.chain for h in holders[1:])], held, strict=True):
         before = chain.balance()
         receipt = Rewards(chain, own).claim(statement, root)
         assert chain.balance() == before - receipt.fee + amounts[root]
@@ -83,7 +83,7 @@ def test_another_statement_is_refused(
 ) -> None:
     own = deploy(owner, tmp_path)
     tokens = DatasetTokens(new_chain(), own)
-    root = tokens.mint(new_origin()).token.root
+    root = tokens.mint(new_origin()).token.id
     subscriber = Subscriptions(new_chain(), own)
     subscriber.subscribe(1)
     subscriber.withdraw()

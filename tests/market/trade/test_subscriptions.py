@@ -41,9 +41,9 @@ def test_a_gift(deployment: Deployment, new_chain: Chains) -> None:
 def test_what_can_be_taken_back_is_not_yet_paid(devnet: Devnet, deployment: Deployment, new_chain: Chains) -> None:
     subscriptions = Subscriptions(new_chain(), deployment)
     subscriptions.subscribe(1)
-    assert subscriptions.paid_until(behind=1) == 0
+    assert subscriptions.paid_until(at=subscriptions.chain.head() - 1) == 0
     devnet.rpc("anvil_mine", "0x1")
-    assert subscriptions.paid_until(behind=1) > 0
+    assert subscriptions.paid_until(at=subscriptions.chain.head() - 1) > 0
 
 
 def test_a_price_above_the_limit_takes_nothing(devnet: Devnet, owner: Chain, new_chain: Chains, tmp_path: Path) -> None:

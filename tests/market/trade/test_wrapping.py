@@ -19,6 +19,7 @@ from gatllm.market import (
     Devnet,
     KeyCard,
     Origin,
+    Policy,
     unwrap,
     wrap,
 )
@@ -33,43 +34,44 @@ CONTENT = bytes(range(32))
 def sold(
     devnet: Devnet, deployment: Deployment, new_key: Keys, new_origin: Callable[[], Origin]
 ) -> tuple[DatasetTokens, str, Key]:
-    """The tokens, a root, and its new owner."""
+    """The tokens, a token, and its new owner."""
     seller, buyer = new_key(), new_key()
     tokens = DatasetTokens(Chain(devnet.url, seller), deployment)
-    root = tokens.mint(new_origin()).token.root
-    tokens.transfer(root, buyer.address)
-    return tokens, root, buyer
+    token = tokens.mint(new_origin()).token.id
+    tokens.transfer(token, buyer.address)
+    return tokens, token, buyer
 
 
 def test_the_owner_opens_it_and_nobody_else(sold: tuple[DatasetTokens, str, Key], new_key: Keys) -> None:
-    tokens, root, buyer = sold
+    tokens, token, buyer = sold
     card = KeyCard.from_bytes(KeyCard.of(buyer).to_bytes())
-    wrapped = wrap(tokens, root, CONTENT, card)
-    assert unwrap(tokens, root, wrapped, buyer) == CONTENT
-    assert unwrap(tokens, "0x" + root, wrapped, buyer) == CONTENT
+    wrapped = wrap(tokens, token, CONTENT, card)
+    assert unwrap(tokens, token, wrapped, buyer) == CONTENT
+    assert unwrap(tokens, "0x" + token, wrapped, buyer) == CONTENT
     assert CONTENT.hex().encode() not in wrapped
-    assert wrap(tokens, root, CONTENT, card) != wrapped  # a fresh key each time
+    assert wrap(tokens, token, CONTENT, card) != wrapped  # a fresh key each time
     with pytest.raises(VerificationError, match="another account"):
-        unwrap(tokens, root, wrapped, new_key())
-    with pytest.raises(VerificationError, match="another dataset"):
+        unwrap(tokens, token, wrapped, new_key())
+    with pytest.raises(VerificationError, match="another token"):
         unwrap(tokens, "ab" * 32, wrapped, buyer)
 
 
 def test_only_for_who_owns_the_token_now(
     sold: tuple[DatasetTokens, str, Key], devnet: Devnet, deployment: Deployment, new_key: Keys
 ) -> None:
-    tokens, root, buyer = sold
+    tokens, token, buyer = sold
     for key in (new_key(), Key(devnet.accounts(1)[0])):
         with pytest.raises(VerificationError, match="does not own"):
-            wrap(tokens, root, CONTENT, KeyCard.of(key))
+            wrap(tokens, token, CONTENT, KeyCard.of(key))
     third = new_key()
-    DatasetTokens(Chain(devnet.url, buyer), deployment).transfer(root, third.address)
+    slow = DatasetTokens(Chain(devnet.url, policy=Policy(confirmations=2)), deployment)
+    DatasetTokens(Chain(devnet.url, buyer), deployment).transfer(token, third.address)
     with pytest.raises(VerificationError, match="does not own"):
-        wrap(tokens, root, CONTENT, KeyCard.of(buyer))
+        wrap(tokens, token, CONTENT, KeyCard.of(buyer))
     with pytest.raises(VerificationError, match="once the sale is final"):
-        wrap(tokens, root, CONTENT, KeyCard.of(third), behind=1)
+        wrap(slow, token, CONTENT, KeyCard.of(third))
     devnet.rpc("anvil_mine", "0x1")
-    assert unwrap(tokens, root, wrap(tokens, root, CONTENT, KeyCard.of(third), behind=1), third) == CONTENT
+    assert unwrap(tokens, token, wrap(slow, token, CONTENT, KeyCard.of(third)), third) == CONTENT
 
 
 def test_a_card_is_its_wallets_own(new_key: Keys) -> None:
@@ -100,30 +102,30 @@ def changes(whole: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_tampered_and_cut_off(sold: tuple[DatasetTokens, str, Key], new_origin: Callable[[], Origin]) -> None:
-    tokens, root, buyer = sold
-    wrapped = wrap(tokens, root, CONTENT, KeyCard.of(buyer))
+    tokens, token, buyer = sold
+    wrapped = wrap(tokens, token, CONTENT, KeyCard.of(buyer))
     for changed in changes(json.loads(wrapped)):
         with pytest.raises(VerificationError):
-            unwrap(tokens, root, canonical_bytes(changed), buyer)
+            unwrap(tokens, token, canonical_bytes(changed), buyer)
     # What was wrapped for one token does not open as another's, whatever the file says.
-    other = tokens.mint(new_origin()).token.root
+    other = tokens.mint(new_origin()).token.id
     with pytest.raises(VerificationError, match="damaged, cut off"):
-        unwrap(tokens, other, canonical_bytes({**json.loads(wrapped), "root": other}), buyer)
-    short = wrap(tokens, root, CONTENT[:16], KeyCard.of(buyer))
+        unwrap(tokens, other, canonical_bytes({**json.loads(wrapped), "token": other}), buyer)
+    short = wrap(tokens, token, CONTENT[:16], KeyCard.of(buyer))
     with pytest.raises(VerificationError, match="damaged, cut off"):
-        unwrap(tokens, root, short, buyer)
+        unwrap(tokens, token, short, buyer)
 
 
 def test_another_chain_or_contract_is_another_key(sold: tuple[DatasetTokens, str, Key]) -> None:
-    tokens, root, buyer = sold
-    wrapped = wrap(tokens, root, CONTENT, KeyCard.of(buyer))
+    tokens, token, buyer = sold
+    wrapped = wrap(tokens, token, CONTENT, KeyCard.of(buyer))
     other = DatasetTokens(tokens.chain, Deployment(31337, 0, {"DatasetToken": "0x" + "11" * 20}))
     with pytest.raises(VerificationError, match="another chain"):
-        unwrap(other, root, wrapped, buyer)
+        unwrap(other, token, wrapped, buyer)
     # Nor when the file is made to name that contract: it is bound into the key.
     changed = canonical_bytes({**json.loads(wrapped), "contract": other.address})
     with pytest.raises(VerificationError, match="another chain"):
-        unwrap(other, root, changed, buyer)
+        unwrap(other, token, changed, buyer)
 
 
 _JSON = st.recursive(st.none() | st.text(), st.lists)

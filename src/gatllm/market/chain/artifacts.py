@@ -32,3 +32,17 @@ def artifact(contract: str) -> Artifact:
         return Artifact(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         raise GatllmError(f"the contract {contract} is not built", "run: python contracts/build.py") from None
+
+
+def source_of(contract: str) -> dict[str, Any]:
+    """Return what an explorer compiles: ``compiler``, ``contract`` and its standard JSON ``input``.
+
+    Raises:
+        GatllmError: the contracts were not built.
+    """
+    file = resources.files("gatllm.market") / "abi" / f"{contract}.source.json"
+    try:
+        value: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise GatllmError(f"the source of {contract} is not built", "run: python contracts/build.py") from None
+    return value

@@ -1,19 +1,17 @@
-"""One account on one EVM chain: reads, fees with a cap, transactions that survive crashes and reorganisations."""
+"""One account on one EVM chain: fees with a cap, transactions that survive crashes, bad nodes and reorganisations."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.market.chain.artifacts import artifact
-from gatllm.market.chain.devnet import DEVNET_CHAIN_ID
+from gatllm.market.chain.answers import ChainUnavailableError, Refusal, message_of, refusal
+from gatllm.market.chain.connection import ChainReader, Policy
 from gatllm.market.chain.outbox import Outbox, Outgoing
-from gatllm.market.chain.reverts import explain
 from gatllm.progress import Progress, Report, silent
 from gatllm.proof import Key
 from gatllm.records import digest
@@ -23,11 +21,12 @@ if TYPE_CHECKING:
 
 GWEI = 10**9
 ETHER = 10**18
+_OFFER_EVERY = 5  # polls: a node may drop what it took, and a reorganisation may take it out of the chain
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A final transaction: ``fee`` is what its gas cost, in wei; ``contract`` the address it created."""
+    """A mined transaction: ``fee`` is what its gas cost, in wei; ``contract`` the address it created."""
 
     hash: str
     block: int
@@ -49,25 +48,10 @@ class Quote:
         return Quote(self.gas + other.gas, self.fee + other.fee, self.max_fee + other.max_fee, self.value + other.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How transactions are sent.
-
-    ``confirmations`` blocks until one is final (1: it is mined), at most ``max_fee_gwei`` a unit of gas; after
-    ``bump_after`` seconds in the queue its fee is raised by an eighth; after ``timeout`` seconds we stop waiting.
-    """
-
-    confirmations: int = 1
-    max_fee_gwei: float = 100.0
-    bump_after: float = 90.0
-    timeout: float = 900.0
-    poll: float = 1.0
-
-
-class Chain:
+class Chain(ChainReader):
     """An EVM chain by its RPC address, seen by one account (None: reading only).
 
-    ``home`` is the folder that open transactions are kept in; without it a crash may lose sight of one.
+    ``state_dir`` is the folder that open transactions are kept in; without it a crash may lose sight of one.
 
     Raises:
         GatllmError: nothing answers, or it is another chain than ``chain_id``.
@@ -79,30 +63,14 @@ class Chain:
         account: LocalAccount | Key | None = None,
         chain_id: int | None = None,
         *,
-        home: Path | None = None,
+        state_dir: Path | None = None,
         policy: Policy | None = None,
         report: Report = silent,
     ) -> None:
-        from web3 import Web3
-        from web3.middleware import ExtraDataToPOAMiddleware
-
-        self.rpc_url = rpc_url
+        super().__init__(rpc_url, chain_id, policy=policy, report=report)
         self.account = account.account if isinstance(account, Key) else account
-        self.web3 = Web3(Web3.HTTPProvider(rpc_url, request_kwargs={"timeout": 30}))
-        # Proof-of-authority chains put more into a header's extra data than web3 expects.
-        self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-        self.report = report
-        with self._answers():
-            self.chain_id = int(self.web3.eth.chain_id)
-        if chain_id is not None and chain_id != self.chain_id:
-            raise GatllmError(
-                f"{rpc_url} is chain {self.chain_id}, not {chain_id}", "give the RPC address of the chain you want"
-            )
-        local = self.chain_id == DEVNET_CHAIN_ID
-        default = Policy(poll=0.05) if local else Policy(confirmations=3)
-        self.policy = policy or default
         name = f"outbox-{self.chain_id}-{self.account.address.lower()}.json" if self.account else "none"
-        self._outbox = Outbox(home / name if home and self.account else None)
+        self._outbox = Outbox(state_dir / name if state_dir and self.account else None)
 
     @property
     def address(self) -> str:
@@ -115,95 +83,9 @@ class Chain:
             raise UsageError("this needs an account", "set GATLLM_KEY or name a key file with --key")
         return str(self.account.address)
 
-    def contract(self, name: str, address: str) -> Any:
-        """Return one of our contracts at ``address``."""
-        return self.web3.eth.contract(address=self.checksum(address), abi=artifact(name).abi)
-
-    @staticmethod
-    def checksum(address: str) -> Any:
-        """Return ``address`` with its EIP-55 checksum.
-
-        Raises:
-            UsageError: it is no address.
-        """
-        from web3 import Web3
-
-        if not Web3.is_address(address):
-            raise UsageError(f"{address!r} is no address", "an address is 0x and 40 hexadecimal digits")
-        return Web3.to_checksum_address(address)
-
-    def head(self) -> int:
-        """Return the number of the newest block."""
-        with self._answers():
-            return int(self.web3.eth.block_number)
-
-    def timestamp(self, block: int | None = None) -> int:
-        """Return the time of a block (default: the newest), in seconds since 1970."""
-        with self._answers():
-            return int(self.web3.eth.get_block("latest" if block is None else block)["timestamp"])
-
-    def block_hash(self, block: int) -> str:
-        """Return the hash of a block, as 64 hexadecimal digits.
-
-        Raises:
-            GatllmError: the chain has no such block yet.
-        """
-        with self._answers():
-            return bytes(self.web3.eth.get_block(block)["hash"]).hex()
-
-    def await_head(self, block: int, what: str = "wait for the chain") -> None:
-        """Wait until the newest block is ``block`` or a later one; a local chain is told to make what is missing.
-
-        Raises:
-            GatllmError: the chain makes no block in time.
-        """
-        started = time.monotonic()
-        while (head := self.head()) < block:
-            self.report(Progress(what, head, block, "block"))
-            if time.monotonic() - started > self.policy.timeout:
-                raise GatllmError("the chain makes no blocks", "run the same command again later: it goes on from here")
-            if self.chain_id == DEVNET_CHAIN_ID:  # it makes blocks for transactions only
-                self.web3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
-            else:
-                time.sleep(self.policy.poll)
-
-    def final_hash(self, block: int) -> str:
-        """Wait until a block is final and return its hash.
-
-        Raises:
-            GatllmError: the chain makes no block in time.
-        """
-        self.await_head(block + self.policy.confirmations - 1)
-        return self.block_hash(block)
-
     def balance(self, address: str | None = None) -> int:
         """Return the balance of an address (default: the account's), in wei."""
-        with self._answers():
-            return int(self.web3.eth.get_balance(self.checksum(address or self.address)))
-
-    def has_code(self, address: str) -> bool:
-        """Tell whether a contract lies at ``address``."""
-        with self._answers():
-            return len(self.web3.eth.get_code(self.checksum(address))) > 0
-
-    def read(self, call: Any, *, behind: int = 0) -> Any:
-        """Return what a contract function answers, ``behind`` blocks before the newest.
-
-        Raises:
-            GatllmError: the contract refuses (its reason), or nothing answers.
-        """
-        block: Any = "latest" if behind <= 0 else max(0, self.head() - behind)
-        with self._answers():
-            return call.call(block_identifier=block)
-
-    def logs(self, event: Any, first: int = 0, **topics: Any) -> Iterator[Any]:
-        """Yield the logs of one event from block ``first`` on, in steps that public endpoints accept."""
-        head = self.head()
-        for start in range(first, head + 1, 5_000):
-            with self._answers():
-                yield from event.get_logs(
-                    from_block=start, to_block=min(start + 4_999, head), argument_filters=topics or None
-                )
+        return self.balance_of(address or self.address)
 
     def quote(self, call: Any, value: int = 0) -> Quote:
         """Return what a call would cost; nothing is sent.
@@ -217,9 +99,10 @@ class Chain:
         return Quote(gas, gas * min(base + tip, max_fee), gas * max_fee, value)
 
     def send(self, call: Any, value: int = 0) -> Receipt:
-        """Send a call (a contract function or constructor) and wait until it is final.
+        """Send a call (a contract function or constructor) and wait until it is mined, ``confirmations`` deep.
 
-        The signed transaction is written down before it is sent. An equal call that a crash cut off is taken up.
+        The signed transaction is written down before it is sent, and kept until there is proof of its end. An equal
+        call that a crash, a time-out or a node's error cut off is taken up: it is never paid twice.
 
         Raises:
             GatllmError: the contract refuses (its reason), the account can't pay, the fee is above the cap, or it
@@ -228,22 +111,29 @@ class Chain:
         identity = self._identity(call, value)
         with self._outbox.locked():
             self._settle()
-            entry = next((e for e in self._outbox.entries() if e.call == identity), None)
+            entries = self._outbox.entries()
+            entry = next((e for e in entries if e.call == identity and not e.delivered), None)
+            for earlier in entries:  # what is not mined before it holds up whatever comes after it
+                if earlier is not entry and not earlier.refused:
+                    self._offer(earlier)
             if entry is None:
                 gas, max_fee, tip = self._prepare(call, value)
                 entry = self._sign(call, value, gas, Outgoing(identity, self._nonce(), [], [], max_fee, tip))
-            self._broadcast(entry)
-        return self._wait(entry)
+            entry, problem = self._offer(entry)
+        if problem is not None and entry.refused:
+            raise problem
+        return self._wait(entry, problem)
 
     def resume(self) -> list[str]:
-        """Send again what an earlier process left open, and return the hashes of what is open still."""
+        """Send again what an earlier process left open, and return the hashes of what is not mined yet."""
         with self._outbox.locked():
             self._settle()
             for entry in self._outbox.entries():
-                self._broadcast(entry)
-            return [entry.hashes[-1] for entry in self._outbox.entries()]
+                if not entry.refused:  # whoever sent it was told that it failed, and may not want it any more
+                    self._offer(entry)
+            return [entry.hashes[-1] for entry in self._outbox.entries() if not entry.delivered]
 
-    # What follows is how `send` works.
+    # What follows is how `send` works. Whatever touches the outbox is called under its lock.
 
     def _identity(self, call: Any, value: int) -> str:
         # Every field is given, so that nothing is asked of the chain.
@@ -253,12 +143,19 @@ class Chain:
 
     def _prepare(self, call: Any, value: int) -> tuple[int, int, int]:
         """Return gas limit, highest fee and tip (wei a unit of gas) of a call."""
-        with self._answers():
-            # On the block to come: what depends on the block's number is refused or not as it will be there.
-            gas = int(call.estimate_gas({"from": self.address, "value": value}, "pending"))
+        try:
+            with self._answers():
+                # On the block to come: what depends on the block's number is refused or not as it will be there.
+                gas = int(call.estimate_gas({"from": self.address, "value": value}, "pending"))
+        except GatllmError as error:
+            if "insufficient funds" in str(error).lower():
+                raise self._no_funds() from None
+            raise
+        with self._answers(), warnings.catch_warnings():
             base = int(self.web3.eth.get_block("latest").get("baseFeePerGas", 0))
+            # Where the node doesn't tell, web3 takes it from the last blocks, and warns.
+            warnings.simplefilter("ignore", UserWarning)
             tip = int(self.web3.eth.max_priority_fee)
-            balance = int(self.web3.eth.get_balance(self.checksum(self.address)))
         cap = int(self.policy.max_fee_gwei * GWEI)
         if base + tip > cap:
             raise GatllmError(
@@ -267,14 +164,21 @@ class Chain:
             )
         gas += gas // 5  # what a call uses can grow until it is mined; the rest is not paid
         max_fee = min(2 * base + tip, cap)
-        if balance < value + gas * max_fee:
-            raise _no_funds(self.address, balance, value + gas * max_fee)
+        if self.balance() < value + gas * max_fee:
+            raise self._no_funds(value + gas * max_fee)
         return gas, max_fee, tip
 
+    def _no_funds(self, needed: int | None = None) -> GatllmError:
+        need = f", {needed / ETHER:.6g} are needed" if needed is not None else ""
+        return GatllmError(
+            f"{self.address} has {self.balance() / ETHER:.6g} ether{need}", "send it ether on this chain first"
+        )
+
     def _nonce(self) -> int:
+        """Return the nonce of a new call: the next one, or that of a call which no node takes as it is."""
         with self._answers():
             pending = int(self.web3.eth.get_transaction_count(self.checksum(self.address), "pending"))
-        return max([pending, *(entry.nonce + 1 for entry in self._outbox.entries())])
+        return max([pending, *(entry.nonce + 1 for entry in self._outbox.entries() if not entry.refused)])
 
     def _sign(self, call: Any, value: int, gas: int, entry: Outgoing) -> Outgoing:
         fields = {"from": self.address, "value": value, "gas": gas, "nonce": entry.nonce, "chainId": self.chain_id}
@@ -286,87 +190,131 @@ class Chain:
             raise UsageError("this needs an account")
         transaction = {name: item for name, item in transaction.items() if name != "from"}
         signed = self.account.sign_transaction(transaction)
-        entry = replace(
-            entry,
-            raws=[*entry.raws, "0x" + bytes(signed.raw_transaction).hex()],
-            hashes=[*entry.hashes, "0x" + bytes(signed.hash).hex()],
-            max_fee=int(transaction["maxFeePerGas"]),
-            tip=int(transaction["maxPriorityFeePerGas"]),
+        return self._keep(
+            replace(
+                entry,
+                raws=[*entry.raws, "0x" + bytes(signed.raw_transaction).hex()],
+                hashes=[*entry.hashes, "0x" + bytes(signed.hash).hex()],
+                max_fee=int(transaction["maxFeePerGas"]),
+                tip=int(transaction["maxPriorityFeePerGas"]),
+            )
         )
+
+    def _keep(self, entry: Outgoing) -> Outgoing:
         self._outbox.put(entry)
         return entry
 
     def _settle(self) -> None:
-        """Forget entries that can never be mined: another transaction took their nonce."""
+        """Forget what is proven to be over: told and mined in a final block, or its nonce used by another in one.
+
+        What is mined but was told to nobody stays: the equal call that takes it up must find it.
+        """
         entries = self._outbox.entries()
         if not entries:
             return
-        with self._answers():
-            mined = int(self.web3.eth.get_transaction_count(self.checksum(self.address), "latest"))
+        final = self.final_block()
+        try:
+            with self._answers():
+                used = int(self.web3.eth.get_transaction_count(self.checksum(self.address), final))
+        except ChainUnavailableError:
+            raise
+        except GatllmError:  # a node that keeps no state this old proves nothing
+            used = 0
         for entry in entries:
-            if entry.nonce < mined and self._receipt(entry) is None:
+            receipt = self._receipt(entry)
+            if entry.nonce < used if receipt is None else entry.delivered and int(receipt["blockNumber"]) <= final:
                 self._outbox.remove(entry)
 
-    def _broadcast(self, entry: Outgoing) -> None:
+    def _offer(self, entry: Outgoing) -> tuple[Outgoing, GatllmError | None]:
+        """Give an entry's newest form to the node; return the entry and why it was not taken.
+
+        Whatever it answers, the entry is kept: a node that refuses may have passed it on, and another may have it.
+        """
         from web3.exceptions import Web3RPCError
 
-        if self._receipt(entry) is not None:
-            return
         try:
-            with self._answers(raw=True):
-                self.web3.eth.send_raw_transaction(entry.raws[-1])  # type: ignore[arg-type]
-        except Web3RPCError as error:
-            message = str(error).lower()
-            if any(known in message for known in ("already known", "already imported", "alreadyknown")):
-                return
-            if "nonce too low" in message and self._receipt(entry) is not None:
-                return
-            self._outbox.remove(entry)
-            if "nonce" in message:
-                raise GatllmError(
-                    f"the account's transactions are out of step (nonce {entry.nonce})",
-                    "another program uses this account; let it finish, then run this again",
-                ) from None
-            if "insufficient funds" in message:
-                raise _no_funds(self.address, self.balance(), None) from None
-            raise GatllmError(f"the chain refused the transaction: {_message(error)}") from None
+            if self._receipt(entry) is not None:
+                return entry, None
+            with self._answers():
+                try:
+                    self.web3.eth.send_raw_transaction(entry.raws[-1])  # type: ignore[arg-type]
+                except Web3RPCError as error:
+                    return self._refused(entry, message_of(error))
+        except GatllmError as error:
+            return entry, error
+        return (self._keep(replace(entry, refused=False)) if entry.refused else entry), None
+
+    def _refused(self, entry: Outgoing, message: str) -> tuple[Outgoing, GatllmError | None]:
+        kind = refusal(message)
+        if kind is Refusal.KNOWN:
+            return entry, None
+        if kind is Refusal.LATER:
+            return entry, GatllmError(f"the chain did not take the transaction yet: {message}")
+        if kind is Refusal.USED:
+            if self._receipt(entry) is not None:
+                return entry, None
+            problem = GatllmError(
+                f"the account's transactions are out of step (nonce {entry.nonce})",
+                "another program uses this account; let it finish, then run this again",
+            )
+        elif "funds" in message.lower():
+            problem = self._no_funds()
+        else:
+            problem = GatllmError(f"the chain refused the transaction: {message}")
+        return self._keep(replace(entry, refused=True)), problem
 
     def _receipt(self, entry: Outgoing) -> Any | None:
         from web3.exceptions import TransactionNotFound
 
         for hashed in entry.hashes:
             try:
-                with self._answers(raw=True):
+                with self._answers():
                     return self.web3.eth.get_transaction_receipt(hashed)  # type: ignore[arg-type]
             except TransactionNotFound:
                 continue
         return None
 
-    def _wait(self, entry: Outgoing) -> Receipt:
+    def _wait(self, entry: Outgoing, problem: GatllmError | None) -> Receipt:
         started = bumped = time.monotonic()
         wanted = self.policy.confirmations
-        mined_before = False
-        while True:
-            receipt = self._receipt(entry)
-            depth = 0 if receipt is None else self.head() - int(receipt["blockNumber"]) + 1
-            if receipt is not None and depth >= wanted:
-                return self._final(entry, receipt)
-            self.report(Progress("wait for the chain", depth, wanted, "blocks"))
-            now = time.monotonic()
-            if receipt is None and mined_before:  # a reorganisation took it out of the chain again
-                self._broadcast(entry)
-            mined_before = receipt is not None
-            if receipt is None and now - bumped > self.policy.bump_after:
-                entry, bumped = self._bump(entry), now
-            if now - started > self.policy.timeout:
+        for turn in range(1, 10**9):
+            depth = 0
+            try:
+                receipt = self._receipt(entry)
+                depth = 0 if receipt is None else self.head() - int(receipt["blockNumber"]) + 1
+                if receipt is not None and depth >= wanted:
+                    return self._deliver(entry, receipt)
+                if receipt is None and turn % _OFFER_EVERY == 0:
+                    dearer = time.monotonic() - bumped > self.policy.bump_after
+                    entry, problem = self._offer_again(entry, dearer=dearer)
+                    bumped = time.monotonic() if dearer else bumped
+            except ChainUnavailableError as error:  # it may come back; what is sent is written down
+                problem = error
+            self.report(Progress("wait for the chain", depth, wanted, "blocks", problem.cause if problem else ""))
+            if time.monotonic() - started > self.policy.timeout:
+                why = f" ({problem.cause})" if problem is not None else ""
                 raise GatllmError(
-                    f"transaction {entry.hashes[-1]} is not final after {self.policy.timeout:g} s",
+                    f"transaction {entry.hashes[-1]} is not final after {self.policy.timeout:g} s{why}",
                     "run the same command again: it is taken up, not sent twice",
                 )
             time.sleep(self.policy.poll)
+        raise AssertionError("unreachable")
 
-    def _bump(self, entry: Outgoing) -> Outgoing:
-        """Offer an eighth more for a transaction that nobody mines, up to the cap."""
+    def _offer_again(self, entry: Outgoing, *, dearer: bool) -> tuple[Outgoing, GatllmError | None]:
+        """Offer what is not mined once more, for an eighth more where that is due."""
+        with self._outbox.locked():
+            self._settle()
+            now = self._outbox.current(entry)
+            if now is None:
+                if self._receipt(entry) is not None:
+                    return entry, None
+                raise GatllmError(
+                    f"another transaction took nonce {entry.nonce} of {self.address}", "run the same command again"
+                )
+            return self._offer(self._raise_fee(now) if dearer else now)
+
+    def _raise_fee(self, entry: Outgoing) -> Outgoing:
+        """Sign a form that pays an eighth more, up to the cap."""
         from eth_account.typed_transactions.typed_transaction import TypedTransaction
         from hexbytes import HexBytes
 
@@ -376,13 +324,17 @@ class Chain:
             return entry
         fields = TypedTransaction.from_bytes(HexBytes(entry.raws[-1])).as_dict()
         unsigned = {name: item for name, item in fields.items() if name not in ("v", "r", "s", "type", "accessList")}
-        entry = self._add_form(entry, {**unsigned, "maxFeePerGas": max_fee, "maxPriorityFeePerGas": tip})
-        self._broadcast(entry)
-        return entry
+        return self._add_form(entry, {**unsigned, "maxFeePerGas": max_fee, "maxPriorityFeePerGas": tip})
 
-    def _final(self, entry: Outgoing, receipt: Any) -> Receipt:
+    def _deliver(self, entry: Outgoing, receipt: Any) -> Receipt:
+        """Tell how a mined transaction ended; it is forgotten once its block is final."""
         hashed = "0x" + bytes(receipt["transactionHash"]).hex()
-        self._outbox.remove(entry)
+        with self._outbox.locked():
+            now = self._outbox.current(entry)
+            if now is not None and int(receipt["blockNumber"]) <= self.final_block():
+                self._outbox.remove(now)
+            elif now is not None:
+                self._keep(replace(now, delivered=True))
         if receipt["status"] != 1:
             raise self._reason(hashed, receipt)
         created = receipt.get("contractAddress")
@@ -391,45 +343,16 @@ class Chain:
 
     def _reason(self, hashed: str, receipt: Any) -> GatllmError:
         """Return why a mined transaction failed: the same call again, on the block before."""
-        sent = self.web3.eth.get_transaction(hashed)  # type: ignore[arg-type]
-        again = {"from": sent["from"], "value": sent["value"], "data": sent["input"]}
-        if sent.get("to"):
-            again["to"] = sent["to"]
         try:
             with self._answers():
+                sent = self.web3.eth.get_transaction(hashed)  # type: ignore[arg-type]
+                again = {"from": sent["from"], "value": sent["value"], "data": sent["input"]}
+                if sent.get("to"):
+                    again["to"] = sent["to"]
                 self.web3.eth.call(again, int(receipt["blockNumber"]) - 1)  # type: ignore[arg-type]
         except GatllmError as error:
             return error
         return GatllmError(f"transaction {hashed} failed: something changed just before it", "try again")
-
-    @contextmanager
-    def _answers(self, *, raw: bool = False) -> Iterator[None]:
-        """Turn what web3 raises into errors of ours; with ``raw`` the chain's own answers pass."""
-        from requests import RequestException
-        from web3.exceptions import BadFunctionCallOutput, BlockNotFound, ContractLogicError, Web3Exception
-
-        try:
-            yield
-        except RequestException:
-            raise GatllmError(
-                f"nothing answers at {self.rpc_url}", "check the address and that the chain runs"
-            ) from None
-        except ContractLogicError as error:
-            raise explain(error.data, error.message or "") from None
-        except BadFunctionCallOutput:
-            raise GatllmError(
-                "there is no such contract on this chain", "check the addresses, or run: gatllm market deploy"
-            ) from None
-        except BlockNotFound:
-            raise GatllmError("the chain has no such block yet", "wait for it") from None
-        except Web3Exception as error:
-            if raw:
-                raise
-            if "insufficient funds" in str(error).lower():
-                raise _no_funds(self.address, self.balance(), None) from None
-            raise GatllmError(f"the chain answers: {_message(error)}") from None
-        except ValueError as error:
-            raise GatllmError(f"{self.rpc_url} does not answer as a chain does: {error}", "check the address") from None
 
 
 def call_json(call: Any, sender: str, value: int = 0) -> dict[str, str]:
@@ -437,13 +360,3 @@ def call_json(call: Any, sender: str, value: int = 0) -> dict[str, str]:
     fixed = {"gas": 1, "nonce": 0, "maxFeePerGas": 1, "maxPriorityFeePerGas": 1, "chainId": 1}
     built = call.build_transaction({"from": Chain.checksum(sender), "value": value, **fixed})
     return {"from": str(built["from"]), "to": str(built["to"]), "data": str(built["data"]), "value": hex(value)}
-
-
-def _message(error: Exception) -> str:
-    answer = getattr(error, "rpc_response", None) or {}
-    return str(answer.get("error", {}).get("message", error)) if isinstance(answer, dict) else str(error)
-
-
-def _no_funds(address: str, balance: int, needed: int | None) -> GatllmError:
-    need = f", {needed / ETHER:.6g} are needed" if needed is not None else ""
-    return GatllmError(f"{address} has {balance / ETHER:.6g} ether{need}", "send it ether on this chain first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +16,12 @@ from gatllm.records import write_file
 
 @dataclass(slots=True)
 class Outgoing:
-    """One call on its way; ``raws`` are its signed forms (one per fee), all with the same nonce."""
+    """One call on its way; ``raws`` are its signed forms (one per fee), all with the same nonce.
+
+    ``delivered``: whoever sent it was told that it is mined; an equal call is a new one. It is kept until it is final,
+    because a reorganisation may take it out of the chain. ``refused``: no node takes it as it is; its nonce may be
+    given to another call (of two transactions with one nonce only one is ever mined), and it waits for proof of that.
+    """
 
     call: str  # the digest of receiver, data and value
     nonce: int
@@ -23,18 +29,34 @@ class Outgoing:
     hashes: list[str]
     max_fee: int  # wei a unit of gas, of the last form
     tip: int
+    delivered: bool = False
+    refused: bool = False
 
 
 class Outbox:
-    """The open transactions of one account on one chain, in a file; in memory when ``path`` is None."""
+    """The open transactions of one account on one chain, in a file; in memory when ``path`` is None.
+
+    It is read and written by whoever holds its lock, and by nobody else.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._memory: list[Outgoing] = []
+        self._threads = threading.Lock()
+        self._holder: int | None = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the account's nonces against other processes of this machine."""
+        """Hold the account's nonces against other threads, and other processes of this machine; not re-entrant."""
+        with self._threads, self._file_lock():
+            self._holder = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._holder = None
+
+    @contextmanager
+    def _file_lock(self) -> Iterator[None]:
         if self.path is None:
             yield
             return
@@ -49,6 +71,7 @@ class Outbox:
         Raises:
             GatllmError: the file is damaged.
         """
+        self._require_lock()
         if self.path is None or not self.path.exists():
             return list(self._memory)
         try:
@@ -58,13 +81,17 @@ class Outbox:
                 f"{self.path} is damaged ({error})", "look up the account's transactions, then remove the file"
             ) from None
 
+    def current(self, entry: Outgoing) -> Outgoing | None:
+        """Return ``entry`` as it is now (another process may have raised its fee), or None when it is forgotten."""
+        return next((other for other in self.entries() if _same(other, entry)), None)
+
     def put(self, entry: Outgoing) -> None:
-        """Keep ``entry``, in place of the one with its nonce."""
-        self._write([*(e for e in self.entries() if e.nonce != entry.nonce), entry])
+        """Keep ``entry``, in place of its earlier self."""
+        self._write([*(other for other in self.entries() if not _same(other, entry)), entry])
 
     def remove(self, entry: Outgoing) -> None:
-        """Forget ``entry``: it is final, or will never be mined."""
-        self._write([e for e in self.entries() if e.nonce != entry.nonce])
+        """Forget ``entry``: it is final, or it is proven that it will never be mined."""
+        self._write([other for other in self.entries() if not _same(other, entry)])
 
     def _write(self, entries: list[Outgoing]) -> None:
         entries.sort(key=lambda entry: entry.nonce)
@@ -72,3 +99,11 @@ class Outbox:
             self._memory = entries
         else:
             write_file(self.path, json.dumps([asdict(entry) for entry in entries], indent=1) + "\n")
+
+    def _require_lock(self) -> None:
+        if self._holder != threading.get_ident():
+            raise RuntimeError("the outbox is read and written under its lock")
+
+
+def _same(one: Outgoing, other: Outgoing) -> bool:
+    return (one.call, one.nonce) == (other.call, other.nonce)

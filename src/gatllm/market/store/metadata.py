@@ -33,14 +33,13 @@ class Trait(_Strict):
 class Content(_Strict):
     """Where the dataset lies and how to check it; not a marketplace's field, so it lies under ``properties``.
 
-    ``cid`` is what is on IPFS: the folder, or, ``sealed``, the encrypted CAR file of it, whose plaintext has the root
-    ``plaintext_cid``.
+    ``cid`` is what is on IPFS: the folder, or, ``sealed``, the encrypted CAR file of it. Where a sealed dataset's
+    plaintext would lie is told to nobody: whoever came by it could fetch it from there. The Merkle root checks it.
     """
 
     merkle_root: str = Field(pattern=r"^[0-9a-f]{64}$")
     kind: Literal["positive", "negative", "conversation"]
     cid: str
-    plaintext_cid: str
     profile: str
     sealed: bool
     size: int = Field(ge=0)  # bytes of what is on IPFS

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatllm.data import Dataset
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.market.store.car import CarFile, write_car
-from gatllm.market.store.cid import PROFILE, Cid
+from gatllm.market.store.cid import PROFILE, RAW, Cid
 from gatllm.market.store.metadata import (
     Content,
     TokenMetadata,
@@ -24,6 +25,8 @@ from gatllm.market.store.stores import Store, read_small
 from gatllm.market.trade.tokens import Kind, Origin
 from gatllm.progress import Report, silent
 from gatllm.records import canonical_bytes
+
+_NOTHING = Cid.of(RAW, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +54,29 @@ def publish(
     *,
     key: bytes | None = None,
     about: About | None = None,
+    checked: Callable[[], None] = lambda: None,
     report: Report = silent,
 ) -> Publication:
     """Put a dataset folder into a store, sealed with ``key`` where one is given, and return what to mint.
 
-    The dataset is verified first: what is minted is what its manifest says.
+    Dataset and words are checked before anything is written: what is minted is what its manifest says. ``checked`` is
+    called in between, to keep the key: content whose key is lost is lost.
 
     Raises:
         VerificationError: the dataset differs from its manifest.
-        GatllmError: the store refuses.
+        GatllmError: the words do not follow the metadata's schema, or the store refuses.
     """
     about = about or About()
+    sealed = key is not None
     dataset.verify()
+    _document(dataset, about, sealed=sealed, content=_NOTHING, image=_NOTHING, size=0)  # nothing is written in vain
+    checked()
     manifest = dataset.manifest
     with tempfile.TemporaryDirectory() as scratch:
-        content, plaintext, size = _put_content(dataset.path, store, key, Path(scratch), report)
+        content, size = _put_content(dataset.path, store, key, Path(scratch), report)
         drawn = Path(scratch) / "image.svg"
         drawn.write_text(picture(manifest.merkle_root), encoding="utf-8")
-        document = token_metadata(
-            name=about.name or manifest.name,
-            description=about.description or _description(dataset, sealed=key is not None),
-            image=store.add(drawn).uri,
-            external_url=about.external_url,
-            attributes=_traits(dataset, sealed=key is not None),
-            properties=Content(
-                merkle_root=manifest.merkle_root,
-                kind=manifest.kind,
-                cid=str(content),
-                plaintext_cid=str(plaintext),
-                profile=PROFILE.name,
-                sealed=key is not None,
-                size=size,
-                records=manifest.records,
-                licences=manifest.licences,
-            ),
-        )
+        document = _document(dataset, about, sealed=sealed, content=content, image=store.add(drawn), size=size)
         file = Path(scratch) / "metadata.json"
         file.write_bytes(canonical_bytes(to_json(document)))
         metadata = store.add(file)
@@ -94,16 +85,36 @@ def publish(
     return Publication(origin, content, metadata, document)
 
 
-def _put_content(folder: Path, store: Store, key: bytes | None, scratch: Path, report: Report) -> tuple[Cid, Cid, int]:
-    """Return the identifiers of what is in the store and of the plain folder, and the bytes in the store."""
+def _document(dataset: Dataset, about: About, *, sealed: bool, content: Cid, image: Cid, size: int) -> TokenMetadata:
+    manifest = dataset.manifest
+    return token_metadata(
+        name=about.name or manifest.name,
+        description=about.description or _description(dataset, sealed=sealed),
+        image=image.uri,
+        external_url=about.external_url,
+        attributes=_traits(dataset, sealed=sealed),
+        properties=Content(
+            merkle_root=manifest.merkle_root,
+            kind=manifest.kind,
+            cid=str(content),
+            profile=PROFILE.name,
+            sealed=sealed,
+            size=size,
+            records=manifest.records,
+            licences=manifest.licences,
+        ),
+    )
+
+
+def _put_content(folder: Path, store: Store, key: bytes | None, scratch: Path, report: Report) -> tuple[Cid, int]:
+    """Return the identifier of what is in the store, and its bytes there."""
     if key is None:
-        plaintext = store.add(folder, report)
-        return plaintext, plaintext, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return store.add(folder, report), sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     car, sealed = scratch / "content.car", scratch / "content.sealed"
     plaintext = write_car(folder, car, report=report)
     seal(car, sealed, key, report, content=bytes(plaintext))
     car.unlink()
-    return store.add(sealed, report), plaintext, sealed.stat().st_size
+    return store.add(sealed, report), sealed.stat().st_size
 
 
 def _description(dataset: Dataset, *, sealed: bool) -> str:
@@ -159,7 +170,7 @@ def retrieve(
             sealed, car = Path(scratch) / "content.sealed", Path(scratch) / "content.car"
             store.fetch(Cid.parse(content.cid), sealed)
             unseal(sealed, car, key or b"", report)
-            CarFile(car).extract(folder, Cid.parse(content.plaintext_cid))
+            CarFile(car).extract(folder)
         else:
             store.fetch(Cid.parse(content.cid), folder)
         dataset = Dataset.open(folder)

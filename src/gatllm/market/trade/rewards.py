@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gatllm.errors import GatllmError
 from gatllm.market.chain.client import Chain, Receipt
 from gatllm.market.trade.deployment import Deployment
-from gatllm.market.trade.tokens import token_id
+from gatllm.market.trade.subscriptions import Subscriptions
+from gatllm.market.trade.tokens import DatasetTokens, token_number
 from gatllm.records import canonical_bytes, sha256
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Who gets what in an epoch: wei by dataset (its Merkle root); published, so that anyone can recompute the root."""
+    """Who gets what in an epoch: wei by token (its id); published, so that anyone can recompute the root."""
 
     epoch: int
     amounts: dict[str, int]
@@ -29,7 +30,7 @@ class Statement:
     def to_bytes(self) -> bytes:
         """Return the canonical JSON that the chain has the digest of; wei as strings."""
         amounts = {root: str(amount) for root, amount in self.amounts.items()}
-        return canonical_bytes({"format": "gatllm-rewards/1", "epoch": self.epoch, "amounts": amounts})
+        return canonical_bytes({"format": "gatllm-rewards/2", "epoch": self.epoch, "amounts": amounts})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Statement:
@@ -40,15 +41,15 @@ class Statement:
         """
         try:
             value = json.loads(data)
-            if value["format"] != "gatllm-rewards/1":
+            if value["format"] != "gatllm-rewards/2":
                 raise ValueError
-            return cls(int(value["epoch"]), {f"{token_id(k):064x}": int(v) for k, v in value["amounts"].items()})
+            return cls(int(value["epoch"]), {f"{token_number(k):064x}": int(v) for k, v in value["amounts"].items()})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise GatllmError("this is no statement of rewards", "take the one that was published") from None
 
     def leaves(self) -> list[bytes]:
         """Return the leaves in the order of the roots."""
-        return [_leaf(self.epoch, token_id(root), amount) for root, amount in sorted(self.amounts.items())]
+        return [_leaf(self.epoch, token_number(root), amount) for root, amount in sorted(self.amounts.items())]
 
     def root(self) -> bytes:
         """Return the Merkle root that is published."""
@@ -81,7 +82,7 @@ def shares(weights: Mapping[str, float], total: int) -> dict[str, int]:
     """
     from fractions import Fraction
 
-    exact = {f"{token_id(root):064x}": Fraction(weight) for root, weight in weights.items()}
+    exact = {f"{token_number(token):064x}": Fraction(weight) for token, weight in weights.items()}
     whole = sum(exact.values(), Fraction(0))
     if whole <= 0 or min(exact.values()) < 0:
         raise GatllmError("there is nothing to divide by", "give each dataset a weight of 0 or more, one above 0")
@@ -176,8 +177,39 @@ class Rewards:
         Raises:
             GatllmError: no share, claimed already, or the account does not own the dataset.
         """
-        root = f"{token_id(root):064x}"
+        root = f"{token_number(root):064x}"
         self.check(statement)
         proof = statement.proof(root)
-        call = self.contract.functions.claim(statement.epoch, token_id(root), statement.amounts[root], proof)
+        call = self.contract.functions.claim(statement.epoch, token_number(root), statement.amounts[root], proof)
         return self.chain.send(call)
+
+
+def open_epoch(
+    tokens: DatasetTokens, deployment: Deployment, weights: Mapping[str, float], keep: Callable[[Statement], None]
+) -> Statement:
+    """Move the subscriptions' income on and open the next epoch with it; the contracts' owner only.
+
+    ``weights`` tells how much of the answers came from each token (its id or its dataset's root). ``keep`` writes the
+    statement down before it is published: an epoch whose statement is lost could never be claimed.
+
+    Raises:
+        GatllmError: a token is unknown, there is nothing to divide, or the account is not the owner.
+    """
+    chain = tokens.chain
+    rewards, subscriptions = Rewards(chain, deployment), Subscriptions(chain, deployment)
+    by_token: dict[str, float] = {}
+    for name, weight in weights.items():  # everything is checked before anything is sent
+        token = tokens.get(name).id
+        by_token[token] = by_token.get(token, 0) + weight
+    shares(by_token, 1)
+    owner = str(chain.read(rewards.contract.functions.owner()))
+    if owner != chain.address:
+        raise GatllmError(f"only the contract's owner, {owner}, may do this", "use the owner's account")
+    if chain.balance(deployment["Subscription"]):
+        subscriptions.withdraw()
+    if rewards.due():
+        rewards.fund()
+    statement = Statement(rewards.next_epoch(), shares(by_token, rewards.free()))
+    keep(statement)
+    rewards.publish(statement)
+    return statement

@@ -17,7 +17,7 @@ from gatllm.market.chain.artifacts import artifact
 from gatllm.market.chain.client import Chain, Quote, Receipt
 from gatllm.market.chain.devnet import DEVNET_CHAIN_ID
 from gatllm.market.trade.deployment import Deployment, save_deployment
-from gatllm.market.trade.tokens import DatasetTokens, token_id
+from gatllm.market.trade.tokens import DatasetTokens
 
 SEAPORT = "0x0000000000000068F116a894984e2DB1123eB395"  # version 1.6, the same on every chain that OpenSea serves
 _ZERO = "0x" + "00" * 20
@@ -60,8 +60,8 @@ class Offer:
     signature: str
 
     @property
-    def root(self) -> str:
-        """The dataset on offer: its Merkle root."""
+    def token(self) -> str:
+        """The id of the token on offer, as 64 hexadecimal digits."""
         return f"{int(self.parameters['offer'][0]['identifierOrCriteria']):064x}"
 
     @property
@@ -98,15 +98,22 @@ class Offer:
         return offer
 
 
-def find_seaport(chain: Chain, deployment: Deployment, home: Path) -> str:
+def known_seaport(chain: Chain, deployment: Deployment) -> str | None:
+    """Return where Seaport 1.6 lies, or None: nobody else's word for it is taken, an offer's least of all."""
+    for address in (SEAPORT, deployment.addresses.get("Seaport")):
+        if address and chain.has_code(address):
+            return address
+    return None
+
+
+def find_seaport(chain: Chain, deployment: Deployment, state_dir: Path) -> str:
     """Return where Seaport 1.6 lies; on a local chain it is deployed on the first call.
 
     Raises:
         GatllmError: this chain has no Seaport.
     """
-    for address in (SEAPORT, deployment.addresses.get("Seaport")):
-        if address and chain.has_code(address):
-            return address
+    if (known := known_seaport(chain, deployment)) is not None:
+        return known
     if chain.chain_id != DEVNET_CHAIN_ID:
         raise GatllmError(f"chain {chain.chain_id} has no Seaport 1.6", "trade on a chain that OpenSea serves")
 
@@ -116,7 +123,7 @@ def find_seaport(chain: Chain, deployment: Deployment, home: Path) -> str:
         return str(chain.send(contract.constructor(*arguments)).contract)
 
     deployment.addresses["Seaport"] = place("Seaport", place("LocalConduitController"))
-    save_deployment(home, deployment)
+    save_deployment(state_dir, deployment)
     return deployment.addresses["Seaport"]
 
 
@@ -130,23 +137,27 @@ class Trade:
             address=self.chain.checksum(seaport), abi=artifact("Seaport").abi
         )
 
-    def offer(self, root: str, price: int, *, days: float = 30) -> Offer:
+    def offer(self, token: str, price: int, *, days: float = 30) -> Offer:
         """Offer a token of the account for ``price`` wei; allows Seaport to move this one token.
 
         The royalty is part of the price. Signing costs nothing, the permission costs some gas.
 
         Raises:
             GatllmError: the account does not own the token.
-            UsageError: the price is not above 0.
+            UsageError: price or days are not above 0.
         """
-        number = token_id(root)
+        number = int(self.tokens.get(token).id, 16)
         if price <= 0:
             raise UsageError("the price must be above 0", "give a price in ether, for example 0.5")
+        if days <= 0:
+            raise UsageError(
+                f"an offer of {days:g} days is over at once", "give the days that it stands, for example 30"
+            )
         if self.tokens.owner_of(number) != self.chain.address:
             raise GatllmError(f"{self.chain.address} does not own dataset {number:064x}", "use the owner's account")
-        token = self.tokens.contract
-        if self.chain.read(token.functions.getApproved(number)) != self.contract.address:
-            self.chain.send(token.functions.approve(self.contract.address, number))
+        contract = self.tokens.contract
+        if self.chain.read(contract.functions.getApproved(number)) != self.contract.address:
+            self.chain.send(contract.functions.approve(self.contract.address, number))
         parameters = self._parameters(number, price, days)
         return Offer(self.chain.chain_id, str(self.contract.address), parameters, self._sign(parameters))
 
@@ -205,7 +216,7 @@ class Trade:
         _, cancelled, filled, _ = self.chain.read(functions.getOrderStatus(order_hash))
         if cancelled or int(parameters["counter"]) != self.chain.read(functions.getCounter(parameters["offerer"])):
             raise GatllmError("the offer was cancelled", "ask the seller for a new one")
-        if filled or self.tokens.owner_of(offer.root) != parameters["offerer"]:
+        if filled or self.tokens.owner_of(offer.token) != parameters["offerer"]:
             raise GatllmError("the dataset is sold already", "ask its new owner")
         if not int(parameters["startTime"]) <= self.chain.timestamp() < int(parameters["endTime"]):
             raise GatllmError("the offer is over", "ask the seller for a new one")

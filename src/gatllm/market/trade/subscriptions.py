@@ -41,21 +41,29 @@ class Subscriptions:
         call, value = self._call(months, user, None)
         return call_json(call, user, value)
 
-    def paid_until(self, address: str | None = None, *, behind: int = 0) -> int:
+    def paid_until(self, address: str | None = None, *, at: int | None = None) -> int:
         """Return until when an address (default: the account) has paid, in seconds since 1970 (0: never).
 
-        ``behind`` blocks ago: what a reorganisation can take back is not yet paid.
+        ``at`` a block (default: the newest): what a reorganisation can take back is not yet paid.
         """
         user = self.chain.checksum(address or self.chain.address)
-        return int(self.chain.read(self.contract.functions.paidUntil(user), behind=behind))
+        return int(self.chain.read(self.contract.functions.paidUntil(user), at=at))
 
-    def is_active(self, address: str | None = None, *, behind: int = 0, now: float | None = None) -> bool:
+    def is_active(self, address: str | None = None, *, at: int | None = None, now: float | None = None) -> bool:
         """Tell whether an address may ask now (``now`` seconds since 1970, default: this machine's clock)."""
-        return self.paid_until(address, behind=behind) > (time.time() if now is None else now)
+        return self.paid_until(address, at=at) > (time.time() if now is None else now)
 
     def set_price(self, wei: int) -> Receipt:
-        """Change the price of months to come; the contract's owner only."""
+        """Change the price of months to come; the contract's owner only.
+
+        Raises:
+            GatllmError: the account is not the owner.
+        """
         return self.chain.send(self.contract.functions.setPrice(wei))
+
+    def quote_price(self, wei: int) -> Quote:
+        """Return what `set_price` would cost; nothing is sent."""
+        return self.chain.quote(self.contract.functions.setPrice(wei))
 
     def pause(self, paused: bool = True) -> Receipt:
         """Stop or resume taking payments; the contract's owner only."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.market.chain.client import Chain, Quote, Receipt, call_json
-from gatllm.market.store.cid import Cid
+from gatllm.market.store.cid import RAW, Cid
 from gatllm.market.store.collection import DEFAULT, publish_collection, read_collection
 from gatllm.market.store.metadata import CollectionMetadata, collection_metadata
 from gatllm.market.store.stores import Store
@@ -36,30 +36,29 @@ class Origin:
     metadata: str
     kind: Kind
 
-    @property
-    def token_id(self) -> int:
-        """The token id: the root as a number."""
-        return token_id(self.root)
+    def id_for(self, contributor: str) -> str:
+        """Return the id of the token that ``contributor`` mints of this."""
+        return id_of(contributor, self.root)
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A dataset token as the chain has it; digests are 64 hexadecimal digits."""
+    """A dataset token as the chain has it; ``id`` and digests are 64 hexadecimal digits.
 
+    ``announced`` is the block in which its contributor showed to have the data: of several tokens with one root the one
+    that was announced first.
+    """
+
+    id: str
     root: str
     owner: str
     contributor: str
     kind: Kind
     content: str
     metadata: str
-    minted_metadata: str
     uri: str
     block: int
-
-    @property
-    def token_id(self) -> int:
-        """The token id: the root as a number."""
-        return token_id(self.root)
+    announced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +70,29 @@ class Minted:
     mint: Receipt | None
 
 
-def token_id(root: str | int) -> int:
-    """Return the token id of a Merkle root (64 hexadecimal digits, with or without ``0x``; or the number itself).
+def token_number(token: str | int) -> int:
+    """Return a token's id as the chain has it, from its 64 hexadecimal digits (with or without ``0x``) or the number.
 
     Raises:
         UsageError: it is neither.
     """
-    if isinstance(root, int):
-        return root
+    if isinstance(token, int):
+        return token
     try:
-        raw = bytes.fromhex(root.removeprefix("0x"))
+        raw = bytes.fromhex(token.removeprefix("0x"))
     except ValueError:
         raw = b""
     if len(raw) != 32:
-        raise UsageError(f"{root[:80]!r} is no token id", "it is the dataset's Merkle root, 64 hexadecimal digits")
+        raise UsageError(f"{token[:80]!r} names no token", "give its id or its dataset's root, 64 hexadecimal digits")
     return int.from_bytes(raw)
+
+
+def id_of(contributor: str, root: str) -> str:
+    """Return the id of a contributor's token of the dataset with this Merkle root, as `DatasetToken.idOf` makes it.
+
+    Nobody else's token has it: the first 160 bits are the contributor's address, the others begin the root.
+    """
+    return f"{int(Chain.checksum(contributor), 16):040x}{token_number(root):064x}"[:64]
 
 
 class DatasetTokens:
@@ -105,21 +112,18 @@ class DatasetTokens:
         """Announce and mint a dataset to the account; goes on where an earlier call was cut off.
 
         Raises:
-            GatllmError: another account owns the dataset, or the chain refuses.
+            GatllmError: the chain refuses, or the account can't pay.
         """
-        owner = self.find_owner(origin.root)
-        if owner is not None:
-            token = self.get(origin.root)
-            if token.contributor != self.chain.address:
-                raise GatllmError(f"this dataset was minted by {token.contributor}", "a dataset is minted once")
-            return Minted(token, None, None)
+        token_id = origin.id_for(self.chain.address)
+        if self.find_owner(token_id) is not None:
+            return Minted(self.get(token_id), None, None)
         commitment = self._commitment(origin)
         announced = None
         if self._ready(commitment) == 0:
             announced = self.chain.send(self.contract.functions.commit(commitment))
         self.chain.await_head(self._ready(commitment) - 1, "wait for the announcement to age")
         receipt = self.chain.send(self._mint_call(origin))
-        return Minted(self.get(origin.root), announced, receipt)
+        return Minted(self.get(token_id), announced, receipt)
 
     def quote(self, origin: Origin) -> Quote:
         """Return what announcing and minting would cost; nothing is sent."""
@@ -134,11 +138,9 @@ class DatasetTokens:
         known).
 
         Raises:
-            GatllmError: the dataset is minted.
+            GatllmError: this address has minted the dataset already.
         """
-        owner = self.find_owner(origin.root)
-        if owner is not None:
-            raise GatllmError(f"this dataset is minted, {owner} owns it", "a dataset is minted once")
+        self.refuse_minted(origin.root, address)
         commitment = self._commitment(origin, address)
         ready = self._ready(commitment)
         commit = None if ready else call_json(self.contract.functions.commit(commitment), address)
@@ -150,54 +152,65 @@ class DatasetTokens:
             "mint": call_json(self._mint_call(origin), address),
         }
 
-    def find_owner(self, root: str | int, *, behind: int = 0) -> str | None:
-        """Return who owns a token (``behind`` blocks ago), or None when it isn't minted."""
+    def refuse_minted(self, root: str, contributor: str) -> None:
+        """Check that a contributor has not minted a dataset.
+
+        Raises:
+            GatllmError: it is minted.
+        """
+        owner = self.find_owner(id_of(contributor, root))
+        if owner is not None:
+            raise GatllmError(f"you minted this dataset already, {owner} owns it", "nothing is left to do")
+
+    def find_owner(self, token: str | int, *, at: int | None = None) -> str | None:
+        """Return who owns a token (in block ``at``; default: the newest), or None when it isn't minted."""
         try:
-            return str(self.chain.read(self.contract.functions.ownerOf(token_id(root)), behind=behind))
+            return self.owner_of(token, at=at)
         except GatllmError as error:
             if "ERC721NonexistentToken" in str(error):
                 return None
             raise
 
-    def owner_of(self, root: str | int, *, behind: int = 0) -> str:
-        """Return who owns a token (``behind`` blocks ago).
+    def owner_of(self, token: str | int, *, at: int | None = None) -> str:
+        """Return who owns a token (in block ``at``; default: the newest).
 
         Raises:
             GatllmError: it isn't minted.
         """
-        return str(self.chain.read(self.contract.functions.ownerOf(token_id(root)), behind=behind))
+        return str(self.chain.read(self.contract.functions.ownerOf(token_number(token)), at=at))
 
-    def get(self, root: str | int) -> Token:
-        """Return one token.
+    def get(self, token: str | int) -> Token:
+        """Return one token by its id, or by its dataset's Merkle root: of several the one that was announced first.
 
         Raises:
             GatllmError: it isn't minted.
         """
-        number = token_id(root)
-        for log in self.chain.logs(self.contract.events.DatasetMinted(), self.first_block, id=number):
+        number = token_number(token)
+        for log in self._minted(id=number):
             return self._token(log)
+        if found := self.of_root(f"{number:064x}"):
+            return found[0]
         raise GatllmError(f"no dataset {number:064x} was minted here", "list what was: gatllm market list")
+
+    def of_root(self, root: str) -> list[Token]:
+        """Return all tokens of one dataset, whoever minted them, the earliest announcement first."""
+        logs = list(self._minted(root=bytes.fromhex(root)))
+        logs.sort(key=lambda log: (log["args"]["announced"], log["blockNumber"], log["logIndex"]))
+        return [self._token(log) for log in logs]
 
     def list(self, *, contributor: str | None = None) -> Iterator[Token]:
         """Yield all tokens in the order of their mint, or those that one contributor minted."""
-        if contributor is None:
-            for log in self.chain.logs(self.contract.events.DatasetMinted(), self.first_block):
-                yield self._token(log)
-            return
-        topics = {"from": "0x" + "00" * 20, "to": self.chain.checksum(contributor)}
-        for log in self.chain.logs(self.contract.events.Transfer(), self.first_block, **topics):
-            yield self.get(int(log["args"]["tokenId"]))
+        topics = {} if contributor is None else {"contributor": self.chain.checksum(contributor)}
+        for log in self._minted(**topics):
+            yield self._token(log)
 
-    def royalty(self, root: str | int, price: int) -> tuple[str, int]:
+    def _minted(self, **topics: Any) -> Iterator[Any]:
+        return self.chain.logs(self.contract.events.DatasetMinted(), self.first_block, **topics)
+
+    def royalty(self, token: str | int, price: int) -> tuple[str, int]:
         """Return where and how much (wei) royalty is due at a sale for ``price`` wei (ERC-2981)."""
-        receiver, amount = self.chain.read(self.contract.functions.royaltyInfo(token_id(root), price))
+        receiver, amount = self.chain.read(self.contract.functions.royaltyInfo(token_number(token), price))
         return str(receiver), int(amount)
-
-    def collect_royalties(self, root: str | int) -> Receipt:
-        """Send the royalties that collected in ether to the contributor."""
-        return self.chain.send(
-            self.contract.functions.collectRoyalties(self._origin_tuple(self.get(root)), "0x" + "00" * 20)
-        )
 
     def collection_uri(self) -> str:
         """Return where the metadata of the whole collection lie: an ``ipfs://`` URI."""
@@ -213,45 +226,37 @@ class DatasetTokens:
             return None
         return self.chain.send(self.contract.functions.setContractMetadata(metadata.digest))
 
-    def transfer(self, root: str | int, to: str) -> Receipt:
+    def transfer(self, token: str | int, to: str) -> Receipt:
         """Give a token away."""
-        call = self.contract.functions.safeTransferFrom(self.chain.address, self.chain.checksum(to), token_id(root))
+        number = token_number(token)
+        call = self.contract.functions.safeTransferFrom(self.chain.address, self.chain.checksum(to), number)
         return self.chain.send(call)
 
     def _token(self, log: Any) -> Token:
         values = log["args"]
         number = int(values["id"])
-        functions = self.contract.functions
         return Token(
-            root=f"{number:064x}",
+            id=f"{number:064x}",
+            root=bytes(values["root"]).hex(),
             owner=self.owner_of(number),
             contributor=str(values["contributor"]),
             kind=Kind(values["kind"]),
             content=bytes(values["content"]).hex(),
-            metadata=bytes(self.chain.read(functions.metadataOf(number))).hex(),
-            minted_metadata=bytes(values["metadata"]).hex(),
-            uri=str(self.chain.read(functions.tokenURI(number))),
+            metadata=bytes(values["metadata"]).hex(),
+            uri=Cid(RAW, bytes(values["metadata"])).uri,
             block=int(log["blockNumber"]),
-        )
-
-    def _origin_tuple(self, token: Token) -> tuple[Any, ...]:
-        return (
-            token.contributor,
-            token.token_id,
-            bytes.fromhex(token.content),
-            bytes.fromhex(token.minted_metadata),
-            int(token.kind),
+            announced=int(values["announced"]),
         )
 
     def _mint_call(self, origin: Origin) -> Any:
         return self.contract.functions.mint(
-            origin.token_id, bytes.fromhex(origin.content), bytes.fromhex(origin.metadata), int(origin.kind)
+            bytes.fromhex(origin.root), bytes.fromhex(origin.content), bytes.fromhex(origin.metadata), int(origin.kind)
         )
 
     def _commitment(self, origin: Origin, address: str | None = None) -> bytes:
         fields = (
             self.chain.checksum(address or self.chain.address),
-            origin.token_id,
+            bytes.fromhex(origin.root),
             bytes.fromhex(origin.content),
             bytes.fromhex(origin.metadata),
             int(origin.kind),
@@ -268,6 +273,9 @@ def change_collection(tokens: DatasetTokens, store: Store, **fields: str) -> Col
     Raises:
         GatllmError: a field does not follow the schema, the store refuses, or the account is not the contracts' owner.
     """
+    owner = str(tokens.chain.read(tokens.contract.functions.owner()))
+    if owner != tokens.chain.address:  # before anything is written to the store
+        raise GatllmError(f"only the contract's owner, {owner}, may do this", "use the owner's account")
     try:
         before = read_collection(store, tokens.collection_uri())
     except GatllmError:

@@ -17,7 +17,7 @@ from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.market.chain.client import Chain
 from gatllm.market.store.sealing import KEY_BYTES
 from gatllm.market.trade.signin import SignIn
-from gatllm.market.trade.tokens import DatasetTokens, token_id
+from gatllm.market.trade.tokens import DatasetTokens, token_number
 from gatllm.proof import PASSWORD_VARIABLE
 from gatllm.records import HashLog, write_file
 
@@ -36,59 +36,57 @@ class KeyVault:
         self.folder = folder
         self._password = password
 
-    def put(self, root: str, key: bytes) -> None:
+    def put(self, token: str, key: bytes) -> None:
         """Keep the key of a dataset; one that is there already must be the same.
 
         Raises:
             GatllmError: another key is kept for this dataset, or the folder can't be written.
         """
-        if not _create(self._path(root), self._entry(root, key)) and self.get(root) != key:
-            raise GatllmError(f"another key is kept for dataset {root}", "it was sealed before")
+        if not _create(self._path(token), self._entry(token, key)) and self.get(token) != key:
+            raise GatllmError(f"another key is kept for token {token}", "it was sealed before")
 
-    def find(self, root: str) -> bytes | None:
+    def find(self, token: str) -> bytes | None:
         """Return the key of a dataset, or None when it was not sealed here."""
-        return self.get(root) if self._path(root).exists() else None
+        return self.get(token) if self._path(token).exists() else None
 
-    def get(self, root: str) -> bytes:
+    def get(self, token: str) -> bytes:
         """Return the key of a dataset.
 
         Raises:
             GatllmError: it is not kept here, or the file is damaged.
         """
-        path = self._path(root)
+        path = self._path(token)
         try:
             entry = json.loads(path.read_text(encoding="ascii"))
-            key = self._opened(root, entry["sealed"]) if "sealed" in entry else bytes.fromhex(entry["key"])
+            key = self._opened(token, entry["sealed"]) if "sealed" in entry else bytes.fromhex(entry["key"])
         except FileNotFoundError:
-            raise GatllmError(
-                f"the key of dataset {root} is not kept here", "it is open, or sealed elsewhere"
-            ) from None
+            raise GatllmError(f"the key of token {token} is not kept here", "it is open, or sealed elsewhere") from None
         except (OSError, ValueError, KeyError, TypeError):
             raise GatllmError(f"{path} is damaged", "restore it from a copy") from None
         if len(key) != KEY_BYTES:
             raise GatllmError(f"{path} is damaged", "restore it from a copy")
         if self._password and "key" in entry:
-            write_file(path, self._entry(root, key))
+            write_file(path, self._entry(token, key))
         return key
 
-    def _entry(self, root: str, key: bytes) -> str:
+    def _entry(self, token: str, key: bytes) -> str:
         if not self._password:
-            return json.dumps({"root": root, "key": key.hex()}) + "\n"
+            return json.dumps({"token": token, "key": key.hex()}) + "\n"
         nonce = secrets.token_bytes(12)
-        sealed = nonce + self._cipher(self._password).encrypt(nonce, key, self._path(root).name.encode())
-        return json.dumps({"root": root, "sealed": sealed.hex()}) + "\n"
+        sealed = nonce + self._cipher(self._password).encrypt(nonce, key, self._path(token).name.encode())
+        return json.dumps({"token": token, "sealed": sealed.hex()}) + "\n"
 
-    def _opened(self, root: str, sealed: str) -> bytes:
+    def _opened(self, token: str, sealed: str) -> bytes:
         from cryptography.exceptions import InvalidTag
 
         if not self._password:
             raise UsageError(f"the keys in {self.folder} are encrypted", f"set {PASSWORD_VARIABLE}")
         raw = bytes.fromhex(sealed)
         try:
-            return self._cipher(self._password).decrypt(raw[:12], raw[12:], self._path(root).name.encode())
+            return self._cipher(self._password).decrypt(raw[:12], raw[12:], self._path(token).name.encode())
         except InvalidTag:
             raise GatllmError(
-                f"can't open the key of dataset {root}", f"check {PASSWORD_VARIABLE}, or restore {self._path(root)}"
+                f"can't open the key of token {token}", f"check {PASSWORD_VARIABLE}, or restore {self._path(token)}"
             ) from None
 
     def _cipher(self, password: str) -> AESGCM:
@@ -102,8 +100,8 @@ class KeyVault:
             raise GatllmError(f"{path} is damaged", "restore it from a copy") from None
         return AESGCM(_stretched(password, salt))
 
-    def _path(self, root: str) -> Path:
-        return self.folder / f"{token_id(root):064x}.json"
+    def _path(self, token: str) -> Path:
+        return self.folder / f"{token_number(token):064x}.json"
 
 
 @lru_cache(maxsize=4)
@@ -142,7 +140,7 @@ def _create(path: Path, text: str) -> bool:
 class Release:
     """A key that was given out."""
 
-    root: str
+    token: str
     owner: str
     key: bytes
 
@@ -150,28 +148,25 @@ class Release:
 class Unlocker:
     """Gives a dataset's key to its current owner; every release goes into a hash-chained log.
 
-    ``confirmations`` blocks must have passed since the owner became it, so that no reorganisation takes it back.
+    The owner must be it in the chain's last final block as well, so that no reorganisation takes it back.
     """
 
-    def __init__(
-        self, tokens: DatasetTokens, vault: KeyVault, signin: SignIn, log: Path, *, confirmations: int = 1
-    ) -> None:
+    def __init__(self, tokens: DatasetTokens, vault: KeyVault, signin: SignIn, log: Path) -> None:
         self.tokens = tokens
         self.vault = vault
         self.signin = signin
         self.log = log
-        self.behind = confirmations - 1
 
-    def challenge(self, root: str, address: str) -> str:
+    def challenge(self, token: str, address: str) -> str:
         """Return the text that the owner signs.
 
         Raises:
             GatllmError: the dataset's key is not kept here.
         """
-        self.vault.get(root)
-        return self.signin.challenge(address, _statement(root))
+        self.vault.get(token)
+        return self.signin.challenge(address, _statement(token))
 
-    def release(self, root: str, message: str, signature: str) -> Release:
+    def release(self, token: str, message: str, signature: str) -> Release:
         """Return the key to whoever signed the challenge and owns the token.
 
         Raises:
@@ -179,27 +174,27 @@ class Unlocker:
             GatllmError: the token isn't minted, its key is not kept here, or the chain does not answer.
         """
         who = self.signin.check(message, signature)
-        if who.statement != _statement(root):
+        if who.statement != _statement(token):
             raise VerificationError("this was signed for another purpose", "sign the challenge of this dataset")
-        owner = self.tokens.find_owner(root, behind=self.behind)
+        owner = self.tokens.find_owner(token, at=self.tokens.chain.final_block())
         # Both now and some blocks ago: a sale that is mined ends the seller's right at once.
-        current = self.tokens.find_owner(root)
+        current = self.tokens.find_owner(token)
         if owner is None or current is None or not owner.lower() == current.lower() == who.address.lower():
             raise VerificationError(
-                f"{who.address} does not own dataset {root[:16]}…", "buy it, or wait until the sale is final"
+                f"{who.address} does not own token {token[:16]}…", "buy it, or wait until the sale is final"
             )
-        key = self.vault.get(root)
+        key = self.vault.get(token)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with HashLog(self.log) as log:
-            log.append("key released", root=root, owner=owner, durable=True)
-        return Release(root, owner, key)
+            log.append("key released", token=token, owner=owner, durable=True)
+        return Release(token, owner, key)
 
 
-def _statement(root: str) -> str:
-    return f"Unlock gatllm dataset {token_id(root):064x}"
+def _statement(token: str) -> str:
+    return f"Unlock gatllm token {token_number(token):064x}"
 
 
-def request_key(server: str, root: str, chain: Chain) -> bytes:
+def request_key(server: str, token: str, chain: Chain) -> bytes:
     """Ask a service for a dataset's key: sign its challenge with the account, get the key.
 
     The challenge is checked before it is signed: a hostile server can't have anything else signed.
@@ -211,21 +206,21 @@ def request_key(server: str, root: str, chain: Chain) -> bytes:
     from eth_account.messages import encode_defunct
 
     base = server.rstrip("/")
-    root = f"{token_id(root):064x}"
-    question = {"root": root, "address": chain.address}
+    token = f"{token_number(token):064x}"
+    question = {"token": token, "address": chain.address}
     message = str(_post(f"{base}/market/unlock/challenge", question)["message"])
-    _check_challenge(message, base, root, chain)
+    _check_challenge(message, base, token, chain)
     if chain.account is None:
         raise VerificationError("unlocking needs an account")
     signature = "0x" + bytes(chain.account.sign_message(encode_defunct(text=message)).signature).hex()
-    answer = _post(f"{base}/market/unlock", {"root": root, "message": message, "signature": signature})
+    answer = _post(f"{base}/market/unlock", {"token": token, "message": message, "signature": signature})
     try:
         return bytes.fromhex(answer["key"])
     except (KeyError, ValueError, TypeError):
         raise GatllmError(f"{base} sends no key", "check the address") from None
 
 
-def _check_challenge(message: str, base: str, root: str, chain: Chain) -> None:
+def _check_challenge(message: str, base: str, token: str, chain: Chain) -> None:
     from urllib.parse import urlsplit
 
     from siwe import SiweMessage
@@ -234,7 +229,7 @@ def _check_challenge(message: str, base: str, root: str, chain: Chain) -> None:
         parsed = SiweMessage.from_message(message)
     except Exception:  # the grammar's own errors, a dozen kinds
         raise VerificationError(f"{base} asks to sign something that is no sign-in") from None
-    expected = (urlsplit(base).netloc, chain.address, chain.chain_id, _statement(root))
+    expected = (urlsplit(base).netloc, chain.address, chain.chain_id, _statement(token))
     if (parsed.domain, parsed.address, int(parsed.chain_id), parsed.statement) != expected:
         raise VerificationError(f"{base} asks to sign something else than unlocking this dataset", "don't trust it")
 

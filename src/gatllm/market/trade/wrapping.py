@@ -14,12 +14,12 @@ from typing import Any
 
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.market.store.sealing import KEY_BYTES
-from gatllm.market.trade.tokens import DatasetTokens, token_id
+from gatllm.market.trade.tokens import DatasetTokens, token_number
 from gatllm.proof import Key, recover_typed
 from gatllm.records import canonical_bytes, parse
 
 _CARD = "gatllm/key-card/v1"
-_WRAPPED = "gatllm/wrapped-key/v1"
+_WRAPPED = "gatllm/wrapped-key/v2"
 _DOMAIN = {"name": "gatllm", "version": "1"}
 _TYPES = {"KeyCard": [{"name": "owner", "type": "address"}, {"name": "x25519", "type": "bytes32"}]}
 
@@ -63,10 +63,10 @@ def _message(owner: str, key: Key) -> dict[str, Any]:
     return {"owner": owner, "x25519": bytes.fromhex(key.x25519_public)}
 
 
-def wrap(tokens: DatasetTokens, root: str, key: bytes, card: KeyCard, *, behind: int = 0) -> bytes:
+def wrap(tokens: DatasetTokens, token: str, key: bytes, card: KeyCard) -> bytes:
     """Return the file in which a dataset's content key is wrapped for the token's owner, and for nobody else.
 
-    ``behind`` blocks ago the card's wallet must have owned the token already, as now.
+    The card's wallet must own it now, and in the chain's last final block: no reorganisation gives it back.
 
     Raises:
         VerificationError: the card's wallet does not own the token.
@@ -74,18 +74,18 @@ def wrap(tokens: DatasetTokens, root: str, key: bytes, card: KeyCard, *, behind:
     """
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-    owners = {tokens.find_owner(root, behind=behind), tokens.owner_of(root)}
+    owners = {tokens.find_owner(token, at=tokens.chain.final_block()), tokens.owner_of(token)}
     if owners != {card.owner}:
         raise VerificationError(
-            f"{card.owner} does not own dataset {root[:16]}…", "wrap the key for its owner, once the sale is final"
+            f"{card.owner} does not own token {token[:16]}…", "wrap the key for its owner, once the sale is final"
         )
-    context = _context(tokens, root, card.owner, card.x25519)
+    context = _context(tokens, token, card.owner, card.x25519)
     public = X25519PublicKey.from_public_bytes(bytes.fromhex(card.x25519))
     wrapped = _suite().encrypt(key, public, info=canonical_bytes(context))
     return canonical_bytes({**context, "wrapped": base64.b64encode(wrapped).decode()}) + b"\n"
 
 
-def unwrap(tokens: DatasetTokens, root: str, data: bytes, key: Key) -> bytes:
+def unwrap(tokens: DatasetTokens, token: str, data: bytes, key: Key) -> bytes:
     """Return the content key that was wrapped for this account.
 
     Raises:
@@ -93,10 +93,10 @@ def unwrap(tokens: DatasetTokens, root: str, data: bytes, key: Key) -> bytes:
     """
     from cryptography.exceptions import InvalidTag
 
-    names = ("chain_id", "contract", "root", "owner", "x25519", "wrapped")
+    names = ("chain_id", "contract", "token", "owner", "x25519", "wrapped")
     values = _fields(data, _WRAPPED, names, "wrapped key")
-    context = _context(tokens, root, key.address, key.x25519_public)
-    for name, what in (("owner", "account"), ("x25519", "account"), ("root", "dataset")):
+    context = _context(tokens, token, key.address, key.x25519_public)
+    for name, what in (("owner", "account"), ("x25519", "account"), ("token", "token")):
         if values[name] != context[name]:
             raise VerificationError(f"this key was wrapped for another {what} ({values[name]})", "use the right one")
     try:
@@ -111,12 +111,12 @@ def unwrap(tokens: DatasetTokens, root: str, data: bytes, key: Key) -> bytes:
     return content
 
 
-def _context(tokens: DatasetTokens, root: str, owner: str, x25519: str) -> dict[str, Any]:
+def _context(tokens: DatasetTokens, token: str, owner: str, x25519: str) -> dict[str, Any]:
     return {
         "type": _WRAPPED,
         "chain_id": str(tokens.chain.chain_id),
         "contract": tokens.address,
-        "root": f"{token_id(root):064x}",
+        "token": f"{token_number(token):064x}",
         "owner": owner,
         "x25519": x25519,
     }

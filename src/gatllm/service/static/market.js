@@ -48,8 +48,8 @@ async function send(transaction, what) {
 
 async function refresh() {
   market = await ask('/status' + (account ? `?address=${account}` : ''));
-  const chosen = element('mint').elements.dataset;
-  chosen.replaceChildren(...market.datasets.map((name) => new Option(name)));
+  const chosen = element('mint').elements.contribution;
+  chosen.replaceChildren(...market.contributions.map(({ id, title }) => new Option(title || id, id)));
   const price = Number(market.price_wei) / 1e18;
   const until = market.paid_until > Date.now() / 1000
     ? `paid until ${new Date(market.paid_until * 1000).toLocaleString()}` : 'not paid';
@@ -91,10 +91,9 @@ async function subscribe() {
 
 async function mint() {
   await onTheRightChain();
-  const { dataset, name, description, sealed } = element('mint').elements;
   say('Preparing the dataset…');
   const prepared = await ask('/mint/prepare', {
-    dataset: dataset.value, address: account, name: name.value, description: description.value, sealed: sealed.checked,
+    contribution: element('mint').elements.contribution.value, address: account,
   });
   let ready = prepared.ready;
   if (prepared.commit) ready = await send(prepared.commit, 'Announcement') + prepared.delay;
@@ -103,7 +102,7 @@ async function mint() {
     await wait(1000);
   }
   await send(prepared.mint, 'Mint');
-  say(`Minted: token ${prepared.root}`);
+  say(`Minted: token ${prepared.token}`);
 }
 
 element('subscribe').addEventListener('submit', guarded(subscribe));

@@ -1,0 +1,137 @@
+"""``gatllm market``: the subscription's price and payment, the rewards of the datasets behind the answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gatllm.cli.console import note, progress_report
+from gatllm.cli.market_setting import (
+    OUTPUT,
+    SENDING,
+    SETTING,
+    Output,
+    Sending,
+    Setting,
+    ether,
+    file_of,
+    monthly_price,
+    print_path,
+    receipt_json,
+    wei,
+)
+from gatllm.errors import GatllmError
+
+
+def price(
+    new: str | None = None, *, free: bool = False, sending: Sending = SENDING, setting: Setting = SETTING
+) -> None:
+    """Show what a month of the chat costs; with a new price, change it: the contracts' owner only.
+
+    What is paid stays paid. A payment that is on its way at the old price takes nothing if the new one is higher.
+
+    Parameters
+    ----------
+    new
+        Ether a month, like 0.003.
+    free
+        Needed for a price of 0.
+    """
+    with progress_report(quiet=sending.json) as report:
+        amount = None if new is None else monthly_price(new, free=free)
+        subscriptions = setting.subscriptions(report)
+        if amount is not None and sending.dry_run:
+            sending.show_quote(subscriptions.quote_price(amount))
+            return
+        receipt = None if amount is None else subscriptions.set_price(amount)
+        now = subscriptions.price()
+    value = {"price_wei": str(now), "receipt": receipt_json(receipt)}
+    sending.show(value, "price", [("a month", ether(now))])
+
+
+def subscribe(
+    *,
+    months: int = 1,
+    user: str | None = None,
+    max_price: str | None = None,
+    sending: Sending = SENDING,
+    setting: Setting = SETTING,
+) -> None:
+    """Pay for the use of the chat, for yourself or as a gift.
+
+    Parameters
+    ----------
+    months
+        1 to 12; they are added to what is paid already.
+    user
+        The address to pay for; by default your own.
+    max_price
+        The most to pay a month, in ether; by default the price of this moment.
+    """
+    limit = wei(max_price) if max_price else None
+    with progress_report(quiet=sending.json) as report:
+        subscriptions = setting.subscriptions(report)
+        if sending.dry_run:
+            sending.show_quote(subscriptions.quote(months, user=user, max_price=limit))
+            return
+        receipt = subscriptions.subscribe(months, user=user, max_price=limit)
+        until = subscriptions.paid_until(user)
+    who = user or subscriptions.chain.address
+    value = {"user": who, "paid_until": until, **(receipt_json(receipt) or {})}
+    sending.show(value, "paid", [("user", who), ("until", day(until))])
+
+
+def claim(statement: Path, token: str, *, output: Output = OUTPUT, setting: Setting = SETTING) -> None:
+    """Take a dataset's part of an epoch's rewards; its current owner only.
+
+    Parameters
+    ----------
+    statement
+        The epoch's published statement.
+    token
+        The token's id, or its dataset's Merkle root.
+    """
+    from gatllm.market import Rewards, Statement
+
+    published = Statement.from_bytes(file_of(statement))
+    tokens = setting.tokens()
+    found = tokens.get(token).id
+    receipt = Rewards(tokens.chain, setting.deployment(tokens.chain)).claim(published, found)
+    amount = published.amounts[found]
+    value = {"token": found, "epoch": published.epoch, "amount_wei": str(amount), **(receipt_json(receipt) or {})}
+    output.show(value, "claimed", [("token", found), ("amount", ether(amount)), ("fee", ether(receipt.fee))])
+
+
+def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
+    """Move the subscriptions' income on and open an epoch of rewards; the contracts' owner only.
+
+    Parameters
+    ----------
+    weights
+        JSON: how much of the answers came from each dataset, {"TOKEN or ROOT": number}.
+    out
+        The statement to write; publish it, owners claim with it.
+    """
+    import json
+
+    from gatllm.market import open_epoch
+    from gatllm.records import write_file
+
+    try:
+        given = {str(token): float(weight) for token, weight in json.loads(file_of(weights)).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise GatllmError(f"{weights} holds no weights", 'it is JSON like {"TOKEN": 12.5}') from None
+    with progress_report() as report:
+        tokens = setting.tokens(report=report)
+        deployment = setting.deployment(tokens.chain)
+        statement = open_epoch(tokens, deployment, given, lambda made: write_file(out, made.to_bytes()))
+    note(f"epoch {statement.epoch}: {ether(statement.total)} for {len(statement.amounts)} datasets")
+    print_path(out)
+
+
+def day(seconds: int) -> str:
+    """Return a moment (seconds since 1970; 0: never) as people write it."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if seconds else "never"
+
+
+COMMANDS = {"price": price, "subscribe": subscribe, "claim": claim, "reward": reward}
