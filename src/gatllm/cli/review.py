@@ -128,13 +128,16 @@ def fix(
     return int(bool(failed))
 
 
-def lsp(*, model: str | None = None) -> None:
-    """Serve an editor over standard input and output: findings as diagnostics, repairs as quick fixes.
+def lsp(*, model: str | None = None) -> int:
+    """Serve an editor over standard input and output: diagnostics, quick fixes, formatting through errors.
 
     Args:
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
-    from gatllm.editor.server import create_server
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from gatllm.editor.server import serve
     from gatllm.review.default import load_reviewer
 
-    create_server(load_reviewer(model)).start_io()
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever a library prints must not come between the messages
+    return serve(load_reviewer(model, quick=True), source, sink)

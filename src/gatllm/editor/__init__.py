@@ -1,5 +1,5 @@
-"""Where editors meet the reviewer: the language server."""
+"""Where editors and agents meet the reviewer: language server, notebooks, a project's own settings."""
 
-from gatllm.editor.server import create_server
+from gatllm.editor.server import Server, serve
 
-__all__ = ["create_server"]
+__all__ = ["Server", "serve"]

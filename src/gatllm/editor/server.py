@@ -1,98 +1,214 @@
-"""A language server (LSP 3.17): what `check` finds as diagnostics, what `fix` mends as a quick fix."""
+"""A language server (LSP 3.17) on the standard library: diagnostics, quick fixes, formatting through errors.
+
+Three threads. The first reads messages and answers what takes no time; the second answers requests that take long; the
+third looks at texts once nobody has typed for a moment, newest text only.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, BinaryIO
 
 from gatllm import __version__
+from gatllm.editor import wire
+from gatllm.editor.actions import QUICK_FIX, quick_fixes
+from gatllm.editor.documents import Document
+from gatllm.editor.formatting import format_edits
+from gatllm.editor.linting import Linter
+from gatllm.editor.watch import Watch
+from gatllm.editor.wire import RpcError, Wire
 from gatllm.errors import GatllmError
-from gatllm.review.reviewer import Review, Reviewer
+from gatllm.review.reviewer import Reviewer
 
-if TYPE_CHECKING:
-    from lsprotocol import types
-    from pygls.lsp.server import LanguageServer
-
-_SOURCE = "gatllm"
+_INCREMENTAL = 2
+_WARNING = 2
 
 
-def create_server(reviewer: Reviewer) -> LanguageServer:
-    """Return a server that reviews what the editor has open.
+class Server:
+    """Serves one editor until it says `exit`, or goes away.
+
+    Args:
+        reviewer: what checks and repairs.
+        source: where messages come from, bytes.
+        sink: where messages go.
+        target: the Python version to judge by, as ruff names it; "" for the project's own.
+    """
+
+    def __init__(self, reviewer: Reviewer, source: BinaryIO, sink: BinaryIO, *, target: str = "") -> None:
+        self._wire = Wire(source, sink)
+        self._reviewer = reviewer
+        self._linter = Linter(target, self._warn)
+        self._documents: dict[str, Document] = {}
+        self._watch = Watch(reviewer, self._linter, self._documents.get, self._publish)
+        self._pulls = False
+        self._state = "new"
+        self._slow = ThreadPoolExecutor(1, "gatllm-requests")
+        self._running: dict[Any, Future[None]] = {}
+        self._lock = threading.Lock()
+        self._requests: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "initialize": self._initialize,
+            "shutdown": self._shutdown,
+        }
+        self._long: dict[str, Callable[[Document, dict[str, Any]], Any]] = {
+            "textDocument/codeAction": lambda document, given: quick_fixes(self._reviewer, document, given["context"]),
+            "textDocument/formatting": lambda document, _: format_edits(self._reviewer, document),
+            "textDocument/diagnostic": lambda document, _: {"kind": "full", "items": self._watch.look(document)},
+        }
+        self._notifications: dict[str, Callable[[dict[str, Any]], None]] = {
+            "textDocument/didOpen": self._opened,
+            "textDocument/didChange": self._changed,
+            "textDocument/didSave": self._saved,
+            "textDocument/didClose": self._closed,
+            "$/cancelRequest": self._cancel,
+        }
+
+    def serve(self) -> int:
+        """Serve until the end; return the process's exit code: 0 where `shutdown` came before `exit`, else 1."""
+        while True:
+            try:
+                message = self._wire.read()
+            except RpcError as error:
+                self._wire.send({"id": None, "error": {"code": error.code, "message": error.message}})
+                continue
+            except EOFError:
+                message = None
+            if message is None or message.get("method") == "exit":
+                break
+            self._dispatch(message)
+        self._watch.stop()
+        self._slow.shutdown(wait=False, cancel_futures=True)
+        return 0 if self._state == "shut down" and message is not None else 1
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        method, given = message.get("method"), message.get("params") or {}
+        if not isinstance(method, str):
+            return  # an answer to something we never ask
+        if "id" not in message:
+            self._notified(method, given)
+            return
+        number = message["id"]
+        if method not in self._long:
+            self._answer(number, lambda: self._short(method, given))
+            return
+        with self._lock:
+            self._running[number] = self._slow.submit(self._answer, number, lambda: self._long_one(method, given))
+
+    def _notified(self, method: str, given: dict[str, Any]) -> None:
+        if self._state == "ready" and method in self._notifications:
+            try:
+                self._notifications[method](given)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                self._warn(f"{method} was not understood: {type(error).__name__}: {error}")
+
+    def _short(self, method: str, given: dict[str, Any]) -> Any:
+        self._expect_ready(method)
+        if method not in self._requests:
+            raise RpcError(wire.NO_METHOD, f"there is no {method}")
+        return self._requests[method](given)
+
+    def _long_one(self, method: str, given: dict[str, Any]) -> Any:
+        self._expect_ready(method)
+        document = self._documents.get(given["textDocument"]["uri"])
+        if document is None:
+            raise RpcError(wire.INVALID_PARAMS, "that document is not open")
+        return self._long[method](document, given)
+
+    def _expect_ready(self, method: str) -> None:
+        if self._state == "new" and method != "initialize":
+            raise RpcError(wire.NOT_INITIALIZED, "initialize comes first")
+        if self._state == "shut down" or (self._state == "ready" and method == "initialize"):
+            raise RpcError(wire.INVALID_REQUEST, f"{method} comes too late")
+
+    def _answer(self, number: Any, work: Callable[[], Any]) -> None:
+        """Send what ``work`` gives, or the error it ends in: a request is always answered."""
+        try:
+            reply: dict[str, Any] = {"id": number, "result": work()}
+        except RpcError as error:
+            reply = {"id": number, "error": {"code": error.code, "message": error.message}}
+        except (KeyError, TypeError, AttributeError) as error:
+            message = f"parameters not understood: {type(error).__name__}: {error}"
+            reply = {"id": number, "error": {"code": wire.INVALID_PARAMS, "message": message}}
+        except Exception as error:  # whatever it is, the editor must not wait for ever
+            message = f"{type(error).__name__}: {error}"
+            reply = {"id": number, "error": {"code": wire.INTERNAL_ERROR, "message": message}}
+        with self._lock:
+            self._running.pop(number, None)
+        self._wire.send(reply)
+
+    def _initialize(self, given: dict[str, Any]) -> dict[str, Any]:
+        client = given.get("capabilities") or {}
+        self._pulls = "diagnostic" in (client.get("textDocument") or {})
+        self._state = "ready"
+        capabilities: dict[str, Any] = {
+            "positionEncoding": "utf-16",
+            "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": True},
+            "codeActionProvider": {"codeActionKinds": [QUICK_FIX]},
+            "documentFormattingProvider": True,
+        }
+        if self._pulls:  # an editor that asks for diagnostics would show those sent unasked a second time
+            capabilities["diagnosticProvider"] = {"interFileDependencies": False, "workspaceDiagnostics": False}
+        return {"capabilities": capabilities, "serverInfo": {"name": "gatllm", "version": __version__}}
+
+    def _shutdown(self, _: dict[str, Any]) -> None:
+        self._state = "shut down"
+        self._watch.stop()
+
+    def _opened(self, given: dict[str, Any]) -> None:
+        item = given["textDocument"]
+        self._documents[item["uri"]] = Document(item["uri"], str(item["text"]), item.get("version"))
+        self._look(item["uri"], at_once=True)
+
+    def _changed(self, given: dict[str, Any]) -> None:
+        about = given["textDocument"]
+        if (document := self._documents.get(about["uri"])) is not None:
+            self._documents[about["uri"]] = document.change(given["contentChanges"], about.get("version"))
+            self._look(about["uri"])
+
+    def _saved(self, given: dict[str, Any]) -> None:
+        uri = given["textDocument"]["uri"]
+        if (document := self._documents.get(uri)) is not None:
+            self._documents[uri] = Document(uri, document.text, document.version)  # saved: no longer being typed
+            self._look(uri, at_once=True)
+
+    def _closed(self, given: dict[str, Any]) -> None:
+        uri = given["textDocument"]["uri"]
+        if self._documents.pop(uri, None) is not None and not self._pulls:
+            self._wire.notify("textDocument/publishDiagnostics", {"uri": uri, "diagnostics": []})
+
+    def _look(self, uri: str, *, at_once: bool = False) -> None:
+        if not self._pulls:
+            self._watch.touch(uri, at_once=at_once)
+
+    def _cancel(self, given: dict[str, Any]) -> None:
+        with self._lock:
+            future = self._running.get(given["id"])
+            gone = future is not None and future.cancel()
+            if gone:
+                self._running.pop(given["id"])
+        if gone:
+            error = {"code": wire.CANCELLED, "message": "cancelled"}
+            self._wire.send({"id": given["id"], "error": error})
+
+    def _publish(self, document: Document, found: list[dict[str, Any]]) -> None:
+        params: dict[str, Any] = {"uri": document.uri, "diagnostics": found}
+        if document.version is not None:
+            params["version"] = document.version
+        self._wire.notify("textDocument/publishDiagnostics", params)
+
+    def _warn(self, message: str) -> None:
+        self._wire.notify("window/logMessage", {"type": _WARNING, "message": f"gatllm: {message}"})
+
+
+def serve(reviewer: Reviewer, source: BinaryIO, sink: BinaryIO, *, target: str = "") -> int:
+    """Serve an editor over two byte streams; return the exit code.
 
     Raises:
-        GatllmError: pygls is not installed.
+        GatllmError: the target is no version that ruff knows.
     """
-    try:
-        from lsprotocol import types
-        from pygls.lsp.server import LanguageServer
-    except ImportError:
-        raise GatllmError("the language server needs pygls", "pip install 'gatllm[lsp]'") from None
+    from gatllm.editor.linting import VERSIONS
 
-    server = LanguageServer(_SOURCE, __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
-
-    def publish(uri: str) -> None:
-        document = server.workspace.get_text_document(uri)
-        found = diagnostics(reviewer.check(document.source), document.source)
-        server.text_document_publish_diagnostics(
-            types.PublishDiagnosticsParams(uri=uri, diagnostics=found, version=document.version)
-        )
-
-    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
-    def opened(parameters: types.DidOpenTextDocumentParams) -> None:
-        publish(parameters.text_document.uri)
-
-    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
-    def changed(parameters: types.DidChangeTextDocumentParams) -> None:
-        publish(parameters.text_document.uri)
-
-    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
-    def closed(parameters: types.DidCloseTextDocumentParams) -> None:
-        uri = parameters.text_document.uri
-        server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri=uri, diagnostics=[]))
-
-    @server.feature(
-        types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
-    )
-    def actions(parameters: types.CodeActionParams) -> list[types.CodeAction]:
-        if not parameters.context.diagnostics:
-            return []
-        uri = parameters.text_document.uri
-        actions = quick_fixes(reviewer, server.workspace.get_text_document(uri).source, uri)
-        for action in actions:
-            action.diagnostics = list(parameters.context.diagnostics)
-        return actions
-
-    return server
-
-
-def diagnostics(review: Review, text: str) -> list[types.Diagnostic]:
-    """What was found, as LSP diagnostics (positions in UTF-16 units, from 0)."""
-    from lsprotocol import types
-
-    found = [(f.line, f.column, f.code, f.message, types.DiagnosticSeverity.Error) for f in review.findings]
-    found += [(s.line, s.column, "suspect", s.words, types.DiagnosticSeverity.Warning) for s in review.suspects]
-    lines = [line.removesuffix("\r") for line in text.split("\n")]  # a form feed ends no line in an editor
-    out = []
-    for line, column, code, message, severity in found:
-        row = min(line, len(lines)) - 1
-        start = len(lines[row][: column - 1].encode("utf-16-le")) // 2
-        end = len(lines[row].encode("utf-16-le")) // 2
-        place = types.Range(types.Position(row, start), types.Position(row, max(end, start)))
-        out.append(types.Diagnostic(range=place, message=message, severity=severity, code=code, source=_SOURCE))
-    return out
-
-
-def quick_fixes(reviewer: Reviewer, text: str, uri: str, most: int = 3) -> list[types.CodeAction]:
-    """Ways to mend a text that does not compile, best first."""
-    from lsprotocol import types
-
-    repair = reviewer.fix(text, candidates=most, seconds=2.0)
-    whole = types.Range(types.Position(0, 0), types.Position(text.count("\n") + 1, 0))
-    return [
-        types.CodeAction(
-            title="Mend with gatllm" if number == 0 else f"Mend with gatllm, another way ({number + 1})",
-            kind=types.CodeActionKind.QuickFix,
-            is_preferred=number == 0,
-            edit=types.WorkspaceEdit(changes={uri: [types.TextEdit(whole, candidate.text)]}),
-        )
-        for number, candidate in enumerate(repair.candidates)
-    ]
+    if target and target not in VERSIONS:
+        raise GatllmError(f"there is no target version {target}", f"one of {', '.join(VERSIONS)}")
+    return Server(reviewer, source, sink, target=target).serve()

@@ -1,0 +1,105 @@
+"""Quick fixes: repairs as edits that an editor can apply, preferred where they are no guess at what is being typed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gatllm.editor.diagnostics import is_repairable
+from gatllm.editor.documents import Document
+from gatllm.editor.edits import edits
+from gatllm.editor.notebooks import masked
+from gatllm.editor.positions import Lines, Replacement
+from gatllm.editor.unfinished import is_unfinished, only_completes
+from gatllm.review.critics import compile_error
+from gatllm.review.reviewer import Reviewer
+
+QUICK_FIX = "quickfix"
+_MOST = 3  # different repairs that are offered
+_SECONDS = 2.0
+_LONE = re.compile(r"\r(?!\n)")
+
+
+def plain(document: Document) -> str:
+    """Return the text as Python reads it: a lone carriage return ends a line, a cell's magics are no code.
+
+    Every character keeps its place.
+    """
+    text = _LONE.sub("\n", document.text)
+    return masked(text).text if document.is_cell else text
+
+
+def wanted(context: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the diagnostics that quick fixes are asked for: our own, and only if the kind is wanted."""
+    only = context.get("only")
+    if only is not None and not any(kind in ("", QUICK_FIX) for kind in only):
+        return []
+    return [one for one in context.get("diagnostics", []) if is_repairable(one)]
+
+
+def quick_fixes(reviewer: Reviewer, document: Document, context: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what may repair a document that does not compile, best first.
+
+    For code that is being typed (its error is in the lines changed last, or it breaks off) nothing is preferred, and
+    nothing is offered but what completes it.
+    """
+    mine = wanted(context)
+    text = plain(document)
+    error = compile_error(text) if mine else None
+    if error is None:
+        return []
+    typing = error.line - 1 in _around(document.edited)
+    unfinished = typing or is_unfinished(text, error)
+    actions: list[dict[str, Any]] = []
+    for candidate in reviewer.fix(text, candidates=_MOST, seconds=_SECONDS).candidates:
+        found = edits(text, candidate.text)
+        if (masked(document.text).touched(found) if document.is_cell else False) or (
+            unfinished and not only_completes(found)
+        ):
+            continue
+        actions.append(_action(document, found, mine, preferred=not actions and not unfinished))
+    return actions
+
+
+def _around(edited: range) -> range:
+    """The lines where an edit shows: the parser often complains a line later."""
+    return range(edited.start - 1, edited.stop + 1) if edited else edited
+
+
+def _action(
+    document: Document, found: list[Replacement], mine: list[dict[str, Any]], *, preferred: bool
+) -> dict[str, Any]:
+    return {
+        "title": f"Fix: {summary(document.text, found)}",
+        "kind": QUICK_FIX,
+        "diagnostics": mine,
+        "isPreferred": preferred,
+        "edit": {"changes": {document.uri: text_edits(document.lines, found)}},
+    }
+
+
+def text_edits(lines: Lines, found: list[Replacement]) -> list[dict[str, Any]]:
+    """Return replacements as text edits, with the line breaks that the document has."""
+    ending = "\r\n" if "\r\n" in lines.text else "\r" if "\r" in lines.text else "\n"
+    return [{"range": lines.range(one.start, one.end), "newText": re.sub(r"\r?\n", ending, one.text)} for one in found]
+
+
+def summary(text: str, found: list[Replacement]) -> str:
+    """Return in a few words what a repair does."""
+    if len(found) != 1:
+        return f"{len(found)} changes: {', '.join(_words(text, one) for one in found[:2])}{', …' * (len(found) > 2)}"
+    return _words(text, found[0])
+
+
+def _words(text: str, one: Replacement) -> str:
+    old, new = text[one.start : one.end], one.text
+    if not (old + new).strip():
+        return "indent" if len(new) > len(old) else "dedent"
+    if not old.strip():
+        return f"insert `{_short(new)}`"
+    return f"replace `{_short(old)}` by `{_short(new)}`" if new.strip() else f"remove `{_short(old)}`"
+
+
+def _short(text: str) -> str:
+    word = " ".join(text.split())
+    return word if len(word) <= 30 else f"{word[:29]}…"
