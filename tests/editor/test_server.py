@@ -210,7 +210,12 @@ def test_diagnostics_are_asked_for_or_sent_not_both() -> None:
 
 def test_torch_is_not_needed() -> None:
     code = (
-        "import sys; sys.modules['torch'] = sys.modules['pygls'] = sys.modules['lsprotocol'] = None\n"
+        "import sys\n"
+        "class Gone:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] in ('torch', 'pygls', 'lsprotocol', 'transformers'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
         "from gatllm.cli import main; main(['lsp'])"
     )
     script = [sys.executable, "-c", code]
