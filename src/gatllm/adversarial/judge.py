@@ -40,7 +40,7 @@ class Judge:
         return [noticed[id(case)] < self.threshold if id(case) in noticed else not self._mends(case) for case in cases]
 
     def _mends(self, case: Case) -> bool:
-        return same_tree(self.reviewer.fix(case.broken, seconds=_SECONDS).text, case.text)
+        return same_tree(self.reviewer.fix(case.broken, seconds=_SECONDS).likeliest, case.text)
 
 
 def shares(cases: Sequence[Case], misses: Sequence[bool]) -> dict[str, float]:

@@ -77,16 +77,17 @@ def fix(
     json: Annotated[bool, Parameter(negative=())] = False,
     model: str | None = None,
 ) -> int:
-    """Mend Python files that do not compile. Prints a unified diff; a file is changed only with --write.
+    """Repair Python files that do not compile. Prints a unified diff; a file is changed only with --write.
 
-    The result compiles, else the file is left alone. Exit code 1 when a file could not be mended.
+    A repair compiles and keeps what carries meaning: names, numbers, operators, the words of strings; anything else is
+    a suggestion, shown with --candidates and never written. Exit code 1 when a file was left as it is.
 
     Args:
-        files: Python files; - reads standard input (with --write the mended text goes to standard output).
-        write: write the mended files.
+        files: Python files; - reads standard input (with --write the repaired text goes to standard output).
+        write: write the repaired files.
         all: all Python files in the folders named (default: this folder).
-        semantic: also change files that compile, where the discriminator is sure.
-        candidates: show so many different repairs.
+        semantic: also show what the discriminator suggests in files that compile; nothing of it is written.
+        candidates: show so many different repairs and suggestions.
         json: print what was done as JSON.
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
@@ -106,8 +107,9 @@ def fix(
         if not repair.compiles:
             failed.append(file.name)
         filter_ = write and file.name == "<stdin>"
-        texts = [candidate.text for candidate in repair.candidates] if candidates > 1 else [repair.text]
-        diffs = ["".join(diff_lines(file.text, text, shown(file.name))) for text in texts if repair.changed]
+        wanted = candidates > 1 or (semantic and repair.compiles)
+        texts = [candidate.text for candidate in repair.candidates] if wanted else [repair.text]
+        diffs = ["".join(diff_lines(file.text, text, shown(file.name))) for text in texts if text != file.text]
         told.append({"file": file.name, "changed": repair.changed, "by": repair.by, "why": repair.why, "diffs": diffs})
         if not json and not filter_:
             for diff in diffs:
@@ -120,7 +122,7 @@ def fix(
         elif write and repair.changed:
             try:
                 file.write(repair.text)
-            except GatllmError as error:  # the other files are mended all the same
+            except GatllmError as error:  # the other files are repaired all the same
                 failed.append(file.name)
                 error_line(str(error))
     if json:

@@ -1,7 +1,7 @@
 """What Python 2 and other languages write differently, put into Python's words in the line that the compiler names.
 
 Nothing here is guessed: each form means one thing where it comes from, and is none of Python's where the compiler
-stops at it. (Whole old files are for `2to3` and its heirs, which need a file without any other error.)
+stops at it. What of Python 2 still parses is put right by `python2`.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ from gatllm.review.critics import Finding, compile_error
 from gatllm.review.hints import hinted
 from gatllm.review.pastes import cleaned, pasted
 from gatllm.review.region import offset
-from gatllm.tokenizers.lexer import Piece, bare, outside_strings
+from gatllm.review.statement import split, statement, step
+from gatllm.tokenizers.lexer import bare, outside_strings
 
 _Rewrite = Callable[["re.Match[str]", str], str | None]  # the match in its line, what follows the line → the statement
-_Body = list[tuple[Piece, bool]]  # the pieces of a statement, and whether each stands outside strings
 _TRIED = 12  # ways at most for one error
 _LONGEST = 1000  # characters of a line that is looked at
-_MOST = 400  # lines that one statement goes on for, at most
 _TOKENISER = re.compile("unmatched|does not match|unterminated|never closed")
 _BLOCK = r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b"
+_JOINS = "in|is|and|or|if|else|for|not|as|from|import|async"
 _EXCEPTION = re.compile(r"\w*(?:Error|Exception|Warning|Interrupt|Exit)")
 
 
-def translate_all(text: str, error: Finding | None, until: float) -> tuple[str, Finding | None, int]:
-    """Return ``text`` after `translate` as often as it helps, what the compiler says then, and how often that was.
+def translate_all(
+    text: str, error: Finding | None, until: float
+) -> tuple[str, Finding | None, tuple[tuple[str, str], ...]]:
+    """Return ``text`` after `translate` as often as it helps, what the compiler says then, and the steps.
 
-    ``until`` is when to stop (`time.monotonic`).
+    A step is the text before a rule was applied and after it. ``until`` is when to stop (`time.monotonic`).
     """
-    times = 0
+    steps: list[tuple[str, str]] = []
     while error is not None and time.monotonic() < until and (done := translate(text, error)) is not None:
+        steps.append((text, done[0]))
         text, error = done
-        times += 1
-    return text, error, times
+    return text, error, tuple(steps)
 
 
 def translate(text: str, error: Finding) -> tuple[str, Finding | None] | None:
@@ -92,63 +94,29 @@ def _translations(text: str, error: Finding) -> Iterator[str]:
                         yield text[: start + found.start()] + new
 
 
-def _statement(rest: str) -> tuple[_Body, str] | None:
-    """The pieces of the statement that ``rest`` begins with, and what follows it: a comment, a semicolon, a line.
-
-    None where it does not end.
-    """
-    depth, out = 0, []
-    shown = "\n".join(rest.split("\n", _MOST)[:_MOST])
-    for piece, outside in bare(shown):
-        ends = piece.kind == "comment" or (outside and (piece.kind == "line" or piece.text == ";"))
-        if ends and depth <= 0:
-            break
-        depth += _step(piece, outside)
-        out.append((piece, outside))
-    end = out[-1][0].end if out else 0
-    return None if end == len(shown) < len(rest) else (out, rest[end:])
-
-
-def _step(piece: Piece, outside: bool) -> int:
-    """How much deeper a piece leads into brackets."""
-    return outside * ((piece.text in "([{") - (piece.text in ")]}"))
-
-
-def _split(body: _Body, mark: str) -> list[str]:
-    """The parts of a statement between ``mark`` where no bracket or string is open."""
-    depth, parts = 0, [""]
-    for piece, outside in body:
-        if outside and depth == 0 and piece.text == mark:
-            parts.append("")
-            continue
-        depth += _step(piece, outside)
-        parts[-1] += piece.text
-    return [part.strip() for part in parts]
-
-
 def _called(found: re.Match[str], after: str) -> str | None:
     """``print a, b`` and ``exec code in names``: a call."""
-    stated = _statement(found.string[found.end() :] + after)
+    stated = statement(found.string[found.end() :] + after)
     if stated is None:
         return None
     body, rest = stated
     said = "".join(piece.text for piece, _ in body)
-    if not said.strip() or len(_split(body, "=")) > 1:
+    if not said.strip() or len(split(body, "=")) > 1:
         return None
     head, space = found[0].rstrip(), said[len(said.rstrip()) :]
     if found["word"] == "exec":
-        return f"{head}({', '.join(_split(body, 'in'))}){space}{rest}"
+        return f"{head}({', '.join(split(body, 'in'))}){space}{rest}"
     goes_on = ' end=" "' if said.rstrip().endswith(",") else ""
     return f"{head}({said.strip()}{goes_on}){space}{rest}"
 
 
 def _raised(found: re.Match[str], after: str) -> str | None:
     """``raise E, message, traceback``."""
-    stated = _statement(found.string[found.end() :] + after)
+    stated = statement(found.string[found.end() :] + after)
     if stated is None:
         return None
     body, rest = stated
-    parts = _split(body, ",")
+    parts = split(body, ",")
     if not 2 <= len(parts) <= 3 or not all(parts):
         return None
     traced = f".with_traceback({parts[2]})" if len(parts) == 3 else ""
@@ -179,7 +147,7 @@ def _octal(found: re.Match[str], after: str) -> str | None:
 def _braced(found: re.Match[str], after: str) -> str | None:
     """``if (x) {``: a block, unless the brace may open a dict."""
     head = found["head"]
-    if sum(_step(piece, outside) for piece, outside in bare(head)) or re.search(
+    if sum(step(piece, outside) for piece, outside in bare(head)) or re.search(
         r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))$", head
     ):
         return None
@@ -204,7 +172,9 @@ _RULES: list[tuple[re.Pattern[str], _Rewrite, bool]] = [  # the form, what to wr
         (r"(?P<name>[\w.\]\[]+)\s*(?P<mark>\+|-)(?P=mark)\s*;?\s*$", _put(r"\g<name> \g<mark>= 1"), False),
         (r"^(?P<shell>[!%]{1,2}[a-z].*)$", _put(r"# \g<shell>"), False),
         (r"(?<=\S)(?<![=!<>\w'\"])!\s*(?=[\w(])", _put("not "), False),
-        (r"(?<=\s)!\s*(?=[\w(])", _put("not "), False),
+        (r"^(?P<name>\s*[\w.]+\s*):=", _put(r"\g<name>="), False),
+        (r"(?<=\s)(?<![^=!<>]=\s)!\s*(?=[\w(])", _put("not "), False),  # behind `=` it is a shell's, in a notebook
+        (rf"\b(?P<me>self|cls) (?!(?:{_JOINS})\b)(?=[A-Za-z_])", _put(r"\g<me>."), False),
         (r"`(?P<what>[^`]+)`", _put(r"repr(\g<what>)"), False),
         (r"(?<![\w.])0+(?P<digits>[1-9]\d*)(?![\w.])", _octal, False),
         (r"(?<![\w.])(?P<digits>(?:0[xX][\da-fA-F]+|\d+))[lL](?!\w)", _put(r"\g<digits>"), False),

@@ -13,6 +13,7 @@ from itertools import chain
 from gatllm.review.critics import Finding, compile_error, lint, skeleton, syntax_error
 from gatllm.review.dialects import translate, translate_all
 from gatllm.review.edits import Edit, apply
+from gatllm.review.gate import Step, minimal
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
 from gatllm.review.slips import foreign, slips
@@ -48,11 +49,15 @@ _SEEKS_END = re.compile(
 
 @dataclass(frozen=True)
 class Solution:
-    """A repaired text: ``score`` is the sum of the log-odds of its edits, ``edits`` how many there were."""
+    """A repaired text: ``score`` is the sum of the log-odds of its edits, ``edits`` how many there were.
+
+    ``steps`` are what named rules did to it on the way (`gate`).
+    """
 
     text: str
     score: float
     edits: int
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class _State:
     score: float = 0.0
     edits: int = 0
     rank: float = field(default=0.0, compare=False)
+    steps: tuple[Step, ...] = ()
 
 
 def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) -> list[Solution]:
@@ -72,13 +78,15 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
     current = [_State(text)]
     for _ in range(12):  # parts with errors, at most
         done = [
-            Solution(state.text, state.score, state.edits) for state in current if compile_error(state.text) is None
+            Solution(state.text, state.score, state.edits, state.steps)
+            for state in current
+            if compile_error(state.text) is None
         ]
         if done:
             best = sorted(done, key=lambda solution: -solution.score)[:most]
             late = time.monotonic() + _TIDYING
-            spared = {_spared(text, solution.text, late): solution for solution in reversed(best)}
-            return [Solution(text, s.score, s.edits) for text, s in reversed(spared.items())]
+            spared = {_least(text, solution, late): solution for solution in reversed(best)}
+            return [Solution(text, s.score, s.edits, s.steps) for text, s in reversed(spared.items())]
         better: list[_State] = []
         for state in current:
             better += _mend_part(tagger, state, most, until)
@@ -86,6 +94,12 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
             return []
         current = sorted(better, key=lambda state: -state.score)[: max(most, 2)]
     return []
+
+
+def _least(before: str, solution: Solution, until: float) -> str:
+    """The repair without what is not needed; where a rule had a say, only without new layout."""
+    spared = _spared(before, solution.text, until)
+    return spared if solution.steps or time.monotonic() > until else minimal(before, spared)
 
 
 def _spared(before: str, after: str, until: float) -> str:
@@ -120,8 +134,9 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
     error = compile_error(text)
     if error is None:
         return [state]
-    text, error, times = translate_all(text, error, until)
-    state = _State(text, state.score + times * _MEANS, state.edits + times)
+    text, error, steps = translate_all(text, error, until)
+    done = len(steps)
+    state = _State(text, state.score + done * _MEANS, state.edits + done, steps=(*state.steps, *steps))
     if error is None:
         return [state]
     part, whole = region(text, error), Region(0, len(text))
@@ -149,7 +164,8 @@ def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: 
         after = compile_error(whole)
         # What is left must lie below this part, else nothing was gained.
         if after is None or offset(whole, after.line, 1) >= part.start + len(found.text):
-            out.append(_State(whole, state.score + found.score, state.edits + found.edits))
+            both = (*state.steps, *found.steps)
+            out.append(_State(whole, state.score + found.score, state.edits + found.edits, steps=both))
     return out
 
 
@@ -169,13 +185,15 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
             translated = translate(state.text, errors[state.text])
             if translated is not None and translated[0] not in seen:
-                follower = _State(translated[0], state.score + _MEANS, state.edits + 1)
+                steps = (*state.steps, (state.text, translated[0]))
+                follower = _State(translated[0], state.score + _MEANS, state.edits + 1, steps=steps)
                 seen.add(follower.text)
                 if translated[1] is None:
                     solved.append(follower)
                 else:
                     errors[follower.text] = translated[1]
-                    waiting.append(_State(follower.text, follower.score, follower.edits, follower.score + _MOVED))
+                    rank = follower.score + _MOVED
+                    waiting.append(_State(follower.text, follower.score, follower.edits, rank, follower.steps))
             likely = _modest(_by_hand(scores.edits, cut), cut, state.text)
             for gains, edits in chain(foreign(cut, at), _proposals(likely, cut, reach, tagger.lexicon)):
                 tried = apply(state.text, cut, edits)
@@ -186,7 +204,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
                 left -= 1
                 seen.add(tried)
                 problem = compile_error(tried)
-                follower = _State(tried, state.score + sum(gains), state.edits + len(edits))
+                follower = _State(tried, state.score + sum(gains), state.edits + len(edits), steps=state.steps)
                 if problem is None:
                     solved.append(_needed(state, cut, edits, gains) if len(edits) > 1 else follower)
                     wins += 1
@@ -194,7 +212,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
                     errors[tried] = problem
                     moved = _moved(errors[state.text], problem, tried, cut[edits[0].token].start)
                     rank = follower.score + (_MOVED if moved else -_MOVED)
-                    waiting.append(_State(tried, follower.score, follower.edits, rank))
+                    waiting.append(_State(tried, follower.score, follower.edits, rank, follower.steps))
         states = sorted(waiting, key=lambda state: -state.rank)[:width]
         best = max((state.score for state in solved), default=-math.inf)
         further += bool(solved)
@@ -216,7 +234,7 @@ def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[
         if spare and compile_error(apply(state.text, tokens, [edit for _, edit in rest])) is None:
             kept = rest
     text = apply(state.text, tokens, [edit for _, edit in kept])
-    return _State(text, state.score + sum(gain for gain, _ in kept), state.edits + len(kept))
+    return _State(text, state.score + sum(gain for gain, _ in kept), state.edits + len(kept), steps=state.steps)
 
 
 def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
@@ -227,7 +245,7 @@ def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
     for gains, edits in _proposals(sure, tokens, len(state.text), tagger.lexicon):
         tried = apply(state.text, tokens, edits)
         if tried != state.text and compile_error(tried) is None:
-            return _State(tried, state.score + sum(gains), state.edits + len(edits))
+            return _State(tried, state.score + sum(gains), state.edits + len(edits), steps=state.steps)
     return state
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gatllm.review.calibration import Calibration
-from gatllm.review.critics import Finding, compile_error, lint, mistakes
+from gatllm.review.critics import Finding, compile_error, lint, mistakes, syntax_error
 from gatllm.review.dialects import translate_all
 from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
+from gatllm.review.gate import Step, harm, minimal
+from gatllm.review.python2 import is_python2, rest_of_python2
 from gatllm.review.region import place
 from gatllm.review.repair import Solution, improve, repair
 from gatllm.review.search import search
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 THRESHOLD = 0.5
+_Steps = tuple[Step, ...]
+_RULES = 2.5  # seconds at most for rules before the search
+_POOL = 6  # repairs that are looked for, so that one of them may pass the gate
 _TOGETHER = 8  # texts whose windows share batches
 _MOST = 1 << 20  # characters; what is longer is data, and would take the model minutes
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
@@ -61,15 +66,22 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to mend a text; ``score`` is the model's log-odds for it (None: found by the search alone)."""
+    """One way to repair a text; ``score`` is the model's log-odds for it (None: found by the search alone).
+
+    ``harm`` is what it would do that nobody asked for (`gate.harm`); with any it is a suggestion, never written.
+    """
 
     text: str
     score: float | None
+    harm: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The best text found. ``by`` says who found it; ``why`` why nothing was changed where ``changed`` is false."""
+    """The best text found that does no harm; ``candidates`` holds it first, then suggestions.
+
+    ``by`` says who found it; ``why`` why nothing was changed where ``changed`` is false.
+    """
 
     text: str
     changed: bool
@@ -77,6 +89,11 @@ class Repair:
     candidates: tuple[Candidate, ...]
     by: Literal["", "model", "search"]
     why: str = ""
+
+    @property
+    def likeliest(self) -> str:
+        """The repair, or else the first suggestion, or else the text as it was; for measures, not to be written."""
+        return self.candidates[0].text if self.candidates else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,34 +225,66 @@ class Reviewer:
         return [(tokens[number].start, tokens[number].end, probability) for number, probability in found]
 
     def fix(self, text: str, *, candidates: int = 1, semantic: bool = False, seconds: float = 5.0) -> Repair:
-        """Mend a text that does not compile; one that does is returned as it is, unless ``semantic``.
+        """Repair a text that does not compile; one that does is returned as it is.
 
-        The result compiles, else the text is left alone. What compiled before is changed only where the model is
-        sure, ruff finds no more in it than before, and it looks less fake.
+        What is returned as changed compiles and passes the gate (`gate.harm`): no name, number, operator or word of a
+        string vanishes or appears except by a named rule. What trips the gate is a suggestion.
 
         Args:
             text: any text.
-            candidates: different repairs to look for.
-            semantic: look for errors of meaning in a text that compiles.
+            candidates: different repairs and suggestions to look for.
+            semantic: look for errors of meaning in a text that compiles; these are suggestions.
             seconds: give up after about this long.
         """
         if compile_error(text) is None:
-            return self._fix_meaning(text) if semantic else Repair(text, False, True, (), "", "it compiles already")
-        found: list[Candidate] = []
+            return self._suggest(text) if semantic else Repair(text, False, True, (), "", "it compiles already")
         until = time.monotonic() + 2 * seconds
-        if self._tagger is not None:
-            solutions = repair(self._tagger, text, most=max(candidates, 3), seconds=seconds)
-            found = [Candidate(solution.text, solution.score) for solution in _ranked(text, solutions)][:candidates]
+        if syntax_error(text) is None:
+            return self._by_rules(text, until)
         by: Literal["model", "search"] = "model"
-        if not found and self._fallback:
-            plain, error, _ = translate_all(text, compile_error(text), until - seconds / 2)
-            mended = plain if error is None else search(plain, seconds=until - time.monotonic())
-            found, by = ([Candidate(mended, None)] if mended is not None else []), "search"
-        if not found:
+        given, begun = _begun(text)
+        found = self._by_model(text, given, begun, max(candidates, _POOL), seconds)
+        if not any(not candidate.harm for candidate in found) and self._fallback:
+            other = self._by_search(text, given, begun, until)
+            if other is not None and (not found or not other.harm):
+                found, by = [other, *found], "search"
+        found.sort(key=lambda candidate: bool(candidate.harm))
+        kept = tuple(found[:candidates])
+        if not kept:
             return Repair(text, False, False, (), "", "no small edit makes it compile")
-        return Repair(found[0].text, True, True, tuple(found), by)
+        if kept[0].harm:
+            why = f"not sure what was meant: {_listed(kept[0].harm)} (--candidates shows what it could be)"
+            return Repair(text, False, False, kept, "", why)
+        return Repair(kept[0].text, True, True, kept, by)
 
-    def _fix_meaning(self, text: str) -> Repair:
+    def _by_rules(self, text: str, until: float) -> Repair:
+        """Repair what parses and does not compile: the grammar has no opinion there, so that only rules count."""
+        plain, error, steps = translate_all(text, compile_error(text), until)
+        harms = harm(text, plain, steps) if error is None else ()
+        if error is None and not harms:
+            return Repair(plain, True, True, (Candidate(plain, None),), "search")
+        first = compile_error(text)
+        return Repair(text, False, False, (), "", f"line {first.line}: {first.message}" if first else "")
+
+    def _by_model(self, text: str, given: str, begun: _Steps, most: int, seconds: float) -> list[Candidate]:
+        if self._tagger is None:
+            return []
+        if begun and compile_error(given) is None:
+            return [Candidate(given, None, harm(text, given, begun))]
+        solutions = _ranked(given, repair(self._tagger, given, most=most, seconds=seconds))
+        return [Candidate(one.text, one.score, harm(text, one.text, (*begun, *one.steps))) for one in solutions]
+
+    def _by_search(self, text: str, given: str, begun: _Steps, until: float) -> Candidate | None:
+        plain, error, steps = translate_all(given, compile_error(given), time.monotonic() + _RULES)
+        fixed = plain if error is None else search(plain, seconds=until - time.monotonic())
+        if fixed is None:
+            return None
+        steps = (*begun, *steps)
+        fixed = fixed if steps else minimal(text, fixed)
+        return Candidate(fixed, None, harm(text, fixed, steps))
+
+    def _suggest(self, text: str) -> Repair:
+        """Suggest a change of meaning; nothing proves it, so that it is never written."""
         if len(text) > _MOST:
             return Repair(text, False, True, (), "", "it is too long for the discriminator")
         if self._tagger is None:
@@ -243,7 +292,18 @@ class Reviewer:
         solution = improve(self._tagger, text)
         if solution is None:
             return Repair(text, False, True, (), "", "the discriminator is not sure of any change")
-        return Repair(solution.text, True, True, (Candidate(solution.text, solution.score),), "model")
+        candidate = Candidate(solution.text, solution.score, ("nothing proves it",))
+        return Repair(text, False, True, (candidate,), "", "a suggestion, nothing proves it")
+
+
+def _begun(text: str) -> tuple[str, _Steps]:
+    """What is done to a whole text before any error of it is looked at, and the step that it was."""
+    given = rest_of_python2(text) if is_python2(text) else text
+    return given, ((text, given),) if given != text else ()
+
+
+def _listed(harms: tuple[str, ...]) -> str:
+    return ", ".join(harms[:3]) + (f" and {len(harms) - 3} more" if len(harms) > 3 else "")
 
 
 def _ranked(before: str, solutions: list[Solution]) -> list[Solution]:

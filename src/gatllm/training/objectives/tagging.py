@@ -173,7 +173,7 @@ class Tagging:
         metrics["localised"] = found / max(total, 1)
         if self._cases:
             reviewer = Reviewer.of(cast("Discriminator", model), self.tokenizer)
-            repaired = [reviewer.fix(broken, seconds=0.3).text for broken, _ in self._cases]
+            repaired = [reviewer.fix(broken, seconds=0.3).likeliest for broken, _ in self._cases]
             pairs = list(zip(repaired, self._cases, strict=True))
             metrics["parses"] = sum(compile_error(text) is None for text, _ in pairs) / len(pairs)
             metrics["mended"] = sum(same_tree(text, good) for text, (_, good) in pairs) / len(pairs)
@@ -186,7 +186,7 @@ class Tagging:
         broken, _ = self._cases[step % len(self._cases)]
         error = compile_error(broken)
         reviewer = Reviewer.of(cast("Discriminator", model), self.tokenizer)
-        fixed = reviewer.fix(broken, seconds=0.3).text
+        fixed = reviewer.fix(broken, seconds=0.3).likeliest
         number = (error.line if error else 1) - 1
         return f"{_line(broken, number)}  →  {_line(fixed, number)}"
 

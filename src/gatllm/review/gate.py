@@ -1,0 +1,311 @@
+"""The gate: what a repair may do before it is written. Whatever trips it is a suggestion.
+
+A text that does not compile still says what was meant: its names, numbers, operators, the words in its strings. A
+repair puts brackets, commas, colons, quotes, line breaks and indentation right around them. Anything else happens by
+a named rule, one of those below or one that rewrites a known form (`dialects`, `hints`, `pastes`), whose steps are
+passed along.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import keyword
+import re
+import tokenize
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+from gatllm.review.critics import compile_error
+from gatllm.review.slips import is_slip
+from gatllm.tokenizers.lexer import pieces
+
+Step = tuple[str, str]  # the text before a named rule was applied, and after it
+
+# What carries meaning: words, escapes, operators. Brackets, commas, colons, semicolons, quotes and space carry form.
+_CONTENT = re.compile(
+    r"\\(?:\r?\n|.)|\w+|\*\*=|//=|>>=|<<=|\.\.\.|\*\*|//|>>|<<|->|:=|[-+*/%@&|^!=<>]=|[^\s\w()\[\]{},:;\"'\\]"
+)
+_CONTINUED = re.compile(r"\\\r?\n")
+_KEYWORDS = frozenset(keyword.kwlist) | {"match", "case"}
+# Operators that are written so elsewhere, and nothing in Python: "".join(removed) → "".join(added)
+_FOREIGN = {
+    ("===", "=="),
+    ("!==", "!="),
+    ("<>", "!="),
+    ("&&", "and"),
+    ("||", "or"),
+    ("=<", "<="),
+    ("=>", ">="),
+    ("!", "not"),
+    ("elseif", "elif"),
+    ("elsif", "elif"),
+}
+_NEVER = frozenset("$")  # what no Python program has outside strings, and other languages put before names
+_FORCED = {"in": r"\bfor\b[^\n]*$", "import": r"\bfrom\s+[\w.]+\s*$", "as": r"\b(?:import|with|except)\b[^\n]*$"}
+_CODE = re.compile(
+    r"\s*(?:(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|import\s|from\s+\S+\s+import\b|return\b|@\w|\w[\w.]*\s*=[^=])"
+)
+_METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
+_APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
+_PRINT_TO = re.compile(r"^[ \t]*print[ \t]*>>", re.M)
+_ENDS = re.compile(r"\s*(?:$|[).,\]}:;%+#]|(?:if|else|and|or|in|is|for)\b)")  # what may follow a string of many lines
+_ENDINGS = frozenset({"end", "endif", "endfor", "endwhile", "fi", "done", "esac", "begin", "then"})
+_HEADER = re.compile(r":\s*(?:#.*)?$")
+_RAW_END = re.compile(r"^[bB]?[rR][bB]?['\"].*\\['\"]{2}$")  # r"…\"" : the backslash was to be the last
+_FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
+_LARGEST = 4_000_000  # pairs of lexemes compared at most
+_LONGEST = 200_000  # characters that are compared word by word
+_READ = 1_000_000  # characters that are read as a program; what is longer is data
+
+
+def harm(before: str, after: str, steps: Sequence[Step] = ()) -> tuple[str, ...]:
+    """Return what a repair would do that nobody asked for, in plain words; nothing where it may be written.
+
+    Args:
+        before: the text as it was given.
+        after: the repaired text; it compiles.
+        steps: what named rules did on the way.
+    """
+    old, new = _differing(before, after) if len(before) > _LONGEST else (before, after)
+    found = [*_content(old, new, steps), *_indentation(old, new)]
+    if len(before) <= _READ:
+        sources = (before, *(text for _, text in steps))
+        found += [*_strings(sources, after), *_nonsense(before, after, steps)]
+    return tuple(dict.fromkeys(found))
+
+
+def _differing(before: str, after: str) -> tuple[str, str]:
+    """The lines around which two texts differ: what is the same on both sides can't come to harm."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    most = min(len(old), len(new))
+    head = next((n for n in range(most) if old[n] != new[n]), most)
+    tail = next((n for n in range(most - head) if old[-1 - n] != new[-1 - n]), most - head)
+    head, tail = max(head - 50, 0), max(tail - 50, 0)
+    return "".join(old[head : len(old) - tail]), "".join(new[head : len(new) - tail])
+
+
+def _lexemes(text: str) -> list[str]:
+    return [found for found in _CONTENT.findall(text) if not _CONTINUED.fullmatch(found)]
+
+
+def _hunks(before: str, after: str) -> Iterator[tuple[list[str], list[str], list[str], list[str]]]:
+    """Yield (removed, added, the words before, the words after) for each place where what carries meaning differs."""
+    old, new = _lexemes(before), _lexemes(after)
+    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind != "equal":
+            yield old[i1:i2], new[j1:j2], old[max(i1 - 12, 0) : i1], old[i2 : i2 + 1]
+
+
+def _content(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
+    granted_less: Counter[str] = Counter()
+    granted_more: Counter[str] = Counter()
+    for old, new in steps:
+        for removed, added, _, _ in _hunks(old, new):
+            granted_less.update(removed)
+            granted_more.update(added)
+    for removed, added, context, following in _hunks(before, after):
+        if _named(removed, added, context, following):
+            continue
+        for word in removed:
+            if granted_less[word] > 0:
+                granted_less[word] -= 1
+            else:
+                yield f"`{word}` would vanish"
+        for word in added:
+            if granted_more[word] > 0:
+                granted_more[word] -= 1
+            else:
+                yield f"`{word}` would appear"
+
+
+def _named(removed: list[str], added: list[str], context: list[str], following: list[str]) -> bool:
+    """Tell whether one of the small named rules covers a difference."""
+    less, more = "".join(removed), "".join(added)
+    if (less, more) in _FOREIGN:
+        return less != "!" or context[-1:] != ["="]  # `files = !ls` is a notebook's
+    if less == more:  # a keyword run together with its neighbour or cut in two; an operator cut in two
+        return any(word in _KEYWORDS or not word[0].isalnum() for word in (*removed, *added))
+    if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
+        return more in _KEYWORDS and (is_slip(less, more) or less.lower() == more.lower())
+    if not added:  # what no program has, or what was typed twice
+        doubled = removed in (context[-1:], following) and (less in _KEYWORDS or not less[0].isalnum())
+        return doubled or all(word in _NEVER for word in removed)
+    return not removed and len(added) == 1 and _forced(more, context)
+
+
+def _forced(word: str, context: list[str]) -> bool:
+    """Tell whether the grammar leaves no other word for this place."""
+    if word == ".":
+        return context[-1:] in (["self"], ["cls"])
+    return word in _FORCED and re.search(_FORCED[word], " ".join(context)) is not None
+
+
+def _indentation(before: str, after: str) -> Iterator[str]:
+    """What stood at the top level stays there, unless it is the body that a header lacks."""
+    old, new = before.split("\n"), after.split("\n")
+    matcher = SequenceMatcher(None, [line.strip() for line in old], [line.strip() for line in new], autojunk=False)
+    for at, other, size in matcher.get_matching_blocks():
+        for number in range(size):
+            line, moved = old[at + number], new[other + number]
+            moves = bool(line.strip()) and not line[0].isspace() and moved[0].isspace()
+            if moves and not _METHOD.match(line) and not _is_body(old, at + number):
+                yield f"line {at + number + 1} would move into the block above it"
+
+
+def _is_body(lines: list[str], number: int) -> bool:
+    """Tell whether a line at the top level belongs to lines that follow a header without a body."""
+    for at in range(number - 1, -1, -1):
+        line = lines[at]
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if _HEADER.search(line):
+            return True
+        if line[0].isspace():
+            return False
+    return False
+
+
+def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
+    """Every string and comment of the repair stands in the text as it was; none of them swallowed code."""
+    known = {token.string for source in sources for token in _quoted(source)}
+    lines = after.split("\n")
+    for token in _quoted(after):
+        holds_code = any(_CODE.match(line) for line in token.string.split("\n")[1:])
+        if holds_code and not _ENDS.match(lines[token.end[0] - 1][token.end[1] :]):
+            yield "code would become a string"
+        if token.string in known:
+            continue
+        if token.type == tokenize.COMMENT:
+            if not any(token.string in source for source in sources):
+                yield "code would become a comment"
+            continue
+        inner = _inner(token.string)
+        if _FORMATTED.match(token.string) and not holds_code:
+            continue  # a brace may be missing in it; its words are compared with all others
+        if not any(inner in source for source in sources) or _RAW_END.search(token.string):
+            yield "what a string says would change"
+        elif holds_code or (inner and not _half_quoted(sources, inner)):
+            yield "code would become a string"
+
+
+def _half_quoted(sources: Sequence[str], inner: str) -> bool:
+    """Tell whether a string's words had a quote at one end at least: a repair puts one right, not both."""
+    return any(quote + inner in source or inner + quote in source for source in sources for quote in "'\"")
+
+
+def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
+    """What compiles and fails or does nothing as soon as it runs."""
+    if _PRINT_TO.search(after):
+        yield "`print >>` of Python 2 would stay"
+    if len(_APART.findall(after)) > len(_APART.findall(before)):
+        yield "a call would come apart"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(after)
+    unbound, alone = _unbound(tree), {line.strip() for line in before.split("\n")}
+    for statement in _idle(tree):
+        if isinstance(statement, ast.Name):
+            if statement.id in unbound and (statement.id in _ENDINGS or statement.id not in alone):
+                yield f"`{statement.id}` alone on a line would fail"
+        elif (ast.get_source_segment(after, statement) or "") not in before:
+            yield "a string would stand alone on a line"
+    joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new in steps))
+    for name in sorted(joined & unbound):
+        yield f"`{name}` is defined nowhere"
+
+
+def _idle(tree: ast.Module) -> Iterator[ast.Name | ast.Constant]:
+    """Names and strings that are statements of their own, docstrings aside."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list):
+            continue
+        for number, statement in enumerate(body):
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+            if isinstance(value, ast.Name) or (text and number > 0):
+                yield value  # type: ignore[misc]  # of the two kinds just tested
+
+
+def _unbound(tree: ast.Module) -> set[str]:
+    """Names that a module uses and neither it nor Python defines; none where a star import may bring them."""
+    bound: set[str] = set(dir(builtins))
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler):
+            bound.add(node.name or "")
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            bound.update(node.names)
+        elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.MatchMapping):
+            bound.add(getattr(node, "name", None) or getattr(node, "rest", None) or "")
+    return set() if "*" in bound else used - bound
+
+
+def _tupled(before: str, after: str) -> set[str]:
+    """Names on either side of a comma that a repair put between them outside all brackets: a guess, if unbound."""
+    old, new = ([piece for piece in pieces(text) if piece.kind != "space"] for text in (before, after))
+    if len(old) * len(new) > _LARGEST:
+        return set()
+    matcher = SequenceMatcher(None, [piece.text for piece in old], [piece.text for piece in new], autojunk=False)
+    found: set[str] = set()
+    for kind, _, _, j1, j2 in matcher.get_opcodes():
+        for at in range(j1, j2) if kind in ("insert", "replace") else ():
+            depth = sum((piece.text in "([{") - (piece.text in ")]}") for piece in new[:at])
+            if new[at].text == "," and depth == 0:
+                found.update(piece.text for piece in new[max(at - 1, 0) : at + 2] if piece.kind == "name")
+    return found
+
+
+def _quoted(source: str) -> Iterator[tokenize.TokenInfo]:
+    """The strings and comments of a text, as far as it can be read."""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type in (tokenize.STRING, tokenize.COMMENT):
+                yield token
+    except (tokenize.TokenError, SyntaxError):
+        return
+
+
+def _inner(string: str) -> str:
+    found = re.match(r"\w*(\"\"\"|'''|\"|')", string)
+    return string if found is None else string[found.end() : len(string) - len(found[1])]
+
+
+def minimal(before: str, after: str) -> str:
+    """Return a repair without the edits that it compiles without: spaces moved, lines laid out anew, second thoughts.
+
+    ``after`` compiles; so does what is returned.
+    """
+    old, new = ([piece.text for piece in pieces(text)] for text in (before, after))
+    most = min(len(old), len(new))
+    head = next((n for n in range(most) if old[n] != new[n]), most)
+    tail = next((n for n in range(most - head) if old[-1 - n] != new[-1 - n]), most - head)
+    left, right = old[head : len(old) - tail], new[head : len(new) - tail]
+    if len(left) * len(right) > _LARGEST:
+        return after
+    hunks = [code for code in SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if code[0] != "equal"]
+    before_all, after_all = "".join(new[:head]), "".join(new[len(new) - tail :]) if tail else ""
+    kept = list(hunks)
+
+    def written(chosen: Sequence[tuple[str, int, int, int, int]]) -> str:
+        out, at = [], 0
+        for _, i1, i2, j1, j2 in chosen:
+            out += [*left[at:i1], *right[j1:j2]]
+            at = i2
+        return before_all + "".join([*out, *left[at:]]) + after_all
+
+    for hunk in hunks[::-1]:
+        rest = [other for other in kept if other is not hunk]
+        if rest and compile_error(written(rest)) is None:
+            kept = rest
+    return written(kept) if len(kept) < len(hunks) else after

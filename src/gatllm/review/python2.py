@@ -1,0 +1,164 @@
+"""Python 2, until nothing of it is left: a file is old as a whole, and half of it fails only when it runs.
+
+Nothing here needs lib2to3, which is gone from Python 3.13: the forms are few and each means one thing. A text is taken
+for Python 2 where it has a form that no Python 3 has; then those that still parse are put right, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from gatllm.review.statement import split, statement, step
+from gatllm.tokenizers.lexer import bare, outside_strings
+
+_LONGEST = 500  # characters of a lambda's body
+_BODY = re.compile(r"(?P<colon>[ \t]*:[ \t]*)(?P<body>\n(?:[ \t]*\n)*(?P<margin>[ \t]+)\S)")
+
+_VALID = "in|is|and|or|if|else|not|for"  # may follow the name `print`
+_SIGNS = re.compile(  # forms of Python 2 that Python 3 has no use for
+    rf"^[ \t]*(?:print[ \t]+(?:['\"]|(?!(?:{_VALID})\b)\w|>>[ \t]*\w)|exec[ \t]+['\"\w]|raise[ \t]+[\w.]+[ \t]*,)"
+    r"|\bexcept[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|<>|`[^`\n]+`|\b(?:0[xX][\da-fA-F]+|\d+)[lL]\b|\b[uU][rR]['\"]"
+    r"|\blambda[ \t]*\(|\bdef[ \t]+\w+[ \t]*\((?:[^()\n]*,)?[ \t]*\(",
+    re.M,
+)
+_PRINT_TO = re.compile(r"^(?P<margin>[ \t]*)print[ \t]*>>[ \t]*", re.M)
+_PRINT_NOTHING = re.compile(r"^(?P<margin>[ \t]*)print(?P<space>[ \t]*(?:#.*)?)$", re.M)
+_HAS_KEY = re.compile(r"(?P<what>(?<![\w.])[A-Za-z_][\w.]*)\.has_key\((?P<key>[^()\n]*(?:\([^()\n]*\))?[^()\n]*)\)")
+_LONG = re.compile(r"(?<![\w.])(?P<digits>0[xX][\da-fA-F]+|0[0-7]+|\d+)[lL](?!\w)")
+_NAMES = r"(?P<names>[A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*[ \t]*,?)"
+_LAMBDA = re.compile(rf"\blambda[ \t]*\({_NAMES}\)[ \t]*:[ \t]*")
+_DEFINITION = re.compile(r"^[ \t]*def[ \t]+\w+[ \t]*\(", re.M)
+_TUPLE = re.compile(rf"\({_NAMES}\)")
+_BACKTICKS = re.compile(r"`(?P<what>[^`\n]+)`")
+_UNEQUAL = re.compile(r"<>")
+
+
+def is_python2(text: str) -> bool:
+    """Tell whether a text that does not compile has a form, outside strings, that only Python 2 knows."""
+    return any(_outside(text, found.start(), len(found[0]) - len(found[0].lstrip())) for found in _SIGNS.finditer(text))
+
+
+def rest_of_python2(text: str) -> str:
+    """Put right what Python 3 parses and fails at when it runs, and what takes more than a line: see `_RULES`."""
+    for pattern, rewrite in _RULES:
+        out, at = [], 0
+        for found in pattern.finditer(text):
+            if found.start() < at or not _outside(text, found.start(), len(found[0]) - len(found[0].lstrip())):
+                continue
+            done = rewrite(found)
+            if done is not None:
+                new, end = done
+                out += [text[at : found.start()], new]
+                at = end
+        text = "".join([*out, text[at:]])
+    return text
+
+
+def _outside(text: str, at: int, skipped: int) -> bool:
+    """Tell whether a place stands outside strings and comments, as far as its own line tells.
+
+    Strings of several lines are told by the parity of their quotes above: good enough for a text that does not parse.
+    """
+    start = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    line = text[start : len(text) if end < 0 else end]
+    inside = any(text.count(quote, 0, start) % 2 for quote in ('"""', "'''"))
+    here = at + skipped - start
+    return not inside and (here >= len(line) or outside_strings(line)[here])
+
+
+def _print_to(found: re.Match[str]) -> tuple[str, int] | None:
+    """``print >>f, a, b``: ``print(a, b, file=f)``."""
+    stated = statement(found.string[found.end() :])
+    if stated is None:
+        return None
+    body, rest = stated
+    parts = split(body, ",")
+    if not parts[0]:
+        return None
+    goes_on = len(parts) > 1 and not parts[-1]
+    values = [part for part in parts[1:] if part]
+    ending = ['end=" "'] if goes_on and values else []
+    call = ", ".join([*values, *ending, f"file={parts[0]}"])
+    return f"{found['margin']}print({call})", len(found.string) - len(rest)
+
+
+def _print_nothing(found: re.Match[str]) -> tuple[str, int]:
+    return f"{found['margin']}print(){found['space']}", found.end()
+
+
+def _has_key(found: re.Match[str]) -> tuple[str, int]:
+    return f"({found['key'].strip()} in {found['what']})", found.end()
+
+
+def _long(found: re.Match[str]) -> tuple[str, int]:
+    digits = found["digits"]
+    octal = len(digits) > 1 and digits[0] == "0" and digits[1] not in "xX"
+    return (f"0o{digits[1:]}" if octal else digits), found.end()
+
+
+def _lambda(found: re.Match[str]) -> tuple[str, int] | None:
+    """``lambda (n, s): s``: one parameter, and each name is an item of it."""
+    names = [name.strip() for name in found["names"].split(",") if name.strip()]
+    one = "_".join(names) if len(names) > 1 else f"{names[0]}_"
+    if re.search(rf"\b{one}\b", found.string):
+        return None
+    rest = found.string[found.end() :]
+    depth, body = 0, ""
+    for piece, outside in bare(rest[:_LONGEST]):
+        depth += step(piece, outside)
+        if depth < 0 or (depth == 0 and outside and (piece.text == "," or piece.kind == "line")):
+            break
+        at = names.index(piece.text) if outside and piece.text in names and not body.rstrip().endswith(".") else -1
+        body += piece.text if at < 0 else f"{one}[{at}]"
+    else:
+        return None
+    return f"lambda {one}: {body}", found.end() + piece.start
+
+
+def _definition(found: re.Match[str]) -> tuple[str, int] | None:
+    """``def f(a, (b, c)):``: one parameter for each tuple, unpacked in the first lines of the body."""
+    rest = found.string[found.end() :]
+    depth, inside = 1, []
+    for piece, outside in bare(rest[:_LONGEST]):
+        depth += step(piece, outside)
+        if depth == 0:
+            break
+        inside.append((piece, outside))
+    else:
+        return None
+    end = found.end() + piece.end
+    body = _BODY.match(found.string, end)
+    parameters = split(inside, ",")
+    tuples = {at: match for at, one in enumerate(parameters) if (match := _TUPLE.fullmatch(one))}
+    if body is None or not tuples:
+        return None
+    unpacked = []
+    for at, match in tuples.items():
+        names = [name.strip() for name in match["names"].split(",") if name.strip()]
+        parameters[at] = "_".join(names) if len(names) > 1 else f"{names[0]}_"
+        if re.search(rf"\b{parameters[at]}\b", found.string):
+            return None
+        unpacked.append(f"\n{body['margin']}{', '.join(names)}{',' * (len(names) == 1)} = {parameters[at]}")
+    return f"{found[0]}{', '.join(parameters)}){body['colon']}{''.join(unpacked)}", body.start("body")
+
+
+def _repr(found: re.Match[str]) -> tuple[str, int]:
+    return f"repr({found['what']})", found.end()
+
+
+def _unequal(found: re.Match[str]) -> tuple[str, int]:
+    return "!=", found.end()
+
+
+_RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, int] | None]], ...] = (
+    (_PRINT_TO, _print_to),
+    (_PRINT_NOTHING, _print_nothing),
+    (_HAS_KEY, _has_key),
+    (_LONG, _long),
+    (_LAMBDA, _lambda),
+    (_DEFINITION, _definition),
+    (_BACKTICKS, _repr),
+    (_UNEQUAL, _unequal),
+)
