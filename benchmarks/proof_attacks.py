@@ -40,6 +40,7 @@ class Bench:
     folder: Path
     text: Path
     honest: Path
+    ordered: Path  # trained in fixed order
     key: Key
     forger: Key
 
@@ -74,9 +75,12 @@ def bench(folder: Path) -> Bench:
     text = folder / "text.txt"
     words = ["the cat sat on the mat. ", "a dog ran to me. ", "no bird sings at noon. "]
     text.write_text("".join(random.Random(1).choices(words, k=300)))
-    made = Bench(folder, text, folder / "honest", load_key(folder / "trainer.key"), load_key(folder / "forger.key"))
+    keys = load_key(folder / "trainer.key"), load_key(folder / "forger.key")
+    made = Bench(folder, text, folder / "honest", folder / "ordered", *keys)
     train(made.recipe(), made.honest)
     write_proof(made.honest, made.key)
+    train(made.recipe(**{"determinism.fixed_order": True}), made.ordered)
+    write_proof(made.ordered, made.key)
     return made
 
 
@@ -549,10 +553,30 @@ def metrics(**values: Any) -> Callable[[Bench, Path], None]:
     return forged(lambda e: {**e, "metrics": {**e["metrics"], **values}} if e["event"] == "end" else e)
 
 
+def fixed_order_claimed(made: Bench, run: Path) -> None:
+    recipe = made.recipe(**{"determinism.fixed_order": True}).replace({"model": _model(run)})
+    (run / "recipe.toml").write_text(recipe.to_toml())
+    digest = {"recipe": recipe.digest()}
+    rewritten(run, lambda e: {**e, "commitments": {**e["commitments"], **digest}} if "commitments" in e else e)
+    resigned(made, run)
+
+
 def first_loss(entry: Fields) -> Fields:
     return (
         {**entry, "loss": entry["loss"] * (1 + 1e-9)} if entry.get("step") == 1 and entry["event"] == "step" else entry
     )
+
+
+def in_order(act: Callable[[Bench, Path], object], **claims: Any) -> Callable[[Bench, Path], None]:
+    """Return an attack on the run that was trained in fixed order; that another machine is claimed excuses nothing."""
+
+    def attack(made: Bench, run: Path) -> None:
+        shutil.rmtree(run)
+        shutil.copytree(made.ordered, run)
+        rewritten(run, lambda entry: elsewhere(entry, **(claims or EPYC)))
+        act(made, run)
+
+    return attack
 
 
 FOREIGN = {"torch": "2.9.0", "threads": 64}
@@ -750,6 +774,32 @@ CASES = (
         "replay",
         inconclusive=True,
     ),
+    # In fixed order no machine gives other bits: what differs is forged.
+    *(
+        Case(
+            f"fixed order, EPYC claimed: a checkpoint off by {scale:g}",
+            in_order(doctored(6, lambda t, s=scale: noise(t, s))),
+            "replay 3 to 6",
+            "full",
+        )
+        for scale in (1e-2, 1e-4, 1e-6, 1e-7)
+    ),
+    Case("fixed order, EPYC claimed: a checkpoint between two others", in_order(interpolated), "replay 6 to 9", "full"),
+    Case("fixed order, EPYC claimed: losses off by a billionth", in_order(forged(first_loss)), "replay", "replay"),
+    Case(
+        "fixed order, EPYC claimed: gradient norms made up",
+        in_order(forged(at("step", grad_norm=0.1))),
+        "replay",
+        "replay",
+    ),
+    Case(
+        "fixed order, EPYC claimed: state off by 1e-4",
+        in_order(doctored(6, lambda t: noise(t, 1e-4), state=True)),
+        "replay 3 to 6",
+        "full",
+    ),
+    Case("fixed order, EPYC claimed: better metrics", in_order(metrics(loss=0.001)), "metrics", "replay"),
+    Case("fixed order claimed of a run that had none", fixed_order_claimed, "replay", "replay"),
 )
 
 

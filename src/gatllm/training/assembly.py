@@ -18,9 +18,10 @@ from gatllm.tokenizers import Tokenizer
 from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training.distributed import Team
 from gatllm.training.environment import code, environment
+from gatllm.training.fixed_order import fixed_order
 from gatllm.training.objectives.preparing import prepare
 from gatllm.training.objectives.protocol import Objective
-from gatllm.training.pinning import pin
+from gatllm.training.pinning import in_fixed_order, pin, put_in_order
 from gatllm.training.precision import Attempt, Precision, choose_precision
 from gatllm.training.promise import Promise
 from gatllm.training.recipe import Recipe
@@ -65,6 +66,8 @@ def assemble(
     committed = recipe.determinism is not None and recipe.determinism.seed == "committed"
     if recipe.determinism and recipe.determinism.pinned:
         recipe, threads, dtype = pin(recipe), 1, "fp32"
+    if in_fixed_order(recipe):
+        recipe, dtype = put_in_order(recipe, team.size), "fp32"
     if committed:
         recipe = recipe.replace({"seed": 0})  # what is prepared before the promise must not be chosen either
     device = choose_device(recipe.train.device)
@@ -80,7 +83,7 @@ def assemble(
         "init_root": weights_root(model.state_dict()),
         "code": code(),
     }
-    attempt = _attempt(model, objective, device)
+    attempt = _attempt(model, objective, device, ordered=in_fixed_order(recipe))
     precision = choose_precision(dtype or recipe.train.precision, device, threads or recipe.train.threads, attempt)
     commitments["environment"] = environment(precision, team.size)
     if committed:
@@ -100,7 +103,8 @@ def assemble(
 
 def _initial(recipe: Recipe, objective: Objective) -> nn.Module:
     """Return the model before its first update."""
-    model = build(config_from_dict(recipe.model), seed=derive(recipe.seed, "init"))
+    with fixed_order(in_fixed_order(recipe)):
+        model = build(config_from_dict(recipe.model), seed=derive(recipe.seed, "init"))
     if recipe.start:
         if objective.tokenizer.fingerprint() != load_tokenizer(recipe.start).fingerprint():
             raise UsageError(f"{recipe.start} was trained with another tokenizer", "leave out the [tokenizer] table")
@@ -111,13 +115,14 @@ def _initial(recipe: Recipe, objective: Objective) -> nn.Module:
     return model
 
 
-def _attempt(model: nn.Module, objective: Objective, device: torch.device) -> Attempt:
+def _attempt(model: nn.Module, objective: Objective, device: torch.device, *, ordered: bool) -> Attempt:
     def attempt(precision: Precision) -> None:
         model.to(device).train()
         batch = objective.batch(0, 0.0).to(device)
-        with precision.autocast():
-            loss = objective.loss(model, batch)["loss"]
-        loss.backward()  # type: ignore[no-untyped-call]
+        with fixed_order(ordered):
+            with precision.autocast():
+                loss = objective.loss(model, batch)["loss"]
+            loss.backward()  # type: ignore[no-untyped-call]
         model.zero_grad(set_to_none=True)
 
     return attempt

@@ -21,6 +21,28 @@ def missing_variables(recipe: Recipe) -> dict[str, str]:
     return {name: value for name, value in VARIABLES.items() if os.environ.get(name) != value}
 
 
+def in_fixed_order(recipe: Recipe) -> bool:
+    """Tell whether a recipe asks for the same bits on every machine."""
+    return bool(recipe.determinism and recipe.determinism.fixed_order)
+
+
+def put_in_order(recipe: Recipe, processes: int) -> Recipe:
+    """Return the recipe on the processor in fp32, with any number of threads: `fixed_order` gives equal bits there.
+
+    Raises:
+        UsageError: the recipe asks for something else, or several processes train.
+    """
+    train = recipe.train
+    if train.precision not in ("auto", "fp32") or train.device not in ("auto", "cpu") or train.compile == "on":
+        raise UsageError(
+            "a run in fixed order computes on the processor in fp32, uncompiled",
+            "leave out train.precision, train.device and train.compile",
+        )
+    if processes > 1:
+        raise UsageError("a run in fixed order is of one process", "train without torchrun")
+    return recipe.replace({"train.precision": "fp32", "train.device": "cpu"})
+
+
 def pin(recipe: Recipe) -> Recipe:
     """Return the recipe on one thread of the processor in fp32.
 

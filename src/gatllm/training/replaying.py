@@ -16,6 +16,7 @@ from gatllm.progress import Progress, Report, silent
 from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training import checkpoint
 from gatllm.training.assembly import Assembly, assemble
+from gatllm.training.fixed_order import fixed_order
 from gatllm.training.run import CHECKPOINTS, MODEL, TOKENIZER, Run
 from gatllm.training.session import StepResult
 from gatllm.training.tables import TrainTable
@@ -127,7 +128,7 @@ class Replayer:
         path = self.run.path / MODEL
         put_weights(session.model, load_weights(path), str(path))
         session.model.eval()
-        with torch.no_grad(), session.precision.autocast():
+        with fixed_order(session.in_fixed_order), torch.no_grad(), session.precision.autocast():
             return self._made.objective.evaluate(session.model)
 
 

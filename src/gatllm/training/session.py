@@ -14,6 +14,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import put_weights
 from gatllm.training.allocator import keep_freed_memory
 from gatllm.training.distributed import Team, shard_like, whole
+from gatllm.training.fixed_order import fixed_order
 from gatllm.training.objectives.protocol import Batch, Objective
 from gatllm.training.optimizer import Optimizer
 from gatllm.training.precision import Precision
@@ -58,6 +59,7 @@ class Session:
         if self._compiles(recipe):
             self.forward = torch.compile(self.wrapped)  # type: ignore[assignment]
         self.optimizer = Optimizer(self.model, recipe.train)
+        self.in_fixed_order = bool(recipe.determinism and recipe.determinism.fixed_order)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.name == "fp16")
         self.average: dict[str, Tensor] = {}
         if recipe.train.ema:
@@ -84,6 +86,10 @@ class Session:
         Raises:
             NotFiniteError: the loss or the gradient is no number; the weights are as before.
         """
+        with fixed_order(self.in_fixed_order):
+            return self._advance(progress)
+
+    def _advance(self, progress: float) -> StepResult:
         train = self.recipe.train
         self.model.train()
         batches = self.batches(progress)
@@ -160,7 +166,7 @@ class Session:
 
     def evaluate(self) -> dict[str, float]:
         """Return the objective's metrics on its validation set."""
-        with self.averaged() as model:
+        with fixed_order(self.in_fixed_order), self.averaged() as model:
             return self.objective.evaluate(model)
 
     def sample(self) -> str:
