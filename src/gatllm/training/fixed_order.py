@@ -188,18 +188,6 @@ def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: torch.dty
     return (total / (x.numel() // max(1, total.numel()))).to(dtype or x.dtype)
 
 
-def _var(
-    x: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
-) -> Tensor:
-    wide = x.double()
-    total = _total(wide, dim, keepdim=True)
-    count = x.numel() // max(1, total.numel())
-    away = wide - total / count
-    return (_total(away * away, dim, keepdim) / (count - (int(unbiased) if correction is None else correction))).to(
-        x.dtype
-    )
-
-
 def _norm(x: Tensor, order: float = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     if order != 2:
         raise UsageError(f"determinism.fixed_order knows no norm of order {order}", "train without it")
@@ -434,7 +422,6 @@ _RULES: dict[str, Callable[..., Any]] = {
     "baddbmm": _added_product,
     "sum": _sum,
     "mean": _mean,
-    "var": _var,
     "linalg_vector_norm": _norm,
     "_foreach_norm": _norms,
     "embedding_dense_backward": _embedding_gradient,
