@@ -183,3 +183,150 @@ def test_strange_names(tmp_path: Path) -> None:
     lines = gatllm("check", "--all", "--format", "github", folder=tmp_path).stdout.splitlines()
     assert all(line.startswith("::") for line in lines)
     assert any("file=caf�%2C x%3A1.py,line=4" in line for line in lines)
+
+
+def test_only_mistakes_fail(tmp_path: Path) -> None:
+    (tmp_path / "untidy.py").write_text(
+        "import os\nfrom math import *\n\n\ndef f():\n    x = 1\n    return f'a', sin(1)\n"
+    )
+    assert gatllm("check", "untidy.py", folder=tmp_path).returncode == 0
+    (tmp_path / "ruff.toml").write_text('lint.extend-select = ["F401"]\n')
+    done = gatllm("check", "untidy.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert "F401" in done.stdout
+    assert "F403" not in done.stdout
+
+
+def test_the_settings_and_paths_of_the_project_hold(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "pkg"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("print(__path__, ugettext)\n")
+    (package / "b.py").write_text("print(__path__)\nprint(gone)  # noqa: F821\nx = 1\nprint(x is 2)\n")
+    settings = '[tool.ruff]\nbuiltins = ["ugettext"]\nlint.ignore = ["F632"]\n'
+    (tmp_path / "pyproject.toml").write_text(settings)
+    done = gatllm("check", "--all", "src", folder=tmp_path)
+    assert done.stdout == "src/pkg/b.py:1:7: F821: Undefined name `__path__`\n"
+    (tmp_path / "pyproject.toml").write_text(settings + 'lint.per-file-ignores = { "b.py" = ["F821"] }\n')
+    assert gatllm("check", "--all", "src", folder=tmp_path).returncode == 0
+    (package / "ruff.toml").write_text('extend = "../../pyproject.toml"\nlint.extend-ignore = ["F821"]\n')
+    assert gatllm("check", str(package / "b.py"), folder=tmp_path).returncode == 0
+    done = gatllm("check", "-", folder=package, stdin="x = 1\nprint(x is 2, gone)\n")
+    assert done.returncode == 0, done.stdout
+
+
+def test_settings_that_ruff_refuses_are_named_once_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "ruff.toml").write_text("no-such-setting = 1\n")
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("print(gone)\n")
+    done = gatllm("check", "a.py", "b.py", folder=tmp_path)
+    assert done.stdout.count("F821") == 2
+    assert done.stderr.count("can't use these settings") == 1
+
+
+def test_a_suspect_is_silenced_by_noqa(tmp_path: Path) -> None:
+    text = "def f(a, b:\n    return a\n"
+    noted = text.replace("b:", "b:  # noqa")
+    assert "suspect" in gatllm("check", "-", stdin=text).stdout
+    done = gatllm("check", "-", stdin=noted)
+    assert "suspect" not in done.stdout
+    assert "SyntaxError" in done.stdout  # nothing silences the compiler
+
+
+def test_a_declared_encoding_is_linted_too(tmp_path: Path) -> None:
+    (tmp_path / "latin.py").write_bytes("# coding: latin-1\nx = 'é'\nprint(gone)\n".encode("latin-1"))
+    done = gatllm("check", "latin.py", folder=tmp_path)
+    assert done.stdout == "latin.py:3:7: F821: Undefined name `gone`\n"
+
+
+def test_target_version(tmp_path: Path) -> None:
+    text = "match 1:\n    case 1:\n        pass\n"
+    (tmp_path / "m.py").write_text(text)
+    done = gatllm("check", "m.py", "--target-version", "py39", folder=tmp_path)
+    assert done.returncode == 1
+    assert "m.py:1:1: target-version: Cannot use `match` statement on Python 3.9" in done.stdout
+    assert gatllm("check", "m.py", "--target-version", "py310", folder=tmp_path).returncode == 0
+    done = gatllm("fix", "m.py", "--write", "--target-version", "py39", folder=tmp_path)
+    assert done.returncode == 1
+    assert "line 1: Cannot use `match` statement on Python 3.9" in done.stderr
+    assert (tmp_path / "m.py").read_text() == text
+    assert gatllm("check", "m.py", "--target-version", "3.9", folder=tmp_path).returncode == 2
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python takes it")
+def test_code_for_a_newer_python_is_no_mistake_where_that_is_meant(tmp_path: Path) -> None:
+    text = "def first[T](items: list[T]) -> T:\n    return items[0]\n"
+    (tmp_path / "new.py").write_text(text)
+    assert gatllm("check", "new.py", "--target-version", "py312", folder=tmp_path).returncode == 0
+    done = gatllm("fix", "new.py", "--write", "--target-version", "py312", folder=tmp_path)
+    assert done.returncode == 0
+    assert "valid for py312" in done.stderr
+    (tmp_path / "ruff.toml").write_text('target-version = "py312"\n')
+    assert gatllm("check", "new.py", folder=tmp_path).returncode == 0
+    assert (tmp_path / "new.py").read_text() == text
+
+
+def test_diffs_name_files_from_the_working_directory(bad: Path, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    below = bad.rename(tmp_path / "below" / "bad.py")
+    for name in (str(below), "below/bad.py", "./below/../below/bad.py"):
+        done = gatllm("fix", name, folder=tmp_path)
+        assert done.stdout.startswith("--- a/below/bad.py\n+++ b/below/bad.py\n")
+    done = gatllm("fix", str(below), folder=Path("/"))
+    assert done.stdout.startswith(f"--- a{below}\n+++ b{below}\n")
+    diff = gatllm("fix", str(below), folder=tmp_path).stdout.encode()
+    git = subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=diff, check=False)
+    assert git.returncode == 0
+    assert below.read_text() == FIXED
+
+
+def test_fix_tells_agents_its_edits() -> None:
+    done = gatllm("fix", "-", "--json", "--candidates", "3", stdin=BAD)
+    assert done.returncode == 0
+    [told] = json.loads(done.stdout)
+    assert told["changed"]
+    assert told["compiles"]
+    assert told["edits"] == [
+        {"line": 4, "column": 9, "end_line": 4, "end_column": 9, "text": ":"},
+        {"line": 5, "column": 26, "end_line": 5, "end_column": 26, "text": ")"},
+    ]
+    assert told["candidates"][0]["edits"] == told["edits"]
+    assert "+def f(x):" in told["diff"]
+
+
+CELLS = ["%matplotlib inline\n", "x = await get()\n", "def f(a, b:\n", "    return a\n"]
+
+
+def notebook(*cells: list[str]) -> str:
+    entries = [
+        {"cell_type": "code", "source": cell, "metadata": {}, "outputs": [], "execution_count": None} for cell in cells
+    ]
+    return json.dumps({"cells": entries, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+
+
+def test_notebooks_are_checked_cell_by_cell(tmp_path: Path) -> None:
+    raw = notebook(["null = 1\n", "get = print"], CELLS, ["f(null)\n", "gone\n", "x?"])
+    (tmp_path / "n.ipynb").write_text(raw)
+    done = gatllm("check", "n.ipynb", folder=tmp_path)
+    assert done.returncode == 1
+    assert "n.ipynb:cell 2:3:" in done.stdout
+    assert "F821" not in done.stdout.replace("`get`", "")
+    found = json.loads(gatllm("check", "--all", "--format", "sarif", folder=tmp_path).stdout)
+    place = found["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert "def f(a, b:" in raw.splitlines()[place["region"]["startLine"] - 1]
+    (tmp_path / "n.ipynb").write_text(raw.replace("a, b:", "a, b):"))
+    done = gatllm("check", "n.ipynb", folder=tmp_path)
+    assert done.stdout == "n.ipynb:cell 3:2:1: F821: Undefined name `gone`\n"
+
+
+def test_notebooks_are_repaired_and_otherwise_untouched(tmp_path: Path) -> None:
+    raw = notebook(CELLS, ["%%bash\n", "if [ x ]\n"], ["y = (1\n", "!ls"])
+    (tmp_path / "n.ipynb").write_text(raw)
+    done = gatllm("fix", "n.ipynb", "--write", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "n.ipynb").read_text() == raw.replace("a, b:", "a, b):").replace("(1", "(1)")
+    assert gatllm("fix", "n.ipynb", "--write", folder=tmp_path).returncode == 0
+    (tmp_path / "bad.ipynb").write_text("x = 1\n")
+    done = gatllm("fix", "bad.ipynb", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: bad.ipynb is no notebook")
+    assert gatllm("check", "bad.ipynb", "n.ipynb", folder=tmp_path).returncode == 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -132,11 +134,28 @@ def lines_of(text: str) -> list[str]:
 
 
 def diff_lines(before: str, after: str, name: str) -> list[str]:
-    """Return a unified diff as lines, each ending in a newline, as `patch` reads it."""
+    """Return a unified diff as lines, each ending in a newline, as `patch` reads it.
+
+    The headers name the file from the working directory, as git does; one elsewhere from the root.
+    """
     import difflib
 
+    name = shown(from_here(name)).lstrip("/")
     found = difflib.unified_diff(lines_of(before), lines_of(after), f"a/{name}", f"b/{name}", n=2)
     return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found]
+
+
+def from_here(name: str) -> str:
+    """Return a file name relative to the working directory where the file lies below it, else the whole path."""
+    if not Path(name).is_absolute() and not name.startswith(".."):
+        return os.path.normpath(name)
+    whole, here = os.path.abspath(name), os.getcwd()  # noqa: PTH100, PTH109  # links stay as they are named
+    return os.path.relpath(whole, here) if os.path.commonpath([whole, here]) == here else whole
+
+
+def shown(name: str) -> str:
+    """Return a file name that takes one line and prints everywhere."""
+    return "".join(letter if letter.isprintable() else "�" for letter in name)
 
 
 def print_diff(lines: Sequence[str], console: Console = out) -> None:

@@ -9,6 +9,7 @@ import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from gatllm.cli.console import error_line
 from gatllm.errors import GatllmError, UsageError
@@ -22,8 +23,16 @@ class PythonFile:
     text: str
     encoding: str = "utf-8"
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether a file of this name holds this text in UTF-8."""
+        return self.name != "<stdin>" and self.encoding in ("utf-8", "utf-8-sig")
+
     def write(self, text: str) -> None:
         """Write another text in its place: same encoding, byte-order mark, line breaks and mode; through a link.
+
+        A file that has other names, or another owner, keeps them: it is written in place, and put back as it was where
+        that fails.
 
         Raises:
             GatllmError: it is read-only, its encoding has no such characters, or the disk refuses.
@@ -31,9 +40,13 @@ class PythonFile:
         from gatllm.records import write_file
 
         target = Path(self.name).resolve()
-        if not target.stat().st_mode & 0o222 or not os.access(target, os.W_OK):
+        status = target.stat()
+        if not status.st_mode & 0o222 or not os.access(target, os.W_OK):
             raise GatllmError(f"{self.name} is read-only", "chmod u+w, or leave out --write")
-        write_file(target, self.encoded(text))
+        if status.st_nlink > 1 or (hasattr(os, "geteuid") and status.st_uid != os.geteuid()):
+            _write_in_place(target, self.encoded(text))
+        else:
+            write_file(target, self.encoded(text))
 
     def encoded(self, text: str) -> bytes:
         """Return another text as the bytes that this file would hold.
@@ -47,9 +60,38 @@ class PythonFile:
             raise GatllmError(f"{self.name}: {error.object[error.start]!r} is not in {self.encoding}", "") from None
 
 
-def shown(name: str) -> str:
-    """Return a file name that takes one line and prints everywhere."""
-    return "".join(letter if letter.isprintable() else "�" for letter in name)
+def _write_in_place(target: Path, data: bytes) -> None:
+    """Overwrite a file without making a new one; as a full disk shows only on the way, it is tried beside it first.
+
+    Raises:
+        GatllmError: the disk refuses; the file is as it was.
+    """
+    before = target.read_bytes()
+    copy = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with copy.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            copy.unlink(missing_ok=True)
+        with target.open("r+b") as file:
+            try:
+                _overwrite(file, data)
+            except OSError:
+                _overwrite(file, before)
+                raise
+    except OSError as error:
+        raise GatllmError(f"can't write {target}: {error.strerror or error}", "the file is as it was") from None
+
+
+def _overwrite(file: BinaryIO, data: bytes) -> None:
+    file.seek(0)
+    file.write(data)
+    file.truncate()
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def read_file(name: str) -> PythonFile:
@@ -107,7 +149,7 @@ def read_all(names: Iterable[str], failed: list[str]) -> Iterator[PythonFile]:
 
 
 def find_files(given: Sequence[str], every: bool) -> list[str]:
-    """Return the files asked for; with ``every`` folders stand for all regular ``.py`` files below them.
+    """Return the files asked for; with ``every`` folders stand for all regular ``.py`` and ``.ipynb`` files below them.
 
     Raises:
         UsageError: there is none.
@@ -116,7 +158,8 @@ def find_files(given: Sequence[str], every: bool) -> list[str]:
     for one in given or (["."] if every else []):
         name = "-" if one == "/dev/stdin" else one
         if name != "-" and Path(name).is_dir() and every:
-            names += [str(path) for path in sorted(Path(name).rglob("*.py")) if path.is_file() and not _hidden(path)]
+            found = (path for pattern in ("*.py", "*.ipynb") for path in Path(name).rglob(pattern))
+            names += sorted(str(path) for path in found if path.is_file() and not _hidden(path))
         else:
             names.append(name)
     if not names:

@@ -1,4 +1,4 @@
-"""`gatllm check` and `gatllm fix`: find what is wrong in Python files, and mend it."""
+"""`gatllm check`, `fix` and `lsp`: find what is wrong in Python files, and repair it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from gatllm.cli.console import diff_lines, err, error_line, lines_of, note, out, print_diff, print_json, progress_report
-from gatllm.cli.files import find_files, read_all, shown
+from gatllm.cli.console import (
+    diff_lines,
+    err,
+    error_line,
+    lines_of,
+    note,
+    out,
+    print_diff,
+    print_json,
+    progress_report,
+    shown,
+)
+from gatllm.cli.files import PythonFile, find_files, read_all
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress
 
 if TYPE_CHECKING:
-    from gatllm.review import Review
+    from gatllm.editor.checking import Checked
+    from gatllm.editor.repairing import Repaired
+    from gatllm.review import Reviewer
 
 Files = Annotated[str, Parameter(allow_leading_hyphen=True)]  # a lone - is standard input
 Format = Literal["text", "json", "sarif", "github"]
+Version = Literal["py37", "py38", "py39", "py310", "py311", "py312", "py313", "py314", "py315"]
 _BATCH = 64  # files judged together
 _FEW = 8  # files for which importing torch would cost more time than it saves
 
@@ -30,42 +44,59 @@ def _settle(names: Sequence[str]) -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def _reviewer(model: str | None, names: Sequence[str]) -> Reviewer:
+    from gatllm.review.default import load_reviewer
+
+    reviewer = load_reviewer(model, quick=len(names) <= _FEW)
+    if not reviewer.has_model:
+        note("no discriminator found: compiler, ruff and search only (train one: gatllm train discriminator)")
+    return reviewer
+
+
 def check(
     *files: Files,
     format: Format = "text",  # noqa: A002  # the flag's name
     json: Annotated[bool, Parameter(negative=())] = False,
     all: Annotated[bool, Parameter(negative=())] = False,  # noqa: A002
+    target_version: Version | None = None,
     model: str | None = None,
 ) -> int:
-    """Check Python files: does each compile, what does ruff find, and what looks wrong to the discriminator.
+    """Check Python files and notebooks: does each compile, what mistakes does ruff find, what looks wrong to the model.
 
-    Exit code 1 when anything was found.
+    The project's own ruff settings hold. Exit code 1 when anything was found.
 
     Args:
-        files: Python files; - reads standard input.
+        files: Python files and notebooks; - reads standard input.
         format: text (file:line:col), json, sarif or github (annotations).
         json: the same as --format json.
-        all: also all Python files in the folders named (default: this folder).
+        all: also all Python files and notebooks in the folders named (default: this folder).
+        target_version: the oldest Python that the files are for (default: what the project's ruff settings say).
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
     names = find_files(files, all)
     _settle(names)
     from gatllm.cli.review_formats import WRITERS
-    from gatllm.review.default import load_reviewer
+    from gatllm.editor.checking import Source, check_sources
+    from gatllm.editor.linting import Linter
 
-    reviewer = load_reviewer(model, quick=len(names) <= _FEW)
-    if not reviewer.has_model:
-        note("no discriminator found: compiler and ruff only (train one: gatllm train discriminator)")
-    pairs: list[tuple[str, Review]] = []
+    reviewer, linter = _reviewer(model, names), Linter(target_version or "", note)
+    found: list[Checked] = []
     failed: list[str] = []
     reading = read_all(names, failed)
+    done = 0
     with progress_report(quiet=len(names) < 2 * _BATCH) as report:
         while batch := list(islice(reading, _BATCH)):
-            reviews = reviewer.check_all([file.text for file in batch])
-            pairs += [(file.name, review) for file, review in zip(batch, reviews, strict=True)]
-            report(Progress("check", len(pairs) + len(failed), len(names), "files"))
-    WRITERS["json" if json else format](pairs)
-    return int(bool(failed) or any(review.verdict == "fake" for _, review in pairs))
+            sources = [Source(file.name, file.text, on_disk=file.on_disk) for file in batch]
+            for one in check_sources(reviewer, linter, sources):
+                if isinstance(one, GatllmError):
+                    failed.append(str(one))
+                    error_line(str(one))
+                else:
+                    found.append(one)
+            done += len(batch)
+            report(Progress("check", done + len(failed), len(names), "files"))
+    WRITERS["json" if json else format](found)
+    return int(bool(failed) or any(one.review.verdict == "fake" for one in found))
 
 
 def fix(
@@ -75,59 +106,73 @@ def fix(
     semantic: Annotated[bool, Parameter(negative=())] = False,
     candidates: int = 1,
     json: Annotated[bool, Parameter(negative=())] = False,
+    target_version: Version | None = None,
     model: str | None = None,
 ) -> int:
-    """Repair Python files that do not compile. Prints a unified diff; a file is changed only with --write.
+    """Repair Python files and notebooks that do not compile. Prints a unified diff; --write changes the files.
 
     A repair compiles and keeps what carries meaning: names, numbers, operators, the words of strings; anything else is
     a suggestion, shown with --candidates and never written. Exit code 1 when a file was left as it is.
 
     Args:
-        files: Python files; - reads standard input (with --write the repaired text goes to standard output).
+        files: Python files and notebooks; - reads standard input (with --write the repaired text is printed).
         write: write the repaired files.
-        all: all Python files in the folders named (default: this folder).
+        all: all Python files and notebooks in the folders named (default: this folder).
         semantic: also show what the discriminator suggests in files that compile; nothing of it is written.
         candidates: show so many different repairs and suggestions.
-        json: print what was done as JSON.
+        json: print what was done as JSON: edits, candidates, diff.
+        target_version: the oldest Python that the files are for (default: what the project's ruff settings say).
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
     if candidates < 1:
         raise UsageError(f"--candidates {candidates} is none", "give 1 or more")
     names = find_files(files, all)
     _settle(names)
-    from gatllm.review.default import load_reviewer
+    from gatllm.editor.checking import Source
+    from gatllm.editor.linting import Linter
+    from gatllm.editor.repairing import fix_source
 
-    reviewer = load_reviewer(model, quick=len(names) <= _FEW)
-    if not reviewer.has_model:
-        note("no discriminator found: repairing by search alone (train one: gatllm train discriminator)")
+    reviewer, linter = _reviewer(model, names), Linter(target_version or "", note)
     failed: list[str] = []
     told = []
     for file in read_all(names, failed):
-        repair = reviewer.fix(file.text, candidates=candidates, semantic=semantic)
-        if not repair.compiles:
-            failed.append(file.name)
-        filter_ = write and file.name == "<stdin>"
-        wanted = candidates > 1 or (semantic and repair.compiles)
-        texts = [candidate.text for candidate in repair.candidates] if wanted else [repair.text]
-        diffs = ["".join(diff_lines(file.text, text, shown(file.name))) for text in texts if text != file.text]
-        told.append({"file": file.name, "changed": repair.changed, "by": repair.by, "why": repair.why, "diffs": diffs})
-        if not json and not filter_:
-            for diff in diffs:
-                print_diff(lines_of(diff), out)
-        if not repair.changed and (not repair.compiles or len(names) == 1):
-            err.print(f"{shown(file.name)}: {repair.why}", markup=False)
-        if filter_:
-            sys.stdout.buffer.write(file.encoded(repair.text))
-            sys.stdout.buffer.flush()
-        elif write and repair.changed:
-            try:
-                file.write(repair.text)
-            except GatllmError as error:  # the other files are repaired all the same
+        try:
+            source = Source(file.name, file.text)
+            repaired = fix_source(reviewer, linter, source, candidates=candidates, semantic=semantic)
+            if not repaired.compiles:
                 failed.append(file.name)
-                error_line(str(error))
+            several = candidates > 1 or (semantic and repaired.compiles)
+            told.append(_tell(repaired, several, json=json, filters=write and file.name == "<stdin>"))
+            if not json and (repaired.why and (not repaired.compiles or len(names) == 1)):
+                err.print(f"{shown(file.name)}: {repaired.why}", markup=False)
+            if write:
+                _write(file, repaired)
+        except GatllmError as error:  # the other files are repaired all the same
+            if len(names) == 1:
+                raise
+            failed.append(file.name)
+            error_line(str(error))
     if json:
         print_json(told)
     return int(bool(failed))
+
+
+def _tell(repaired: Repaired, several: bool, *, json: bool, filters: bool) -> dict[str, object]:
+    """Print the repair as diffs, unless it is told as JSON or filtered; return what JSON tells of it."""
+    texts = [one.text for one in repaired.candidates] if several else [repaired.text]
+    diffs = ["".join(diff_lines(repaired.before, text, repaired.name)) for text in texts if text != repaired.before]
+    if not json and not filters:
+        for diff in diffs:
+            print_diff(lines_of(diff), out)
+    return repaired.as_json(diffs[0] if diffs and repaired.changed else "")
+
+
+def _write(file: PythonFile, repaired: Repaired) -> None:
+    if file.name == "<stdin>":
+        sys.stdout.buffer.write(file.encoded(repaired.text))
+        sys.stdout.buffer.flush()
+    elif repaired.changed:
+        file.write(repaired.text)
 
 
 def lsp(*, model: str | None = None) -> int:

@@ -6,18 +6,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from urllib.parse import quote
 
 from gatllm import __version__
-from gatllm.cli.console import err, out, print_json
-from gatllm.cli.files import shown
-from gatllm.review.reviewer import Review
+from gatllm.cli.console import err, from_here, out, print_json, shown
+from gatllm.editor.checking import Checked
 
-Pairs = Sequence[tuple[str, Review]]
+Found = Sequence[Checked]
 
 
-def _places(review: Review) -> Iterator[tuple[int, int, str, str, str]]:
+def _places(checked: Checked) -> Iterator[tuple[int, int, str, str, str]]:
     """Yield (line, column, rule, level, words) for everything found."""
+    review = checked.review
     for finding in review.findings:
         yield finding.line, finding.column, finding.code, "error", finding.message
     for suspect in review.suspects:
@@ -27,24 +28,31 @@ def _places(review: Review) -> Iterator[tuple[int, int, str, str, str]]:
         yield 1, 1, "fake", "warning", f"does not look like real code ({review.probability or 0:.0%})"
 
 
-def _text(pairs: Pairs) -> None:
-    bad = 0
-    for name, review in pairs:
-        bad += review.verdict == "fake"
-        for line, column, rule, _, words in _places(review):
-            out.print(f"{shown(name)}:{line}:{column}: {rule}: {words}", markup=False)
+def _in_file(checked: Checked) -> Iterator[tuple[int, int, str, str, str]]:
+    """The same with lines of the file itself: a notebook's cells lie in JSON."""
+    for line, column, rule, level, words in _places(checked):
+        yield *checked.place(line, column), rule, level, words
+
+
+def _text(found: Found) -> None:
+    bad = {one.name for one in found if one.review.verdict == "fake"}
+    for one in found:
+        name = shown(one.name) + (f":cell {one.cell}" if one.cell else "")
+        for line, column, rule, _, words in _places(one):
+            out.print(f"{name}:{line}:{column}: {rule}: {words}", markup=False)
+    files = len({one.name for one in found})
     err.print(
-        f"{len(pairs)} files, {bad} with something wrong"
-        if len(pairs) != 1
+        f"{files} files, {len(bad)} with something wrong"
+        if files != 1
         else ("something is wrong" if bad else "looks real")
     )
 
 
-def _json(pairs: Pairs) -> None:
-    print_json([{"file": name, **asdict(review)} for name, review in pairs])
+def _json(found: Found) -> None:
+    print_json([{"file": one.name} | ({"cell": one.cell} if one.cell else {}) | asdict(one.review) for one in found])
 
 
-def _sarif(pairs: Pairs) -> None:
+def _sarif(found: Found) -> None:
     results = [
         {
             "ruleId": rule,
@@ -53,14 +61,14 @@ def _sarif(pairs: Pairs) -> None:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": quote(os.fsencode(name))},
+                        "artifactLocation": {"uri": _uri(one.name)},
                         "region": {"startLine": line, "startColumn": column},
                     }
                 }
             ],
         }
-        for name, review in pairs
-        for line, column, rule, level, words in _places(review)
+        for one in found
+        for line, column, rule, level, words in _in_file(one)
     ]
     rules = [{"id": rule} for rule in sorted({str(result["ruleId"]) for result in results})]
     driver = {"name": "gatllm", "version": __version__, "rules": rules}
@@ -68,10 +76,16 @@ def _sarif(pairs: Pairs) -> None:
     print_json({"$schema": schema, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]})
 
 
-def _github(pairs: Pairs) -> None:
-    for name, review in pairs:
-        for line, column, rule, level, words in _places(review):
-            place = f"file={_escaped(shown(name), ':,')},line={line},col={column},title={rule}"
+def _uri(name: str) -> str:
+    """Return a file's address: relative to the working directory where it lies below it, as code scanning wants it."""
+    here = from_here(name)
+    return Path(here).as_uri() if Path(here).is_absolute() else quote(os.fsencode(here))
+
+
+def _github(found: Found) -> None:
+    for one in found:
+        for line, column, rule, level, words in _in_file(one):
+            place = f"file={_escaped(shown(from_here(one.name)), ':,')},line={line},col={column},title={rule}"
             sys.stdout.write(f"::{level} {place}::{_escaped(words)}\n")
 
 
@@ -80,4 +94,4 @@ def _escaped(text: str, more: str = "") -> str:
     return "".join(f"%{ord(letter):02X}" if letter in "%\r\n" + more else letter for letter in text)
 
 
-WRITERS: dict[str, Callable[[Pairs], None]] = {"text": _text, "json": _json, "sarif": _sarif, "github": _github}
+WRITERS: dict[str, Callable[[Found], None]] = {"text": _text, "json": _json, "sarif": _sarif, "github": _github}

@@ -40,7 +40,7 @@ def wanted(context: dict[str, Any]) -> list[dict[str, Any]]:
 def quick_fixes(reviewer: Reviewer, document: Document, context: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what may repair a document that does not compile, best first.
 
-    For code that is being typed (its error is in the lines changed last, or it breaks off) nothing is preferred, and
+    What the gate does not let through is offered as a suggestion. For code that is being typed (its error is in the lines changed last, or it breaks off) nothing is preferred, and
     nothing is offered but what completes it.
     """
     mine = wanted(context)
@@ -57,7 +57,9 @@ def quick_fixes(reviewer: Reviewer, document: Document, context: dict[str, Any])
             unfinished and not only_completes(found)
         ):
             continue
-        actions.append(_action(document, found, mine, preferred=not actions and not unfinished))
+        preferred = not actions and not unfinished and not candidate.harm
+        kind = "Suggestion" if candidate.harm else "Fix"
+        actions.append(_action(document, found, mine, kind=kind, preferred=preferred))
     return actions
 
 
@@ -67,10 +69,10 @@ def _around(edited: range) -> range:
 
 
 def _action(
-    document: Document, found: list[Replacement], mine: list[dict[str, Any]], *, preferred: bool
+    document: Document, found: list[Replacement], mine: list[dict[str, Any]], *, kind: str, preferred: bool
 ) -> dict[str, Any]:
     return {
-        "title": f"Fix: {summary(document.text, found)}",
+        "title": f"{kind}: {summary(document.text, found)}",
         "kind": QUICK_FIX,
         "diagnostics": mine,
         "isPreferred": preferred,

@@ -21,6 +21,7 @@ from gatllm.review.critics import compile_error
 from gatllm.review.reviewer import Reviewer
 
 _SECONDS = 2.0
+_MOST = 3  # repairs that are tried
 _NAME = "gatllm_stand_in_{}_"
 _INDENT = re.compile(r"[ \t]*")
 
@@ -40,7 +41,7 @@ def format_text(reviewer: Reviewer, text: str, path: str = "untitled.py") -> str
     """
     if compile_error(text) is None:
         return ruff_format(text, path)
-    repair = reviewer.fix(text, candidates=1, seconds=_SECONDS)
+    repair = reviewer.fix(text, candidates=_MOST, seconds=_SECONDS)  # a suggestion will do: it does not stay
     for candidate in repair.candidates:
         if (formatted := through(text, candidate.text, path)) is not None:
             return formatted

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,11 @@ from gatllm.review.critics import NO_MISTAKES, RULES, Finding
 _OURS = re.compile(r"(?:E9\d*|E|F\d*|ALL)\Z")
 _OF_VERSION = re.compile(r"on Python 3\.\d+ \(syntax was ")
 VERSIONS = tuple(f"py3{minor}" for minor in range(7, 16))  # ruff's vocabulary
+
+
+def is_newer(target: str) -> bool:
+    """Tell whether a target version is newer than the Python that runs: its compiler can't judge then."""
+    return target in VERSIONS and int(target[3:]) > sys.version_info.minor
 
 
 @dataclass(frozen=True, slots=True)

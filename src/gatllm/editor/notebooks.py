@@ -22,7 +22,7 @@ _ASSIGNED = re.compile(r"[ \t]*[\w.\[\]'\", \t]+=[ \t]*(![^=].*|%[A-Za-z_].*)")
 _HELP = re.compile(r"[ \t]*[\w.*%]+(\?{1,2})[ \t]*")
 _CELL_MAGIC = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*[ \t]*%%([A-Za-z_]\w*)")
 _PYTHON_MAGICS = frozenset({"capture", "debug", "prun", "time", "timeit", "python", "python3", "pypy"})
-_AWAIT = re.compile(r"(?m)\bawait\b(?=[ \t(])|\basync[ \t]+(?:with|for)\b")
+_AWAIT = re.compile(r"\bawait(?:[ \t]+|(?=\())|\basync[ \t]+(?:with|for)\b")
 _DEFINITION = re.compile(r"([ \t]*)(async[ \t]+)?def\b")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"-?\d[\d.eE+-]*|true|false|null|NaN|-?Infinity")
@@ -63,8 +63,7 @@ def masked(source: str) -> Masked:
         at += len(line)
     for word in _AWAIT.finditer(source):
         if not _in_function(source, word.start()):
-            kept = word[0].split()[-1]
-            spans[word.span()] = (kept if kept != "await" else "+").ljust(len(word[0]))
+            spans[word.span()] = _without_await(word[0])
     text, last = [], 0
     for (start, end), new in sorted(spans.items()):
         if start >= last:
@@ -76,6 +75,13 @@ def masked(source: str) -> Masked:
 def _stand_in(length: int) -> str:
     """A statement of so many characters that means nothing."""
     return "0" * length if length < 3 else "..." + "#" * (length - 3)
+
+
+def _without_await(word: str) -> str:
+    """What compiles outside functions: a call of ``await_get`` for ``await get``, which the model doesn't object to."""
+    if word.startswith("async"):
+        return word.split()[-1].ljust(len(word))
+    return word.rstrip().ljust(len(word), "_") if len(word) > len("await") else "_wait"
 
 
 def _in_python(source: str, start: int, line: str, column: int) -> bool:
@@ -179,6 +185,8 @@ class Notebook:
             text = between.join(parts)
             if one.end == len(cell.source) and len(parts) > 1 and not parts[-1]:
                 text = between.join(parts[:-1]) + "\\n"
+            if one.start == len(cell.source) and cell.source.endswith("\n"):
+                text = f'"{self._separator(cell)}"{text}'
         return Replacement(start, end, text)
 
     def _separator(self, cell: Cell) -> str:

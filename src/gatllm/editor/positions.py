@@ -50,6 +50,11 @@ class Lines:
         before = self.text[self.starts[row] : min(offset, self._ends[row])]
         return {"line": row, "character": utf16(before)}
 
+    def row_and_column(self, offset: int) -> tuple[int, int]:
+        """Return line and column of an offset as people and compilers count them, both from 1, in characters."""
+        row = bisect_right(self.starts, offset) - 1
+        return row + 1, offset - self.starts[row] + 1
+
     def place(self, line: int, column: int) -> int:
         """Return the offset of a line and column as people and compilers count them, both from 1, in characters."""
         row = min(max(line, 1), len(self.starts)) - 1

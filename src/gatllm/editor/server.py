@@ -19,7 +19,6 @@ from gatllm.editor.formatting import format_edits
 from gatllm.editor.linting import Linter
 from gatllm.editor.watch import Watch
 from gatllm.editor.wire import RpcError, Wire
-from gatllm.errors import GatllmError
 from gatllm.review.reviewer import Reviewer
 
 _INCREMENTAL = 2
@@ -33,13 +32,12 @@ class Server:
         reviewer: what checks and repairs.
         source: where messages come from, bytes.
         sink: where messages go.
-        target: the Python version to judge by, as ruff names it; "" for the project's own.
     """
 
-    def __init__(self, reviewer: Reviewer, source: BinaryIO, sink: BinaryIO, *, target: str = "") -> None:
+    def __init__(self, reviewer: Reviewer, source: BinaryIO, sink: BinaryIO) -> None:
         self._wire = Wire(source, sink)
         self._reviewer = reviewer
-        self._linter = Linter(target, self._warn)
+        self._linter = Linter(note=self._warn)
         self._documents: dict[str, Document] = {}
         self._watch = Watch(reviewer, self._linter, self._documents.get, self._publish)
         self._pulls = False
@@ -201,14 +199,6 @@ class Server:
         self._wire.notify("window/logMessage", {"type": _WARNING, "message": f"gatllm: {message}"})
 
 
-def serve(reviewer: Reviewer, source: BinaryIO, sink: BinaryIO, *, target: str = "") -> int:
-    """Serve an editor over two byte streams; return the exit code.
-
-    Raises:
-        GatllmError: the target is no version that ruff knows.
-    """
-    from gatllm.editor.linting import VERSIONS
-
-    if target and target not in VERSIONS:
-        raise GatllmError(f"there is no target version {target}", f"one of {', '.join(VERSIONS)}")
-    return Server(reviewer, source, sink, target=target).serve()
+def serve(reviewer: Reviewer, source: BinaryIO, sink: BinaryIO) -> int:
+    """Serve an editor over two byte streams; return the exit code."""
+    return Server(reviewer, source, sink).serve()

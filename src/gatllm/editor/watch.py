@@ -11,7 +11,7 @@ from typing import Any
 from gatllm.editor.actions import plain
 from gatllm.editor.diagnostics import diagnostics
 from gatllm.editor.documents import Document
-from gatllm.editor.linting import Linter
+from gatllm.editor.linting import Linter, is_newer
 from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, compile_error
 from gatllm.review.region import region
@@ -112,7 +112,7 @@ class Watch:
         try:
             if not document.is_cell:  # a cell's names come from other cells
                 linted = self._linter.lint(text, document.path)
-                newer = self._linter.target_for(document.path) if error is not None and linted.parses else ""
+                newer = linted.parses and is_newer(self._linter.target_for(document.path))
                 found, error = linted.findings, None if newer else error
         except GatllmError:
             pass  # without ruff the compiler's word still stands

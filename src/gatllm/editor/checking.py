@@ -1,0 +1,125 @@
+"""Checks files as a project means them: modules and notebooks, under their own names and settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from gatllm.editor.linting import Linted, Linter, is_newer
+from gatllm.editor.notebooks import Cell, Notebook, masked
+from gatllm.errors import GatllmError
+from gatllm.review.critics import Finding, compile_error
+from gatllm.review.reviewer import Review, Reviewer
+
+NOTEBOOK = ".ipynb"
+_NOQA = re.compile(r"#\s*noqa\s*(?:#|$)", re.IGNORECASE | re.MULTILINE)
+_NOQA_FILE = re.compile(r"^\s*#\s*(?:ruff|flake8)\s*:\s*noqa\s*$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text with its file's name; ``on_disk`` says that ruff may read it there: the file holds this text in UTF-8."""
+
+    name: str
+    text: str
+    on_disk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The review of a file, or of one cell of a notebook; ``place`` turns a line and column of it into the file's."""
+
+    name: str
+    review: Review
+    cell: int = 0
+    place: Callable[[int, int], tuple[int, int]] = lambda line, column: (line, column)
+
+
+def check_sources(reviewer: Reviewer, linter: Linter, sources: Sequence[Source]) -> list[Checked | GatllmError]:
+    """Check files together; one entry for each, for a notebook one for each cell with something in it.
+
+    An entry is an error where a file is no notebook though its name says so.
+    """
+    modules = [source for source in sources if not source.name.endswith(NOTEBOOK)]
+    with ThreadPoolExecutor(1) as beside:
+        linting = beside.submit(_lint, linter, modules)
+        found = reviewer.check_all([source.text for source in modules], linter=lambda _: _findings(linting.result()))
+        linted = linting.result()
+    reviews = {
+        id(source): _for_target(_without_noqa(review, source.text), one, linter.target_for(source.name))
+        for source, review, one in zip(modules, found, linted, strict=True)
+    }
+    out: list[Checked | GatllmError] = []
+    for source in sources:
+        if id(source) in reviews:
+            out.append(Checked(source.name, reviews[id(source)]))
+        else:
+            try:
+                out += _check_notebook(reviewer, linter, source)
+            except GatllmError as error:
+                out.append(GatllmError(f"{source.name} {error.cause}", error.cure))
+    return out
+
+
+def _lint(linter: Linter, sources: Sequence[Source]) -> list[Linted]:
+    plain = [source.name for source in sources if source.on_disk and source.name.isprintable()]
+    known = dict(zip(plain, linter.lint_files(plain), strict=True))
+    return [known.get(source.name) or linter.lint(source.text, source.name) for source in sources]
+
+
+def _findings(linted: Sequence[Linted]) -> list[tuple[Finding, ...]]:
+    return [one.findings for one in linted]
+
+
+def _without_noqa(review: Review, text: str) -> Review:
+    """Leave out suspects on lines that say ``# noqa``, or in a file that does, as ruff does with its own findings."""
+    if not review.suspects or "noqa" not in text:
+        return review
+    lines = text.split("\n")
+    whole = _NOQA_FILE.search(text) is not None
+    kept = tuple(one for one in review.suspects if not whole and not _NOQA.search(lines[one.line - 1]))
+    return replace(review, suspects=kept, verdict="fake" if kept or review.findings else "real")
+
+
+def _for_target(review: Review, linted: Linted, target: str) -> Review:
+    """Leave out what only this interpreter is too old for: the target's grammar, as ruff has it, takes the text."""
+    compiler = [finding for finding in review.findings if finding.critic == "compiler"]
+    if not compiler or not linted.parses or not is_newer(target):
+        return review
+    findings = tuple(finding for finding in review.findings if finding.critic != "compiler")
+    return Review("fake" if findings else "real", None, (), findings)
+
+
+def _check_notebook(reviewer: Reviewer, linter: Linter, source: Source) -> list[Checked]:
+    notebook = Notebook(source.text)
+    if not notebook.is_python:
+        return [Checked(source.name, Review("real", None, (), ()))]
+    linted = linter.lint(source.text, source.name)
+    of_cell: dict[int, list[Finding]] = {}
+    for number, finding in zip(linted.cells, linted.findings, strict=True):
+        of_cell.setdefault(number, []).append(finding)
+    out = []
+    for cell in notebook.cells:
+        text = masked(cell.source)
+        error = compile_error(text.text) if text.python else None
+        findings = (*((error,) if error is not None else ()), *of_cell.get(cell.number, ()))
+        review = Review("fake" if findings else "real", None, (), findings)
+        if error is not None:  # names come from other cells: the model is asked where something is wrong, and no more
+            (seen,) = reviewer.check_all([text.text], linter=lambda texts: [()] * len(texts))
+            review = replace(review, suspects=seen.suspects, probability=seen.probability)
+        if findings:
+            out.append(Checked(source.name, review, cell.number, _placer(notebook, cell)))
+    return out or [Checked(source.name, Review("real", None, (), ()))]
+
+
+def _placer(notebook: Notebook, cell: Cell) -> Callable[[int, int], tuple[int, int]]:
+    lines = cell.source.split("\n")
+
+    def place(line: int, column: int) -> tuple[int, int]:
+        row = min(line, len(lines)) - 1
+        offset = sum(len(one) + 1 for one in lines[:row]) + min(column - 1, len(lines[row]))
+        return notebook.place(cell, offset)
+
+    return place
