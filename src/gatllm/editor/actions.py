@@ -40,8 +40,8 @@ def wanted(context: dict[str, Any]) -> list[dict[str, Any]]:
 def quick_fixes(reviewer: Reviewer, document: Document, context: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what may repair a document that does not compile, best first.
 
-    What the gate does not let through is offered as a suggestion. For code that is being typed (its error is in the lines changed last, or it breaks off) nothing is preferred, and
-    nothing is offered but what completes it.
+    What the gate does not let through is offered as a suggestion. For code that is being typed (its error is in the
+    lines changed last, or it breaks off) nothing is preferred, and nothing is offered but what completes it.
     """
     mine = wanted(context)
     text = plain(document)

@@ -80,7 +80,7 @@ def _stand_in(length: int) -> str:
 def _without_await(word: str) -> str:
     """What compiles outside functions: a call of ``await_get`` for ``await get``, which the model doesn't object to."""
     if word.startswith("async"):
-        return word.split()[-1].ljust(len(word))
+        return word.rsplit(maxsplit=1)[-1].ljust(len(word))
     return word.rstrip().ljust(len(word), "_") if len(word) > len("await") else "_wait"
 
 
