@@ -29,8 +29,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def library(dataset: Path) -> Library:
-    return Library.build([dataset])
+def library(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    return Library.open([dataset], tmp_path_factory.mktemp("index"))
 
 
 @pytest.fixture(scope="session")

@@ -3,52 +3,12 @@
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gatllm.answering import Calibration, ConfidenceModel, Library
 from gatllm.answering.confidence import held_out_prompts, other_prompts
-from gatllm.answering.similarity import SimilarityIndex
-from gatllm.answering.words import words
 from gatllm.data import build
 from gatllm.errors import GatllmError
-
-
-def test_words_are_taken_apart_and_stemmed() -> None:
-    assert words("readAllLines read_all_lines") == words("read all lines") * 2
-    assert words("reversing") == words("reversed") == words("reverses")
-    assert words("Write a function that is in Python") == []
-
-
-WORDS = st.text(alphabet="bdf ", min_size=1, max_size=12)
-
-
-@settings(max_examples=50, deadline=None)
-@given(texts=st.lists(WORDS, min_size=1, max_size=6), query=WORDS)
-def test_cosines_equal_a_reference(texts: list[str], query: str) -> None:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    index = SimilarityIndex.build(texts, range(len(texts)))
-    ours = index.cosines([*texts, query])
-    assert ours.shape == (len(texts) + 1, len(texts))
-    assert (ours <= 1 + 1e-5).all()
-    if index.vocabulary:
-        vectorizer = TfidfVectorizer(analyzer=words, sublinear_tf=True).fit(texts)
-        theirs = (vectorizer.transform(texts) @ vectorizer.transform(texts).T).toarray()
-        assert np.allclose(ours[:-1], theirs, atol=1e-5)
-
-
-def test_unknown_words_make_a_prompt_less_alike() -> None:
-    index = SimilarityIndex.build(["parse json text", "open a socket", "parse xml text"], [0, 1, 2])
-    near = index.cosines(["parse json text", "parse json text tiramisu zabaglione"])[:, 0]
-    assert near[0] == pytest.approx(1, abs=1e-5)
-    assert near[1] < 0.8
-    assert index.coverage("parse text") == 1
-    assert index.coverage("socket") == 0  # one record only: a record held out would make it unknown
-    assert index.coverage("tiramisu") == index.coverage("") == 0
-    assert index.nearest("tiramisu") == []
 
 
 def test_the_data_is_told_from_other_subjects(confidence: ConfidenceModel) -> None:
@@ -75,7 +35,7 @@ def test_calibration_is_kept_for_this_very_library_only(
     monkeypatch.setattr(ConfidenceModel, "calibrate", classmethod(lambda *_, **__: calls.append(1) or first))
     assert ConfidenceModel.cached(library, path).calibration == first.calibration
     assert calls == []
-    path.write_text(path.read_text().replace(library.volumes[0].merkle_root, "0" * 64))
+    path.write_text(path.read_text().replace(library.roots[0], "0" * 64))
     ConfidenceModel.cached(library, path)
     assert calls == [1]
     path.write_text("{")
@@ -85,7 +45,7 @@ def test_calibration_is_kept_for_this_very_library_only(
 
 def test_held_out_prompts_know_their_record(library: Library) -> None:
     for prompt, document in held_out_prompts(library, random.Random(1), 30):
-        assert prompt.split()[0] in library.documents[document].text
+        assert prompt.split()[0] in library.text(document).decode()
     assert len(set(other_prompts())) == len(other_prompts()) > 100
 
 
@@ -94,7 +54,7 @@ def test_too_little_data_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "code" / "a.py").write_text("def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n")
     build(str(tmp_path / "code"), tmp_path / "dataset")
     with pytest.raises(GatllmError, match="too few documented functions"):
-        ConfidenceModel.calibrate(Library.build([tmp_path / "dataset"]))
+        ConfidenceModel.calibrate(Library.open([tmp_path / "dataset"], tmp_path / "index"))
 
 
 def examples(rng: random.Random, count: int) -> list[tuple[float, bool]]:

@@ -61,7 +61,11 @@ def test_nothing_with_a_window_or_a_browser_is_imported() -> None:
 
 
 def test_real_code_gives_no_false_alarm(library: Library) -> None:
-    alarms = [(document.origin, fact.message) for document in library.documents for fact in check_names(document.text)]
+    alarms = [
+        (library.record(number).origin, fact.message)
+        for number in range(len(library))
+        for fact in check_names(library.text(number).decode())
+    ]
     assert alarms == []
 
 

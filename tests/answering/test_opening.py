@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from gatllm.answering import FakeGenerator, Library, load_generator
-from gatllm.answering.library_store import open_library
+from gatllm.answering import FakeGenerator, load_generator
 from gatllm.answering.native import NativeGenerator, as_function
 from gatllm.answering.opening import find_datasets, open_assistant
 from gatllm.data import Dataset, build_negative
@@ -21,32 +19,6 @@ from gatllm.tokenizers import train_bpe
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-
-def test_a_stored_library_is_the_same_library(dataset: Path, library: Library, tmp_path: Path) -> None:
-    first = open_library([dataset], tmp_path / "store")
-    again = open_library([dataset], tmp_path / "store")
-    for kept in (first, again):
-        assert kept.documents == library.documents
-        assert [(entry.name, entry.docstring) for entry in kept.entries] == [
-            (entry.name, entry.docstring) for entry in library.entries
-        ]
-        queries = ["choose a random element", "tiramisu"]
-        assert np.allclose(kept.similarity.cosines(queries), library.similarity.cosines(queries), atol=1e-6)
-        assert kept.similarity.coverage("random tiramisu") == library.similarity.coverage("random tiramisu")
-        text = library.documents[3].text[200:600].encode()
-        assert list(kept.verbatim.spans(text, [0], 20)) == list(library.verbatim.spans(text, [0], 20))
-        codes = library.shapes[3][10:60]
-        assert list(kept.structure.spans(codes, [0], 10)) == list(library.structure.spans(codes, [0], 10))
-
-
-def test_a_damaged_store_is_built_again(dataset: Path, tmp_path: Path) -> None:
-    open_library([dataset], tmp_path / "store")
-    (place,) = (tmp_path / "store").iterdir()
-    for name in ("library.json", "verbatim.npy"):
-        (place / name).write_bytes((place / name).read_bytes()[:50])
-        assert len(open_library([dataset], tmp_path / "store").entries) > 100
-        assert (place / name).stat().st_size > 50
 
 
 def test_datasets_with_errors_in_them_are_not_compared_with(dataset: Path, tmp_path: Path) -> None:
@@ -100,7 +72,7 @@ def test_a_run_refuses_what_it_cannot_read(run: Path) -> None:
 
 def test_a_prompt_becomes_the_beginning_of_a_function() -> None:
     assert as_function("Write a function that adds numbers") == (
-        'def add_numb(value):\n    """Write a function that adds numbers"""\n'
+        'def adds_numbers(value):\n    """Write a function that adds numbers"""\n'
     )
     assert as_function("Finish:\ndef f(x):\n") == "def f(x):\n"
     assert compile(as_function('say """hi"""'), "x", "exec")

@@ -9,6 +9,7 @@ from gatllm.answering.answer import (
     Event,
     Evidence,
     Note,
+    SimilarCode,
     Source,
     Text,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Note",
     "Quality",
     "Reliability",
+    "SimilarCode",
     "Source",
     "Text",
     "Transcript",

@@ -53,37 +53,56 @@ class CodeReview:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Characters ``start`` to ``end`` of the answer, and how often the datasets hold them, verbatim or in structure."""
+    """A passage that answer and dataset share, and how many bits it carries beyond what chance explains.
+
+    ``start`` to ``end``: its characters in the answer, ``text`` what stands there. ``passage``: the dataset's own, from
+    character ``place`` and line ``line`` of the record. Where ``kind`` is structure they differ in names and literals.
+    """
 
     kind: Literal["verbatim", "structure"]
     start: int
     end: int
     text: str
-    count: int
+    passage: str
+    place: int
+    line: int
+    bits: float
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A record that an answer resembles, with the proof that it is part of a registered dataset.
+    """A record that an answer shares passages with beyond chance, and the proof that a registered dataset holds it.
 
-    ``score`` ranks sources within one answer; overlap is evidence, not causation. ``proof`` is the RFC 6962 path from
-    leaf ``leaf`` of ``leaves`` to ``merkle_root``.
+    ``bits``: the evidence in all; ``fraction``: this record's part of the evidence of all sources (rewards follow it).
+    ``retrieved``: the generator was shown the record. ``proof`` is the RFC 6962 path from leaf ``leaf`` of ``leaves``
+    to ``merkle_root``.
     """
 
     dataset: str
     record_id: str
     origin: str
-    name: str
     licence: str
     contributor: str
     wallet: str
-    score: float
-    cosine: float
+    bits: float
+    fraction: float
+    retrieved: bool
     evidence: tuple[Evidence, ...]
     leaf: int
     leaves: int
     merkle_root: str
     proof: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarCode:
+    """A passage about the same things as the answer (cosine of their words): no source, it earns nothing."""
+
+    dataset: str
+    origin: str
+    name: str
+    line: int
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +148,7 @@ class Answer:
     verdict: Verdict
     reviews: tuple[CodeReview, ...]
     sources: tuple[Source, ...]
+    similar: tuple[SimilarCode, ...]
     generator: str
     finish_reason: str
     prompt_tokens: int

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
-from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, Source, Text, Verdict
+from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, SimilarCode, Source, Text, Verdict
 from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, find_code
 from gatllm.answering.checking import CodeReviewer, as_round, better, review_code, unchecked
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
 from gatllm.answering.council import Council
-from gatllm.answering.library import Library
-from gatllm.answering.sources import find_sources
+from gatllm.answering.library import Library, Passage, as_context
+from gatllm.answering.sources import find_sources, similar_code
 from gatllm.answering.threshold import Reliability, difficulty
 from gatllm.answering.transcript import Transcript
 from gatllm.answering.wishes import Wishes
@@ -44,6 +44,7 @@ class Assistant:
         options: how to generate, where a call says nothing else.
         rounds: how often the generator is asked again about a code block that the reviewers still refuse.
         precision: what share of the prompts above the threshold the data must cover.
+        retrieval: how many tokens of the datasets' own code the generator is shown with a prompt; 0: none.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class Assistant:
         options: ChatOptions | None = None,
         rounds: int = 1,
         precision: float = PRECISION,
+        retrieval: int = 0,
     ) -> None:
+        self.retrieval = retrieval
         self.generator = generator
         self.reviewer = reviewer
         self.library = library
@@ -140,6 +143,7 @@ class _Work:
     text: str = ""
     reviews: list[CodeReview] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
+    retrieved: list[Passage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.assessment = self.owner.assess(self.prompt)
@@ -188,6 +192,11 @@ class _Work:
         if not any(message["role"] == "system" for message in messages):
             messages.insert(0, {"role": "system", "content": SYSTEM})
         content = self.prompt
+        if self.owner.library is not None and self.owner.retrieval:
+            self.retrieved = self.owner.library.retrieve(self.prompt, self.owner.retrieval)
+            if self.retrieved:
+                self.transcript.add("retrieved", passages=[_described(each) for each in self.retrieved])
+                content = f"{as_context(self.retrieved)}\n\n{content}"
         if mended is not None:
             changes = "; ".join(describe_edits(mended))
             content += (
@@ -283,7 +292,12 @@ class _Work:
     def _sources(self) -> list[Source]:
         if self.owner.library is None or not self.text.strip():
             return []
-        return find_sources(self.owner.library, self.prompt, self.text)
+        return find_sources(self.owner.library, self.text, retrieved=self.retrieved)
+
+    def _similar(self) -> list[SimilarCode]:
+        if self.owner.library is None or not self.text.strip():
+            return []
+        return similar_code(self.owner.library, self.prompt, self.text)
 
     def answer(self, *, declined: bool = False) -> Answer:
         """Put the answer together; the transcript ends with it."""
@@ -292,7 +306,10 @@ class _Work:
         reason: Literal["stop", "length"] = first.finish_reason
         self.transcript.add(
             "answer", text=self.text, verdict=self._verdict(), declined=declined,
-            sources=[{"record": source.record_id, "root": source.merkle_root} for source in sources],
+            sources=[
+                {"record": source.record_id, "root": source.merkle_root, "fraction": source.fraction}
+                for source in sources
+            ],
         )  # fmt: skip
         return Answer(
             id=uuid4().hex[:16],
@@ -304,6 +321,7 @@ class _Work:
             verdict=self._verdict(),
             reviews=tuple(self.reviews),
             sources=tuple(sources),
+            similar=tuple(self._similar()),
             generator=self.owner.generator.name,
             finish_reason=reason,
             prompt_tokens=first.prompt_tokens,
@@ -314,6 +332,10 @@ class _Work:
             transcript=tuple(self.transcript.entries),
             declined=declined,
         )
+
+
+def _described(passage: Passage) -> dict[str, Any]:
+    return {"document": passage.document, "name": passage.name, "cosine": round(passage.cosine, 4)}
 
 
 def _mended_words(review: CodeReview) -> str:

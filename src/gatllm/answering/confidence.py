@@ -9,21 +9,18 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from gatllm.answering.calibration import Calibration
 from gatllm.answering.library import Library
-from gatllm.answering.words import words
+from gatllm.answering.library.words import count
 from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import write_file
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 FEATURES = ("best cosine", "mean of the 5 best cosines", "known words", "ln(1 + words)")
 PRECISION = 0.9
+_DOCSTRING = re.compile(r'\s*(?:async\s+)?def\s[^\n]*(?:\n[^\n]*)??:[ \t]*\n\s*[rR]?"""([\s\S]*?)"""')
 # The ways people ask; both kinds of prompts are put into them, so that the wording itself tells nothing.
 _ASKING = (
     "{}",
@@ -80,8 +77,7 @@ class ConfidenceModel:
         Raises:
             GatllmError: see `calibrate`; or ``path`` can't be written.
         """
-        roots = [volume.merkle_root for volume in library.volumes]
-        key = {"roots": roots, "seed": seed, "features": list(FEATURES)}
+        key = {"roots": library.roots, "seed": seed, "features": list(FEATURES)}
         try:
             kept = json.loads(path.read_bytes())
             if kept["of"] == key:
@@ -102,26 +98,25 @@ class ConfidenceModel:
 def _features(library: Library, prompt: str, without: int = -1) -> list[float]:
     import numpy as np
 
-    index = library.similarity
-    cosines: NDArray[np.float32] = index.cosines([prompt])[0]
+    cosines = library.index.words.cosines(prompt)
     if without >= 0:
-        cosines[index.groups == without] = 0
+        cosines[library.index.passages[:, 0] == without] = 0
     best = np.partition(cosines, -min(5, len(cosines)))[-5:]
-    count = len(words(prompt))
-    return [float(best.max()), float(best.mean()), index.coverage(prompt), float(np.log1p(count))]
+    return [float(best.max()), float(best.mean()), library.known(prompt), float(np.log1p(count(prompt)))]
 
 
-def held_out_prompts(library: Library, rng: Random, count: int) -> list[tuple[str, int]]:
+def held_out_prompts(library: Library, rng: Random, most: int) -> list[tuple[str, int]]:
     """Return first sentences of docstrings as prompts, each with the document it came from."""
     found: list[tuple[str, int]] = []
-    for entry in library.entries:
-        sentence = re.split(r"(?<=[.:])\s|\n\s*\n", entry.docstring.strip(), maxsplit=1)[0]
-        if len(words(sentence)) >= 3 and "test" not in entry.name.lower():
-            found.append((" ".join(sentence.split()), entry.document))
+    for passage in library.passages():
+        docstring = _DOCSTRING.match(passage.text)
+        sentence = re.split(r"(?<=[.:])\s|\n\s*\n", docstring[1].strip(), maxsplit=1)[0] if docstring else ""
+        if count(sentence) >= 3 and "test" not in passage.name.lower():
+            found.append((" ".join(sentence.split()), passage.document))
     rng.shuffle(found)
     if len(found) < 10:
         raise GatllmError("the datasets hold too few documented functions to calibrate the confidence", "add data")
-    return found[:count]
+    return found[:most]
 
 
 @cache

@@ -15,9 +15,9 @@ from typing import Any
 
 from gatllm.answering.blocks import CodeBlock, split
 from gatllm.answering.checking import CodeReviewer, review_code
-from gatllm.answering.spans import shape
+from gatllm.answering.library.tokens import tokenize
+from gatllm.answering.library.words import plain_words
 from gatllm.answering.transcript import Transcript
-from gatllm.answering.words import words
 from gatllm.errors import UsageError, VerificationError
 from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
 from gatllm.records import GENESIS, canonical_bytes, digest, sha256
@@ -141,8 +141,12 @@ class Council:
 
 def structure(text: str) -> str:
     """Return what two answers must share to count as the same: the shape of their code, or else their words."""
-    codes = [shape(piece.code).codes.hex() for piece in split(text) if isinstance(piece, CodeBlock) and piece.is_python]
-    return "code " + " ".join(codes) if codes else "words " + " ".join(sorted(set(words(text))))
+    codes = [
+        sha256(tokenize(piece.code.encode("utf-8", "surrogatepass"))["structure"].hashes.tobytes())
+        for piece in split(text)
+        if isinstance(piece, CodeBlock) and piece.is_python
+    ]
+    return "code " + " ".join(codes) if codes else "words " + " ".join(sorted(set(plain_words(text))))
 
 
 def tally(

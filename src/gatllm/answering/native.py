@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from gatllm.answering.words import words
+from gatllm.answering.library.words import plain_words
 from gatllm.errors import GatllmError
 from gatllm.models import GPT, ChatOptions, Completion, ContextOverflowError, LoadedRun, Message, Seq2Seq, load_run
 from gatllm.models.chat import FinishReason
@@ -117,6 +117,6 @@ def as_function(prompt: str) -> str:
     """
     if found := _HEADER.search(prompt):
         return prompt[found.start() :].rstrip() + "\n"
-    name = "_".join(words(prompt)[:4]) or "answer"
+    name = "_".join(plain_words(prompt)[:4]) or "answer"
     sentence = " ".join(prompt.split()).replace('"""', "'''")
     return f'def {name}(value):\n    """{sentence}"""\n'

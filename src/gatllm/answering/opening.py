@@ -11,7 +11,7 @@ from gatllm.answering.assistant import Assistant
 from gatllm.answering.confidence import ConfidenceModel
 from gatllm.answering.council import Council, Judge, Member
 from gatllm.answering.generators import load_generator
-from gatllm.answering.library_store import open_library, store_folder
+from gatllm.answering.library import Library, store_folder
 from gatllm.answering.threshold import Reliability
 from gatllm.answering.wishes import Wishes
 from gatllm.data import Dataset, build
@@ -21,6 +21,8 @@ from gatllm.progress import Report, silent
 from gatllm.records import sha256
 from gatllm.review import Reviewer
 from gatllm.review.default import load_reviewer
+
+RETRIEVAL = 400  # tokens of contributed code that a prompt may bring along: three short functions
 
 
 def open_assistant(
@@ -32,6 +34,7 @@ def open_assistant(
     wishes: Path | None = None,
     options: ChatOptions | None = None,
     council: int = 1,
+    retrieval: bool = True,
     generator: ChatGenerator | None = None,
     report: Report = silent,
 ) -> Assistant:
@@ -46,13 +49,16 @@ def open_assistant(
         options: how to generate.
         council: how many proposals must be agreed on; above 1, the generator sits in a council with itself, each
             member with its own seed, and answers are drawn (temperature 0.8 where ``options`` say greedy).
+        retrieval: show the generator code of contributed datasets that is near the prompt (the standard library, which
+            stands in where there are none, is nothing it has to be shown).
         generator: one that is already loaded, instead of ``model``.
         report: told how far the work is.
 
     Raises:
         GatllmError: a part can't be had.
     """
-    library = open_library(list(data) or find_datasets() or [_standard_library(report)], report=report)
+    contributed = list(data) or find_datasets()
+    library = Library.open(contributed or [_standard_library(report)], report=report)
     reviewer = load_reviewer(discriminator)
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
     chosen = generator or load_generator(model, small=small, report=report)
@@ -70,6 +76,7 @@ def open_assistant(
         reliability=Reliability(store_folder() / f"reliability-{sha256(chosen.name.encode())[:16]}.json"),
         wishes=Wishes(wishes or Path("wishes.jsonl")),
         options=options,
+        retrieval=RETRIEVAL if retrieval and contributed else 0,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from gatllm.answering.blocks import find_code
-from gatllm.answering.words import words
+from gatllm.answering.library.words import plain_words
 from gatllm.errors import GatllmError
 from gatllm.records import write_file
 
@@ -33,7 +33,7 @@ def difficulty(prompt: str) -> Difficulty:
     text = prompt.replace(code.code.rstrip("\n"), " ") if code else prompt
     steps = len(_JOINTS.findall(text)) + max(len(re.findall(r"[.!?]\s+\S|\n\s*[-*\d]", text)), 0)
     lines = code.code.count("\n") if code else 0
-    load = len(set(words(text))) / 8 + steps / 2 + lines / 15
+    load = len(set(plain_words(text))) / 8 + steps / 2 + lines / 15
     return "easy" if load < 1.5 else "medium" if load < 3.5 else "hard"
 
 

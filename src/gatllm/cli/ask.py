@@ -32,6 +32,7 @@ def ask(
     number: Annotated[int, Parameter(name=["--number", "-n"])] = 1,
     seed: int = 0,
     council: int = 1,
+    retrieval: bool = True,
     stop: list[str] | None = None,
     only_confident: Annotated[bool, _FLAG] = False,
     wishes: Path = Path("wishes.jsonl"),
@@ -56,6 +57,7 @@ def ask(
         number: how many answers; beyond the first they are drawn with the seeds that follow.
         seed: what everything random derives from.
         council: how many proposals, reviewed by all reviewers, have to agree on the answer.
+        retrieval: show the generator code from the datasets that is near the question.
         stop: end the answer before this text; may be repeated.
         only_confident: do not answer below the threshold; exit code 1 then.
         wishes: the log in which prompts below the threshold are kept.
@@ -74,7 +76,7 @@ def ask(
     options = ChatOptions(max_tokens, temperature, top_k, top_p, seed, tuple(stop or ()))
     if council < 1:
         raise UsageError(f"a council of {council} can't answer", "name 1 or more")
-    assistant = _open(model, small, data, discriminator, wishes, options, council)
+    assistant = _open(model, small, data, discriminator, wishes, options, council, retrieval)
     options = assistant.options
     answers = []
     for at in range(number):
@@ -155,6 +157,7 @@ def _open(
     wishes: Path,
     options: ChatOptions,
     council: int = 1,
+    retrieval: bool = True,
 ) -> Assistant:
     from gatllm.answering.opening import open_assistant
 
@@ -167,6 +170,7 @@ def _open(
             wishes=wishes,
             options=options,
             council=council,
+            retrieval=retrieval,
             report=report,
         )
 
@@ -233,15 +237,30 @@ def _show_review(answer: Answer) -> None:
             print_diff(diff_lines(review.proposed, review.code, "answer.py"), err)
     if answer.finish_reason == "length":
         note("the answer was cut off; --max-tokens allows a longer one")
+    _show_sources(answer)
+
+
+def _show_sources(answer: Answer) -> None:
+    if not answer.sources:
+        note("no source in the data")
     for source in answer.sources[:4]:
-        shared = sum(piece.end - piece.start for piece in source.evidence)
-        held = f", {shared} characters shared" if shared else ""
-        name = f" {source.name}" if source.name else ""
         owner = f", {source.contributor}" if source.contributor else ""
+        shown = ", shown to the generator" if source.retrieved else ""
         note(
-            f"source: {source.origin}{name} (cosine {source.cosine:.2f}{held}; {source.licence}{owner};"
+            f"source: {source.origin} ({source.fraction:.0%} of the evidence{shown}; {source.licence}{owner};"
             f" record {source.leaf} of {source.dataset})"
         )
+        best = source.evidence[0]
+        note(f"  the answer:        {_one_line(best.text)}")
+        note(f"  the data, line {best.line}: {_one_line(best.passage)}")
+    if answer.similar:
+        names = [f"{code.origin} {code.name}".strip() for code in answer.similar[:3]]
+        note(f"similar code (no sources): {'; '.join(names)}")
+
+
+def _one_line(text: str, most: int = 100) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _save(answer: Answer, path: Path) -> None:

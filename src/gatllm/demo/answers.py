@@ -40,7 +40,7 @@ def answer_prompts(session: Session, stage: Stage) -> Outcome:
     generator, stand_in = _generator(session, stage)
     stage.say(f"  the generator is {generator.name}")
     stage.report(Progress("index the data", 0, 1, "dataset"))
-    library = Library.build([Dataset.open(session.folder(POSITIVE))])
+    library = Library.open([Dataset.open(session.folder(POSITIVE))])
     stage.report(Progress("index the data", 1, 1, "dataset"))
     assistant = Assistant(
         generator,
@@ -95,4 +95,6 @@ def _show(answer: Answer, stage: Stage) -> None:
         if review.changed:
             stage.diff(review.proposed, review.code, "answer.py")
     for source in answer.sources[:3]:
-        stage.say(f"    near {source.origin} {source.name} ({source.licence}), leaf {source.leaf} of {source.leaves}")
+        stage.say(f"    source {source.origin} ({source.licence}), leaf {source.leaf} of {source.leaves}")
+    if not answer.sources:
+        stage.say("    no source in the data")

@@ -3,7 +3,14 @@
 from gatllm.records.canonical import canonical_bytes, digest, file_sha256, parse, sha256
 from gatllm.records.folder import is_partial, new_folder, write_file
 from gatllm.records.log import GENESIS, HashLog, log_head, read_log
-from gatllm.records.merkle import MerkleBuilder, inclusion_proof, leaf_hash, merkle_root, verify_inclusion
+from gatllm.records.merkle import (
+    MerkleBuilder,
+    inclusion_proof,
+    leaf_hash,
+    merkle_levels,
+    merkle_root,
+    verify_inclusion,
+)
 
 __all__ = [
     "GENESIS",
@@ -16,6 +23,7 @@ __all__ = [
     "is_partial",
     "leaf_hash",
     "log_head",
+    "merkle_levels",
     "merkle_root",
     "new_folder",
     "parse",

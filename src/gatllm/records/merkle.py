@@ -57,8 +57,17 @@ def merkle_root(leaves: Iterable[bytes]) -> str:
     return builder.root()
 
 
-def _split(size: int) -> int:
-    return 1 << ((size - 1).bit_length() - 1)
+def merkle_levels(leaf_hashes: Sequence[bytes]) -> list[list[bytes]]:
+    """Return the tree level by level, leaves first; a node without a partner rises as it is, as RFC 6962 has it.
+
+    With the levels at hand an inclusion proof is a look at each: the sibling, where there is one.
+    """
+    levels = [list(leaf_hashes)]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        pairs = [_node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)]
+        levels.append(pairs + below[2 * len(pairs) :])
+    return levels
 
 
 def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> list[str]:
@@ -69,24 +78,16 @@ def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> list[str]:
     """
     if not 0 <= index < len(leaf_hashes):
         raise IndexError(f"leaf {index} of {len(leaf_hashes)}")
+    path = []
+    for level in merkle_levels(leaf_hashes):
+        if index ^ 1 < len(level):
+            path.append(level[index ^ 1].hex())
+        index //= 2
+    return path
 
-    def subtree(start: int, stop: int) -> bytes:
-        builder = MerkleBuilder()
-        for hashed in leaf_hashes[start:stop]:
-            builder.add_hash(hashed)
-        return bytes.fromhex(builder.root())
 
-    path: list[str] = []
-    start, stop = 0, len(leaf_hashes)
-    while stop - start > 1:
-        middle = start + _split(stop - start)
-        if index < middle:
-            path.append(subtree(middle, stop).hex())
-            stop = middle
-        else:
-            path.append(subtree(start, middle).hex())
-            start = middle
-    return path[::-1]
+def _split(size: int) -> int:
+    return 1 << ((size - 1).bit_length() - 1)
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[str], root: str) -> bool:
