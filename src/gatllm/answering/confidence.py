@@ -20,7 +20,7 @@ from gatllm.records import write_file
 
 FEATURES = ("best cosine", "mean of the 5 best cosines", "known words", "ln(1 + words)")
 PRECISION = 0.9
-_DOCSTRING = re.compile(r'\s*(?:async\s+)?def\s[^\n]*(?:\n[^\n]*)??:[ \t]*\n\s*[rR]?"""([\s\S]*?)"""')
+_DOCSTRING = re.compile(r"\s*(?:async\s+)?def\s.*?:[ \t]*\n\s*[rR]?(\"{3}|'{3})([\s\S]*?)\1", re.DOTALL)
 # The ways people ask; both kinds of prompts are put into them, so that the wording itself tells nothing.
 _ASKING = (
     "{}",
@@ -110,7 +110,7 @@ def held_out_prompts(library: Library, rng: Random, most: int) -> list[tuple[str
     found: list[tuple[str, int]] = []
     for passage in library.passages():
         docstring = _DOCSTRING.match(passage.text)
-        sentence = re.split(r"(?<=[.:])\s|\n\s*\n", docstring[1].strip(), maxsplit=1)[0] if docstring else ""
+        sentence = re.split(r"(?<=[.:])\s|\n\s*\n", docstring[2].strip(), maxsplit=1)[0] if docstring else ""
         if count(sentence) >= 3 and "test" not in passage.name.lower():
             found.append((" ".join(sentence.split()), passage.document))
     rng.shuffle(found)
