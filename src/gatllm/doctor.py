@@ -83,7 +83,7 @@ def _built() -> Iterator[Check]:
 _EXTRAS = {
     "data": ("datasketch", "gatllm data, tokenizer"),
     "train": ("torch", "gatllm train, finetune, sample, proof"),
-    "chat": ("pydivsufsort", "gatllm ask, chat"),
+    "chat": ("sklearn", "gatllm ask, chat"),
     "serve": ("fastapi", "gatllm serve"),
     "market": ("web3", "gatllm market"),
 }
