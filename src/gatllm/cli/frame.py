@@ -45,7 +45,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Play generator and discriminator against each other.",
         "train",
     ),
-    "lsp": ("gatllm.cli.review:lsp", "Serve an editor: findings as diagnostics, repairs as quick fixes.", ""),
+    "explain": ("gatllm.cli.review:explain", "Say what a rule is about that check or fix names.", ""),
+    "lsp": ("gatllm.cli.review:lsp", "Serve an editor: diagnostics, quick fixes, formatting through errors.", ""),
+    "mcp": ("gatllm.cli.review:mcp", "Serve agents: fix and check as tools (Model Context Protocol).", "mcp"),
 }
 
 STDIN = "/dev/stdin"

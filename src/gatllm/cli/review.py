@@ -1,4 +1,4 @@
-"""`gatllm check`, `fix` and `lsp`: find what is wrong in Python files, and repair it."""
+"""`gatllm check`, `fix`, `explain`, `lsp` and `mcp`: find what is wrong in Python files, and repair it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from gatllm.cli.console import (
     progress_report,
     shown,
 )
-from gatllm.cli.files import PythonFile, find_files, read_all
+from gatllm.cli.files import find_files, read_all
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress
 
 if TYPE_CHECKING:
     from gatllm.editor.checking import Checked
+    from gatllm.editor.files import PythonFile
     from gatllm.editor.repairing import Repaired
     from gatllm.review import Reviewer
 
@@ -188,3 +189,29 @@ def lsp(*, model: str | None = None) -> int:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever a library prints must not come between the messages
     return serve(load_reviewer(model, quick=True), source, sink)
+
+
+def mcp(*, model: str | None = None) -> None:
+    """Serve agents over standard input and output (Model Context Protocol): the tools fix, check and explain.
+
+    Files are those below the working directory.
+
+    Args:
+        model: run folder of a discriminator (default: the one that ships with gatllm).
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from gatllm.editor.mcp_server import create_mcp_server
+    from gatllm.review.default import load_reviewer
+
+    create_mcp_server(load_reviewer(model, quick=True)).run("stdio")
+
+
+def explain(rule: str) -> None:
+    """Say what a rule is about that check or fix names, and how to put it right.
+
+    Args:
+        rule: F821, SyntaxError, suspect, …
+    """
+    from gatllm.editor.explaining import explained
+
+    out.print(explained(rule).rstrip(), markup=False)

@@ -1,5 +1,4 @@
-"""Where editors and agents meet the reviewer: language server, notebooks, a project's own settings."""
+"""Where editors and agents meet the reviewer: language server, tools for agents, notebooks, a project's own settings.
 
-from gatllm.editor.server import Server, serve
-
-__all__ = ["Server", "serve"]
+Nothing is imported here: a command that needs one of these modules waits for no other.
+"""

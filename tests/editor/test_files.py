@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatllm.cli.files import read_file
+from gatllm.editor.files import read_file
 from gatllm.errors import GatllmError
 
 BAD, FIXED = "def f(a, b:\n    return a + b\n", "def f(a, b):\n    return a + b\n"
