@@ -1,6 +1,6 @@
 """From prompt to answer: confidence, review, correction, sources, transcript."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from gatllm.data import Dataset
 from gatllm.models import ChatOptions, ContextOverflowError
 from gatllm.records import GENESIS, canonical_bytes, read_log, verify_inclusion
 from gatllm.review import Reviewer
+from gatllm.sandbox import Runner
 
 GOOD = "Like this:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\nThat is all.\n"
 BROKEN = "```python\ndef double(x)\n    return 2 * x\n```\n"
@@ -193,3 +194,85 @@ def test_sources_are_found_and_proven(library: Library, confidence: ConfidenceMo
         assert first.merkle_root == Dataset.open(dataset).manifest.merkle_root
         assert verify_inclusion(leaves[first.leaf], first.leaf, first.leaves, first.proof, first.merkle_root)
         assert not verify_inclusion(leaves[first.leaf] + b" ", first.leaf, first.leaves, first.proof, first.merkle_root)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    with Runner(workers=1) as found:
+        yield found
+
+
+WRONG = "```python\ndef double(x):\n    return x + 2\n```\n"
+STATED = "Write double.\nassert double(5) == 10"
+
+
+def test_a_first_proposal_that_does_what_is_stated_ends_the_work(runner: Runner) -> None:
+    ours, generator = assistant(GOOD, runner=runner)
+    answer = ours.ask(STATED)
+    assert answer.text == GOOD
+    assert answer.reviews[0].trial is not None
+    assert [(check.passed, check.got) for check in answer.reviews[0].trial.checks] == [(True, "it returned 10")]
+    assert len(generator.asked) == 1
+
+
+def test_what_fails_the_prompts_own_example_is_revised_with_the_report(runner: Runner) -> None:
+    ours, generator = assistant(WRONG, GOOD, runner=runner)
+    answer = ours.ask(STATED)
+    assert "return 2 * x" in answer.text
+    assert answer.verdict == "real"
+    assert answer.reviews[0].rounds == 1
+    assert "double(5) must return 10, but it returned 7" in generator.asked[1][-1]["content"]
+    assert apply_edits(answer.reviews[0].proposed, answer.edits) == answer.reviews[0].code
+    run = [entry for entry in answer.transcript if entry["event"] == "review"]
+    assert [entry["run"] for entry in run] == ["failed", "passed"]
+
+
+def test_of_proposals_that_pass_one_of_the_largest_cluster_is_shown(runner: Runner) -> None:
+    odd = "```python\ndef double(x):\n    return 10\n```\n"
+    same_as_good = "```python\ndef double(n):\n    return n + n\n```\n"
+    ours, generator = assistant(WRONG, WRONG, odd, GOOD, same_as_good, WRONG, runner=runner)
+    (review,) = ours.ask(STATED).reviews
+    assert "return 2 * x" in review.code
+    assert review.agreement == pytest.approx(2 / 3)
+    assert len(generator.asked) == 6
+
+
+def test_where_no_proposal_passes_the_first_one_stays_and_is_called_fake(runner: Runner) -> None:
+    ours, _ = assistant(WRONG, runner=runner)
+    answer = ours.ask(STATED)
+    assert answer.text == WRONG
+    assert answer.verdict == "fake"
+
+
+def test_without_a_sandbox_the_answer_says_not_run() -> None:
+    answer = assistant(GOOD)[0].ask(STATED)
+    assert answer.reviews[0].trial is not None
+    assert answer.reviews[0].trial.outcome == "not run"
+    assert answer.verdict == "real"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def first[T](items: list[T]) -> T:\n    return items[0]\n",
+        "type Pair[T] = tuple[T, T]\n",
+        "!pip install numpy\nimport numpy\n",
+        "%timeit sum(range(10))\n",
+        "pip install requests\n",
+        "print(f'{'a'}')\n",
+    ],
+)
+def test_what_other_readers_understand_is_never_repaired(code: str) -> None:
+    answer = assistant(f"```python\n{code}```\n")[0].ask("show it")
+    assert answer.text == f"```python\n{code}```\n"
+    assert answer.edits == ()
+    assert answer.verdict != "fake"
+
+
+@pytest.mark.parametrize("options", [ChatOptions(max_new_tokens=9), ChatOptions(stop=("return",))])
+def test_what_was_cut_off_is_never_repaired(options: ChatOptions) -> None:
+    reply = '```python\ndef double(x):\n    """Double\n    what json gives and return it'
+    answer = assistant(reply)[0].ask("double", options=options)
+    assert answer.verdict == "unchecked"
+    assert answer.edits == ()
+    assert answer.reviews[0].code == answer.reviews[0].proposed

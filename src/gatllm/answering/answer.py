@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["real", "fake", "unchecked"]
+Outcome = Literal["passed", "failed", "not run", "nothing stated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,45 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One example and what the candidate made of it."""
+
+    stated: str
+    passed: bool
+    got: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a run showed. ``not run``: there is no sandbox, or the code does not define what the prompt asks for."""
+
+    outcome: Outcome
+    checks: tuple[Check, ...] = ()
+    why: str = ""
+
+    @property
+    def passed(self) -> int:
+        """How many examples passed."""
+        return sum(check.passed for check in self.checks)
+
+    def report(self) -> str:
+        """Return what failed, in words for whoever is to correct it."""
+        failed = [f"{check.stated}, but {check.got}" for check in self.checks if not check.passed]
+        return "\n".join([*([self.why] if self.why else []), *failed[:3]])
+
+
+@dataclass(frozen=True, slots=True)
 class CodeReview:
-    """One code block under review. ``probability`` is the discriminator's of being fake; None where none is loaded."""
+    """One code block under review.
+
+    Attributes:
+        probability: the discriminator's, of being fake; None where none is loaded.
+        trial: what running it against the prompt's own examples showed; None for a block that is not run.
+        rounds: how often the generator was asked again.
+        proposals: how many proposals were compared.
+        agreement: the share of the proposals that compute the same as this one on generated inputs (the mass of its
+            functional cluster); None where they were not compared.
+    """
 
     language: str
     proposed: str
@@ -44,6 +82,9 @@ class CodeReview:
     edits: tuple[Edit, ...] = ()
     from_prompt: bool = False
     rounds: int = 0
+    trial: Trial | None = None
+    proposals: int = 1
+    agreement: float | None = None
 
     @property
     def changed(self) -> bool:

@@ -10,15 +10,18 @@ from uuid import uuid4
 
 from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, SimilarCode, Source, Text, Verdict
 from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, find_code
-from gatllm.answering.checking import CodeReviewer, as_round, better, review_code, unchecked
+from gatllm.answering.checking import CodeReviewer, review_code, unchecked
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
 from gatllm.answering.council import Council
 from gatllm.answering.library import Library, Passage, as_context
+from gatllm.answering.search import Round, Search
 from gatllm.answering.sources import find_sources, similar_code
+from gatllm.answering.specification import read_specification
 from gatllm.answering.threshold import Reliability, difficulty
 from gatllm.answering.transcript import Transcript
+from gatllm.answering.trial import CodeRunner
 from gatllm.answering.wishes import Wishes
-from gatllm.models import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message
+from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
 from gatllm.records import sha256
 
 SYSTEM = (
@@ -42,7 +45,10 @@ class Assistant:
         reliability: how often proposals passed so far; it raises the threshold where they fail (None: begins anew).
         wishes: where prompts below the threshold are kept; None: nowhere.
         options: how to generate, where a call says nothing else.
-        rounds: how often the generator is asked again about a code block that the reviewers still refuse.
+        rounds: how often more proposals are asked for where a code block does not pass the reviewers or its run.
+        breadth: how many proposals are drawn in a round.
+        runner: the sandbox (`gatllm.sandbox.Runner`) in which code is run against what the prompt states; None: it is
+            not run, and the answer says so.
         precision: what share of the prompts above the threshold the data must cover.
         retrieval: how many tokens of the datasets' own code the generator is shown with a prompt; 0: none.
     """
@@ -57,7 +63,9 @@ class Assistant:
         reliability: Reliability | None = None,
         wishes: Wishes | None = None,
         options: ChatOptions | None = None,
-        rounds: int = 1,
+        rounds: int = 2,
+        breadth: int = 4,
+        runner: CodeRunner | None = None,
         precision: float = PRECISION,
         retrieval: int = 0,
     ) -> None:
@@ -69,6 +77,8 @@ class Assistant:
         self.wishes = wishes
         self.options = options or ChatOptions(max_new_tokens=400)
         self.rounds = rounds
+        self.breadth = breadth
+        self.runner = runner
         self.confidence = confidence or (ConfidenceModel.calibrate(library) if library else None)
         self._threshold = self.confidence.calibration.threshold(precision) if self.confidence else None
 
@@ -146,6 +156,11 @@ class _Work:
     retrieved: list[Passage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        owner = self.owner
+        self.search = Search(
+            owner.generator, owner.reviewer, owner.runner, read_specification(self.prompt), self.options,
+            rounds=owner.rounds, breadth=owner.breadth,
+        )  # fmt: skip
         self.assessment = self.owner.assess(self.prompt)
         found = self.assessment
         self.transcript.add(
@@ -232,45 +247,32 @@ class _Work:
         if not isinstance(part, CodeBlock):
             yield self._show(part.text)
             return
-        if not part.is_python or not part.code.strip():
+        if not part.is_python or not part.code.strip() or not part.closed:
+            # What was cut off says nothing about the generator, and what it would have become can't be known.
             review = unchecked(part.language, part.code)
         else:
-            review = review_code(part.code, self.owner.reviewer, language=part.language)
-            self._record(review, "block")
-            if part.closed:  # a block that was cut off says nothing about the generator
-                self.owner.reliability.learn(difficulty(self.prompt), review.verdict == "real" and not review.changed)
-            if part.closed:
-                review = self._again(review, messages)
+            first = self.search.judge(part.code, part.language)
+            self._record(first, "block")
+            self.owner.reliability.learn(difficulty(self.prompt), first.verdict == "real" and not first.changed)
+            review = self._improve(first, messages)
         self.reviews.append(review)
         yield review
         yield self._show(part.with_code(review.code))
 
-    def _again(self, review: CodeReview, messages: list[Message]) -> CodeReview:
-        """Ask the generator to mend what the reviewers still refuse; keep the best."""
-        best = review
-        for number in range(1, self.owner.rounds + 1):
-            errors = [f"line {note.line}: {note.message}" for note in best.notes if note.error]
-            if not errors:
-                break
-            complaint = "This code has errors:\n" + "\n".join(errors[:5]) + "\nGive the corrected code only."
-            asked: list[Message] = [
-                *messages,
-                {"role": "assistant", "content": f"```python\n{best.code}```"},
-                {"role": "user", "content": complaint},
-            ]
-            try:
-                completion = self.owner.generator.generate([asked], self.options)[0]
-            except ContextOverflowError:
-                break  # there was room for the answer, not for asking again: what is there stays
-            self.completions.append(completion)
-            self.transcript.add("re-prompt", round=number, complaint=complaint, text=completion.text)
-            found = find_code(completion.text)
-            if found is None:
-                continue
-            again = review_code(found.code, self.owner.reviewer, language=review.language)
-            self._record(again, f"round {number}")
-            if better(best, again):
-                best = as_round(again, review.proposed, number)
+    def _improve(self, first: CodeReview, messages: list[Message]) -> CodeReview:
+        """Look for something better than a proposal that does not pass."""
+        best = first
+        for found in self.search.improve(first, messages):
+            if isinstance(found, Round):
+                self.completions += found.completions
+                self.transcript.add(
+                    "re-prompt", round=found.number, complaint=found.complaint,
+                    texts=[completion.text for completion in found.completions],
+                )  # fmt: skip
+                for review in found.reviews:
+                    self._record(review, f"round {found.number}")
+            else:
+                best = found
         return best
 
     def _record(self, review: CodeReview, what: str) -> None:
@@ -279,6 +281,7 @@ class _Work:
             probability=review.probability,
             notes=[f"{note.by} line {note.line} {note.rule}: {note.message}" for note in review.notes],
             edits=[[edit.start, edit.end, edit.text, edit.by] for edit in review.edits],
+            run=review.trial.outcome if review.trial else "", checks=_checks(review),
         )  # fmt: skip
 
     def _show(self, text: str) -> Text:
@@ -336,6 +339,10 @@ class _Work:
 
 def _described(passage: Passage) -> dict[str, Any]:
     return {"document": passage.document, "name": passage.name, "cosine": round(passage.cosine, 4)}
+
+
+def _checks(review: CodeReview) -> list[list[str | bool]]:
+    return [[check.stated, check.passed, check.got] for check in review.trial.checks] if review.trial else []
 
 
 def _mended_words(review: CodeReview) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from gatllm.answering.answer import CodeReview, Edit, Note
+from gatllm.answering.grammar import is_foreign
 from gatllm.answering.knowledge import check_names, unchecked_modules
 
 # Of the linter's rules, those that say the code fails when it runs; the others (an unused import) are remarks.
@@ -32,6 +33,10 @@ def review_code(
     What does not compile goes to the discriminator's repair. Names that the library does not have, with one near name
     that it does have, are replaced by it; the result stays only if it is better.
     """
+    if is_foreign(code):
+        words = "this is not read here: it takes a newer Python, or holds lines for a shell or a notebook"
+        foreign = Note(1, "not-checked", words, "compiler", False)
+        return CodeReview(language, code, code, "unchecked", notes=(foreign,), from_prompt=from_prompt)
     current, edits = code, []
     repair = reviewer.fix(code)
     if repair.changed:
@@ -113,12 +118,6 @@ def apply_edits(code: str, edits: tuple[Edit, ...]) -> str:
     for edit in reversed(edits):
         code = code[: edit.start] + edit.text + code[edit.end :]
     return code
-
-
-def better(first: CodeReview, second: CodeReview) -> bool:
-    """Tell whether ``second`` has fewer errors than ``first``; equals do not replace what is there."""
-    errors = [sum(note.error for note in review.notes) for review in (first, second)]
-    return (errors[1], second.verdict == "fake") < (errors[0], first.verdict == "fake")
 
 
 def unchecked(language: str, code: str) -> CodeReview:

@@ -21,6 +21,7 @@ from gatllm.progress import Report, silent
 from gatllm.records import sha256
 from gatllm.review import Reviewer
 from gatllm.review.default import load_reviewer
+from gatllm.sandbox import Runner
 
 RETRIEVAL = 400  # tokens of contributed code that a prompt may bring along: three short functions
 
@@ -77,7 +78,16 @@ def open_assistant(
         wishes=Wishes(wishes or Path("wishes.jsonl")),
         options=options,
         retrieval=RETRIEVAL if retrieval and contributed else 0,
+        runner=_sandbox(),
     )
+
+
+def _sandbox() -> Runner | None:
+    """Return a sandbox; None where this machine has no sufficient one: nothing is run then, and the answer says so."""
+    try:
+        return Runner(workers=1)
+    except GatllmError:
+        return None
 
 
 def find_datasets(folder: Path = Path("datasets")) -> list[Path]:

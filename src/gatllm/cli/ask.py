@@ -13,7 +13,7 @@ from gatllm.cli.console import diff_lines, err, note, print_diff, print_json, pr
 from gatllm.errors import UsageError
 
 if TYPE_CHECKING:
-    from gatllm.answering import Answer, Assessment, Assistant
+    from gatllm.answering import Answer, Assessment, Assistant, CodeReview
     from gatllm.models import ChatOptions, Message
 
 _FLAG = Parameter(negative=())
@@ -230,6 +230,7 @@ def _show_review(answer: Answer) -> None:
     words = {"real": "the code passed the review", "fake": "the code did not pass", "unchecked": "no Python to review"}
     note(f"verdict: {answer.verdict}{likely}: {words[answer.verdict]}")
     for review in answer.reviews:
+        _show_run(review)
         for remark in review.notes:
             if remark.error or remark.by == "discriminator":
                 note(f"  line {remark.line}: {remark.message} ({remark.by})")
@@ -261,6 +262,20 @@ def _show_sources(answer: Answer) -> None:
 def _one_line(text: str, most: int = 100) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _show_run(review: CodeReview) -> None:
+    """Say what running the code against the prompt's own examples showed."""
+    if review.trial is None or review.trial.outcome == "nothing stated":
+        return
+    if review.trial.outcome == "not run":
+        note(f"not run: {review.trial.why}")
+    for check in review.trial.checks:
+        if check.passed:
+            note(f"ran: {check.stated}; {check.got}")
+    if review.rounds:
+        agreed = "" if review.agreement is None else f", {review.agreement:.0%} of those that pass compute the same"
+        note(f"the first proposal did not pass; this is the best of {review.proposals}{agreed}")
 
 
 def _save(answer: Answer, path: Path) -> None:

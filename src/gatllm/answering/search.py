@@ -1,0 +1,171 @@
+"""Looks for code that does what the prompt states: more proposals, run in the sandbox, the best of those that pass.
+
+The first proposal is run. Where it passes, that is all. Where it fails, the generator gets its error report for a
+revision, and more proposals are drawn beside it; of those that pass, one of the largest functional cluster is taken:
+candidates that compute the same on generated inputs (Li et al., "AlphaCode", Science 2022; a small generator's own
+tests are worse judges than its agreement with itself). Where none passes, the first proposal stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gatllm.answering.answer import CodeReview, Note, Trial
+from gatllm.answering.blocks import find_code
+from gatllm.answering.checking import CodeReviewer, as_round, review_code
+from gatllm.answering.inputs import vary
+from gatllm.answering.specification import Specification
+from gatllm.answering.trial import CodeRunner, clusters, outputs, try_candidate
+from gatllm.models import ContextOverflowError
+
+if TYPE_CHECKING:
+    from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
+
+TEMPERATURE = 0.8
+_DEFINES = r"^(?:async\s+def|def|class)\s+{name}\b|^{name}\s*="
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of further proposals brought: each proposal's text, its review and its trial."""
+
+    number: int
+    complaint: str
+    completions: tuple[Completion, ...]
+    reviews: tuple[CodeReview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How proposals for one prompt are judged and found.
+
+    Args:
+        generator: who proposes.
+        reviewer: who checks and repairs each proposal.
+        runner: the sandbox; None: nothing is run.
+        specification: what the prompt states.
+        options: how the first proposal was generated.
+        rounds: how often more proposals are drawn.
+        breadth: how many are drawn in a round.
+    """
+
+    generator: ChatGenerator
+    reviewer: CodeReviewer
+    runner: CodeRunner | None
+    specification: Specification
+    options: ChatOptions
+    rounds: int = 2
+    breadth: int = 4
+
+    def judge(self, code: str, language: str = "python") -> CodeReview:
+        """Review a proposal and run it: a failed example is an error like the compiler's."""
+        review = review_code(code, self.reviewer, language=language)
+        if not self._is_asked_for(review.code):
+            return review
+        trial = try_candidate(review.code, self.specification, self.runner)
+        if trial.outcome == "failed" and review.changed:
+            # A repair that was for nothing is not shown: the proposal stays as it was.
+            bare = try_candidate(code, self.specification, self.runner)
+            trial = bare if bare.outcome == "passed" else trial
+            review = replace(review, code=code, edits=()) if bare.outcome == "passed" else review
+        return _with_trial(review, trial)
+
+    def _is_asked_for(self, code: str) -> bool:
+        """Tell whether a block is the code asked for, not an example of its use: it defines something."""
+        name = re.escape(self.specification.function)
+        if name and re.search(_DEFINES.format(name=name), code, re.MULTILINE):
+            return True
+        return re.search(r"^(?:async\s+def|def|class)\s", code, re.MULTILINE) is not None
+
+    def improve(self, first: CodeReview, messages: Sequence[Message]) -> Iterator[Round | CodeReview]:
+        """Yield each round of further proposals, and last the best review (``first`` where nothing is better)."""
+        best, seen = first, [first]
+        for number in range(1, self.rounds + 1):
+            complaint = _complaint(best)
+            if not complaint:
+                break
+            try:
+                found = self._round(number, complaint, best, messages)
+            except ContextOverflowError:
+                break  # there was room for the answer, not for asking again: what is there stays
+            yield found
+            seen += found.reviews
+            best = self._best(first, seen)
+        if best is not first:
+            best = as_round(best, first.proposed, best.rounds)
+        yield replace(best, proposals=len(seen)) if len(seen) > 1 else best
+
+    def _round(self, number: int, complaint: str, best: CodeReview, messages: Sequence[Message]) -> Round:
+        asked: list[Message] = [
+            *messages,
+            {"role": "assistant", "content": f"```python\n{best.code}```"},
+            {"role": "user", "content": f"{complaint}\nGive the corrected code only."},
+        ]
+        completions = self.generator.generate([asked], self.options)
+        reviews = [*self._reviews(completions, number)]
+        stated = best.trial is not None and best.trial.outcome == "failed"
+        if stated and not any(_is_right(review) for review in reviews) and self.breadth > 1:
+            drawn = replace(
+                self.options,
+                temperature=self.options.temperature or TEMPERATURE,
+                seed=self.options.seed + 1 + number * self.breadth,
+            )
+            more = self.generator.generate([messages] * self.breadth, drawn)
+            reviews += self._reviews(more, number)
+            completions += more
+        return Round(number, complaint, tuple(completions), tuple(reviews))
+
+    def _reviews(self, completions: Sequence[Completion], number: int) -> Iterator[CodeReview]:
+        for completion in completions:
+            code = find_code(completion.text)
+            if code is not None and code.closed:
+                yield replace(self.judge(code.code, code.language or "python"), rounds=number)
+
+    def _best(self, first: CodeReview, seen: Sequence[CodeReview]) -> CodeReview:
+        """Return the best: passing, then with the fewest errors, then of the largest cluster, then the earliest."""
+        right = [review for review in seen if _is_right(review)]
+        if not right:
+            fewest = min(seen, key=_errors)  # the earliest of equals
+            return fewest if _errors(fewest) < _errors(first) and not _runs_worse(first, fewest) else first
+        inputs = vary(self.specification.arguments())
+        if len(right) == 1 or not inputs or self.runner is None:
+            return right[0]
+        runner, name = self.runner, self.specification.function
+        groups = clusters([outputs(review.code, name, inputs, runner) for review in right])
+        if not groups:
+            return right[0]
+        return replace(right[groups[0][0]], agreement=len(groups[0]) / len(right))
+
+
+def _with_trial(review: CodeReview, trial: Trial) -> CodeReview:
+    if trial.outcome != "failed":
+        return replace(review, trial=trial)
+    failed = [check for check in trial.checks if not check.passed]
+    words = [f"{check.stated}, but {check.got}" for check in failed[:3]] or [trial.why]
+    notes = tuple(Note(1, "example", text, "sandbox", True) for text in words)
+    return replace(review, trial=trial, verdict="fake", notes=review.notes + notes)
+
+
+def _is_right(review: CodeReview) -> bool:
+    return _errors(review) == 0 and review.trial is not None and review.trial.outcome == "passed"
+
+
+def _errors(review: CodeReview) -> int:
+    return sum(note.error for note in review.notes)
+
+
+def _runs_worse(first: CodeReview, second: CodeReview) -> bool:
+    return (first.trial.passed if first.trial else 0) > (second.trial.passed if second.trial else 0)
+
+
+def _complaint(review: CodeReview) -> str:
+    """Return what is wrong in words for the generator; '' when nothing is."""
+    errors = [
+        note.message if note.by == "sandbox" else f"line {note.line}: {note.message}"
+        for note in review.notes
+        if note.error
+    ]
+    return "This code is wrong:\n" + "\n".join(errors[:5]) if errors else ""
