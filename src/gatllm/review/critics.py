@@ -106,17 +106,26 @@ def _ruff(folder: str, ignore: str) -> list[dict]:  # type: ignore[type-arg]  # 
 
 def skeleton(text: str) -> str | None:
     """Return the syntax tree of a text without what stands in its strings, to be compared; None where it has none."""
+    tree = quietly_parsed(text)
     try:
-        with _WARNINGS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.dump(_Silent().visit(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None if tree is None else ast.dump(_Silent().visit(tree))
+    except RecursionError:
         return None
 
 
 class _Silent(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         return ast.Constant(type(node.value)()) if isinstance(node.value, str | bytes) else node
+
+
+def quietly_parsed(text: str) -> ast.Module | None:
+    """Return the syntax tree of a text without a word about its escapes; None where it has none."""
+    try:
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def same_tree(first: str, second: str) -> bool:

@@ -16,11 +16,12 @@ from gatllm.review.critics import Finding, compile_error
 from gatllm.review.hints import hinted
 from gatllm.review.pastes import cleaned, pasted
 from gatllm.review.region import offset
+from gatllm.review.rules import repairs
 from gatllm.review.statement import split, statement, step
 from gatllm.tokenizers.lexer import bare, outside_strings
 
 _Rewrite = Callable[["re.Match[str]", str], str | None]  # the match in its line, what follows the line → the statement
-_TRIED = 12  # ways at most for one error
+_TRIED = 24  # ways at most for one error
 _LONGEST = 1000  # characters of a line that is looked at
 _TOKENISER = re.compile("unmatched|does not match|unterminated|never closed")
 _BLOCK = r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b"
@@ -76,6 +77,7 @@ def _further(text: str, error: Finding, new: str, after: Finding) -> bool:
 
 def _translations(text: str, error: Finding) -> Iterator[str]:
     """Yield ``text`` with one form in the line of the error, or the one before, as Python has it."""
+    yield from repairs(text, error)
     yield from hinted(text, error)
     for line in (error.line, error.line - 1):
         start = offset(text, line, 1) if line > 0 else len(text)

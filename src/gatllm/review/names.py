@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import keyword
 from bisect import bisect_left
@@ -125,3 +126,24 @@ class Names:
         return sorted(
             (name for name in self._places if self._places[name] != [number]), key=lambda name: (rank(name), name)
         )
+
+
+def unbound(tree: ast.Module) -> set[str]:
+    """Names that a module uses and neither it nor Python defines; none where a star import may bring them."""
+    bound: set[str] = {*_BUILTINS, "__name__", "__file__", "__doc__", "__path__", "__spec__", "__all__", "__builtins__"}
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name():
+                (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            case ast.arg():
+                bound.add(node.arg)
+            case ast.alias():
+                bound.add((node.asname or node.name).split(".")[0])
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.ExceptHandler():
+                bound.add(node.name or "")
+            case ast.Global() | ast.Nonlocal():
+                bound.update(node.names)
+            case ast.MatchAs(name=name) | ast.MatchStar(name=name) | ast.MatchMapping(rest=name):
+                bound.add(name or "")
+    return set() if "*" in bound else used - bound

@@ -63,3 +63,10 @@ def offset(text: str, line: int, column: int) -> int:
 def place(text: str, at: int) -> tuple[int, int]:
     """Line and column (both from 1) of a character offset."""
     return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
+
+
+def line_span(text: str, line: int) -> tuple[int, int]:
+    """Offsets of the beginning and the end of a line (from 1), its line break left out."""
+    start = offset(text, line, 1)
+    end = text.find("\n", start)
+    return start, len(text) if end < 0 else end

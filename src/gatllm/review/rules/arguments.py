@@ -1,0 +1,133 @@
+"""Arguments in an order, or of a kind, that no call or definition may have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gatllm.review.critics import Finding
+from gatllm.review.region import line_span, offset
+from gatllm.review.rules.rule import Rule
+from gatllm.tokenizers.lexer import bare
+
+_KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
+_MOST = 40  # lines of a call
+
+
+def calls(text: str, at: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Yield the brackets around ``at``, the innermost first: where each opens, and the (start, end) of its arguments."""
+    number = text.count("\n", 0, at) + 1
+    start, end = line_span(text, max(number - _MOST, 1))[0], line_span(text, number + _MOST)[1]
+    opened: list[tuple[str, int, list[int]]] = []
+    found: list[tuple[int, list[tuple[int, int]]]] = []
+    for piece, outside in bare(text[start:end]):
+        here = start + piece.start
+        if piece.kind == "comment" and opened:
+            opened[-1][2].append(-1)  # arguments with comments stay where they are
+        if not outside:
+            continue
+        if piece.text in "([{":
+            opened.append((piece.text, here, []))
+        elif piece.text == "," and opened:
+            opened[-1][2].append(here)
+        elif piece.text in ")]}" and opened:
+            bracket, began, commas = opened.pop()
+            if bracket == "(" and began < at <= here and -1 not in commas:
+                edges = [began, *commas, here]
+                found.append((began, [(a + 1, b) for a, b in zip(edges, edges[1:], strict=False)]))
+        if not opened and here > at:
+            break
+    yield from found
+
+
+def _positional_first(text: str, error: Finding) -> Iterator[str]:
+    """``f(a=1, 2)``: ``f(2, a=1)``."""
+    for _, arguments in calls(text, offset(text, error.line, error.column) - 1):
+        parts = [text[start:end] for start, end in arguments]
+        trailing = not parts[-1].strip()
+        order = sorted(parts[: len(parts) - trailing], key=lambda part: bool(_KEYWORD.match(part)))
+        spaces = [part[: len(part) - len(part.lstrip())] for part in parts]
+        moved = [space + part.strip() for space, part in zip(spaces, order, strict=False)]
+        moved[-1] += parts[len(moved) - 1][len(parts[len(moved) - 1].rstrip()) :]
+        if order != parts[: len(parts) - trailing]:
+            new = ",".join([*moved, *([parts[-1]] if trailing else [])])
+            yield text[: arguments[0][0]] + new + text[arguments[-1][1] :]
+            return
+
+
+def _once(text: str, error: Finding) -> Iterator[str]:
+    """The same keyword with the same value twice: once."""
+    name = error.message.rpartition(" ")[2]
+    for _, arguments in calls(text, offset(text, error.line, error.column)):
+        same = [(a, b) for a, b in arguments if re.match(rf"\s*{re.escape(name)}\s*=", text[a:b])]
+        if len(same) == 2 and len({"".join(text[a:b].split()) for a, b in same}) == 1:
+            start, end = same[1]
+            yield text[: start - 1] + text[end:]
+
+
+def _no_star(text: str, error: Finding) -> Iterator[str]:
+    """``def f(a, *):``: a star that nothing follows says nothing."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    for pattern in (r"\*\s*,\s*(?=\*\*)", r",\s*\*\s*,?\s*(?=[):])", r"(?<=\()\s*\*\s*,?\s*(?=\))"):
+        new = re.sub(pattern, "", line, count=1)
+        if new != line:
+            yield text[:start] + new + text[end:]
+
+
+def _parenthesised(text: str, error: Finding) -> Iterator[str]:
+    """A generator beside other arguments, and the names that a comprehension makes: parentheses around them."""
+    at = offset(text, error.line, error.column)
+    if "Generator" in error.message:
+        for _, arguments in calls(text, at):
+            for start, end in arguments:
+                part = text[start:end]
+                if start <= at <= end and " for " in part:
+                    inner = part.strip()
+                    before = part[: len(part) - len(part.lstrip())]
+                    yield f"{text[:start]}{before}({inner}){part[len(part.rstrip()) :]}{text[end:]}"
+                    return
+        return
+    end = text.find(" for ", at)
+    if 0 < end < at + 400 and not re.search(r"[\[\]{}\n]", text[at:end]):
+        yield f"{text[:at]}({text[at:end]}){text[end:]}"
+
+
+RULES = (
+    Rule(
+        "positional-after-keyword",
+        re.compile("positional argument follows keyword argument|unpacking follows keyword argument unpacking"),
+        "An argument without a name behind one with a name.",
+        "Arguments with names may stand in any order, so that they can go last without a change of meaning.",
+        "size = box(2, depth=3, 4)\n",
+        "size = box(2, 4, depth=3)\n",
+        _positional_first,
+    ),
+    Rule(
+        "keyword-twice",
+        re.compile("keyword argument repeated"),
+        "The same argument given twice, with the same value.",
+        "One of the two says it. Where the values differ nobody but the author knows which was meant: gatllm says so.",
+        "print('a', end='', end='')\n",
+        "print('a', end='')\n",
+        _once,
+    ),
+    Rule(
+        "star-alone",
+        re.compile("named (?:arguments|parameters) must follow bare"),
+        "A bare `*` that no parameter follows.",
+        "The star says that what follows must be given by name; before `**` or nothing it says nothing.",
+        "def options(*, **given):\n    return given\n",
+        "def options(**given):\n    return given\n",
+        _no_star,
+    ),
+    Rule(
+        "parentheses-missing",
+        re.compile("Generator expression must be parenthesized|parentheses around the comprehension target"),
+        "A generator beside other arguments, or several names made by a comprehension, without parentheses.",
+        "With them there is one reading, and it is the one that the compiler suggests.",
+        "pairs = [a, b for a, b in rows]\n",
+        "pairs = [(a, b) for a, b in rows]\n",
+        _parenthesised,
+    ),
+)

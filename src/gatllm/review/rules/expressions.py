@@ -1,0 +1,86 @@
+"""Small things inside a line that the compiler names exactly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gatllm.review.critics import Finding
+from gatllm.review.region import line_span, offset
+from gatllm.review.rules.rule import Rule
+from gatllm.tokenizers.lexer import outside_strings
+
+_NAMED = re.compile(r"(?P<name>[^\W\d]\w*)\s*(?P<sign>=)(?!=)")
+_OF_INT = re.compile(rf"(?<![\w.])(?P<number>\d+)\.(?P<name>{'|'.join(sorted(dir(int), key=len, reverse=True))})\b")
+_CONDITION = re.compile(r"\s*(?:el)?if\b|\s*assert\b")
+
+
+def _walrus(text: str, error: Finding) -> Iterator[str]:
+    """``(count = 2)``: a name is bound inside an expression."""
+    start, end = line_span(text, error.line)
+    at = offset(text, error.line, error.column)
+    found = _NAMED.match(text, at, end)
+    if found is None:
+        return
+    known = re.search(rf"\b{found['name']}\b", text[:start]) is not None
+    if _CONDITION.match(text[start:end]) and known:
+        return  # `if x = 3` of a known name is a comparison
+    new = text[: found.start("sign")] + ":=" + text[found.end("sign") :]
+    enclosed = text[start:at].rstrip()[-1:] in ("(", "[", "{")
+    if enclosed or not text[start:end].rstrip().endswith(":"):
+        yield new
+    else:
+        value = text[at:end].rstrip().removesuffix(":")
+        yield f"{text[:at]}{value.replace('=', ':=', 1)}:{text[end:]}"
+
+
+def _attribute_of_number(text: str, error: Finding) -> Iterator[str]:
+    """``3.real``: ``(3).real``."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    outside = outside_strings(line)
+    for found in _OF_INT.finditer(line):
+        if outside[found.start()]:
+            new = f"({found['number']}).{found['name']}"
+            yield text[: start + found.start()] + new + text[start + found.end() :]
+            return
+
+
+def _goes_on(text: str, error: Finding) -> Iterator[str]:
+    r"""``1 + \ ``: nothing may follow the backslash that ends a line."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    if re.search(r"\\[ \t]+\r?$", line):
+        yield text[:start] + re.sub(r"\\[ \t]+(\r?)$", r"\\\1", line) + text[end:]
+
+
+RULES = (
+    Rule(
+        "assignment-in-expression",
+        re.compile(r"Maybe you meant '==' or ':='"),
+        "A name bound inside an expression with `=`.",
+        "Inside an expression a name is bound with `:=`. A condition on a name that is known already compares, with "
+        "`==`: that is another rule's.",
+        "total = (count = 2)\nprint(total, count)\n",
+        "total = (count := 2)\nprint(total, count)\n",
+        _walrus,
+    ),
+    Rule(
+        "attribute-of-number",
+        re.compile("invalid decimal literal|invalid imaginary literal|invalid syntax"),
+        "An attribute of a whole number, whose point is read as the number's own.",
+        "Parentheses end the number. Only for names that whole numbers have.",
+        "x = 3.real\n",
+        "x = (3).real\n",
+        _attribute_of_number,
+    ),
+    Rule(
+        "space-after-backslash",
+        re.compile("unexpected character after line continuation"),
+        "A space behind the backslash that joins two lines.",
+        "The backslash must be the last character of its line; the space cannot be seen and means nothing.",
+        "total = 1 + \\ \n    2\n",
+        "total = 1 + \\\n    2\n",
+        _goes_on,
+    ),
+)

@@ -1,0 +1,279 @@
+"""What people bring along from C, Java, JavaScript, Ruby and shells: each form means one thing where it comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from gatllm.review.critics import Finding, syntax_error
+from gatllm.review.region import line_span
+from gatllm.review.rules.rule import Rule
+from gatllm.tokenizers.lexer import bare, outside_strings
+
+_ANY = re.compile("")
+_OPERATORS = (
+    (re.compile(r"\s*&&\s*"), " and "),
+    (re.compile(r"\s*\|\|\s*"), " or "),
+    (re.compile(r"!=="), "!="),
+    (re.compile(r"==="), "=="),
+    (re.compile(r"(?<![=!<>\w\])'\"])!\s*(?=[\w(])"), "not "),
+)
+_C_LIKE = re.compile(r"&&|\|\||!(?=[\w(])|===|!==|=>|[?]|[{};]\s*$")
+_CONSTANTS = {"null": "None", "nil": "None", "undefined": "None", "true": "True", "false": "False"}
+_PRINTS = re.compile(r"(?<![\w.])(?:console\.log|System\.out\.println?|fmt\.Println)(?=\s*\()")
+_HEAD = re.compile(r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b")
+_NO_DICT = re.compile(r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))\s*$")
+_ARROW = re.compile(r"(?P<names>(?<![\w.)])(?:[^\W\d]\w*|\([\w\s,]*\)))\s*=>\s*(?![{=])")
+_THEN = re.compile(r"^(?P<head>\s*(?:(?:el)?if\b.*?\s+then|(?:for|while)\b.*?\s+do))\s*:?\s*$")
+_ENDINGS = frozenset({"end", "endif", "end if", "endfor", "endwhile", "fi", "done", "esac"})
+_TYPES = "int|long|short|float|double|char|bool|boolean|string|String|auto|final|var|let|const|val"
+_DECLARED = re.compile(rf"^(?P<margin>\s*)(?:(?:{_TYPES})(?:\[\]|<\w+>)?\s+)+(?P<rest>[^\W\d]\w*\s*=(?!=).*)$")
+_C_FOR = re.compile(
+    rf"^(?P<margin>\s*)for\s*\(\s*(?:(?:{_TYPES})\s+)?(?P<name>\w+)\s*=\s*(?P<first>[\w.]+)\s*;"
+    r"\s*(?P=name)\s*(?P<sign><=?)\s*(?P<last>[\w.()\[\]]+)\s*;"
+    r"\s*(?:(?P=name)\s*\+\+|\+\+\s*(?P=name)|(?P=name)\s*\+=\s*(?P<step>\w+))\s*\)\s*[{:]?\s*$"
+)
+_CAUGHT = re.compile(r"^(?P<margin>\s*)\}?\s*catch\s*\(\s*(?:(?P<kind>[\w.]+)\s+)?(?P<name>\w+)\s*\)\s*[{:]?\s*$")
+_CLOSED = re.compile(r"^(?P<margin>\s*)\}\s*(?=(?:else|elif|catch|finally|except)\b)")
+_TRAILING = re.compile(r"//\s*(?P<said>[^\W\d][^\n]*)$")
+
+
+def _of_c(rewrite: Callable[[str, int, int], Iterator[str]]) -> Callable[[str, Finding], Iterator[str]]:
+    """Apply a rewrite to the line of the error and the one before; then the constants of C's heirs, too."""
+
+    def rewritten(text: str, error: Finding) -> Iterator[str]:
+        for number in (error.line, error.line - 1):
+            if number < 1:
+                continue
+            start, end = line_span(text, number)
+            if 0 < end - start < 1000:
+                for new in rewrite(text, start, end):
+                    yield _constants(new)
+
+    return rewritten
+
+
+def _constants(text: str) -> str:
+    """``null`` and ``true`` where the file does not define them."""
+    found = {word for word in _CONSTANTS if re.search(rf"\b{word}\b", text)}
+    found -= {word for word in found if re.search(rf"\b{word}\s*=(?!=)|\b(?:import|as|def|for)\s+{word}\b", text)}
+    if not found and not _PRINTS.search(text):
+        return text
+    out = []
+    for piece, outside in bare(text):
+        dotted = bool(out) and out[-1].endswith(".")
+        out.append(_CONSTANTS[piece.text] if outside and piece.text in found and not dotted else piece.text)
+    return _PRINTS.sub("print", "".join(out))
+
+
+def _operators(text: str, start: int, end: int) -> Iterator[str]:
+    """``(a && !b) || c``, and the brace that opens a block behind it."""
+    line = text[start:end]
+    new = line
+    for pattern, words in _OPERATORS:
+        outside = outside_strings(new)
+        parts, at = [], 0
+        for found in pattern.finditer(new):
+            here = found.start() + len(found[0]) - len(found[0].lstrip())
+            if outside[here]:
+                parts += [new[at : found.start()], words]
+                at = found.end()
+        new = "".join([*parts, new[at:]])
+    if new == line or _is_shell(line):
+        return
+    head = new.rstrip().removesuffix("{").rstrip()
+    if new.rstrip().endswith("{") and _HEAD.match(new) and not _NO_DICT.search(head):
+        new = head.removesuffix(":") + ":"
+    yield text[:start] + new + text[end:]
+
+
+def _is_shell(line: str) -> bool:
+    """Tell whether a line is a notebook's: ``!ls`` and ``files = !ls``."""
+    return re.match(r"\s*(?:[\w, ]+=\s*)?[!%]", line) is not None
+
+
+def _choice(text: str, start: int, end: int) -> Iterator[str]:
+    """``a > 0 ? x : y``: ``x if a > 0 else y``."""
+    line = text[start:end]
+    depth, level, begun, ask, tell = 0, 0, [_expression(line)], -1, -1
+    for piece, outside in bare(line):
+        if not outside:
+            continue
+        if piece.text in "([{":
+            depth += 1
+            begun.append(piece.end)
+        elif ask >= 0 and depth == level and piece.text == ":" and tell < 0:
+            tell = piece.start
+        elif tell >= 0 and depth == level and piece.text in (")", "]", "}", ",", ";"):
+            yield from _put_choice(text, start, line, (begun[-1], ask, tell, piece.start))
+            return
+        if piece.text in ")]}" and depth:
+            depth -= 1
+            begun.pop()
+        elif piece.text == "," and ask < 0:
+            begun[-1] = piece.end
+        elif piece.text == "?" and ask < 0:
+            ask, level = piece.start, depth
+    if tell >= 0:
+        yield from _put_choice(text, start, line, (begun[-1], ask, tell, len(line.rstrip())))
+
+
+def _expression(line: str) -> int:
+    """Where the expression of a statement begins."""
+    found = re.match(r"\s*(?:return\b|yield\b|(?:const|let|var)\s+\w+\s*=|[\w.\[\]'\"]+\s*=(?!=))?\s*", line)
+    return found.end() if found else 0
+
+
+def _put_choice(text: str, start: int, line: str, at: tuple[int, int, int, int]) -> Iterator[str]:
+    begins, ask, tell, ends = at
+    asked, yes, no = line[begins:ask].strip(), line[ask + 1 : tell].strip(), line[tell + 1 : ends].strip()
+    if all((asked, yes, no)) and "?" not in yes + no:
+        space = line[begins:ask][: len(line[begins:ask]) - len(line[begins:ask].lstrip())]
+        yield f"{text[:start]}{line[:begins]}{space}{yes} if {asked} else {no}{line[ends:]}{text[start + len(line) :]}"
+
+
+def _arrow(text: str, start: int, end: int) -> Iterator[str]:
+    """``x => x * 2``: a lambda."""
+    line = text[start:end]
+    found = _ARROW.search(line)
+    if found is None or not outside_strings(line)[found.start()]:
+        return
+    names = found["names"].strip("()").strip()
+    new = f"{line[: found.start()]}lambda {names}: {line[found.end() :]}".replace("lambda :", "lambda:")
+    yield text[:start] + re.sub(r"^(\s*)(?:const|let|var)\s+", r"\1", new) + text[end:]
+
+
+def _then(text: str, start: int, end: int) -> Iterator[str]:
+    """``if x then`` … ``end``."""
+    found = _THEN.match(text[start:end])
+    if found is None:
+        return
+    head = re.sub(r"\s+(?:then|do)$", ":", found["head"])
+    lines = (text[:start] + head + text[end:]).split("\n")
+    free = not re.search(r"\b(?:end|fi|done)\s*=(?!=)|\bdef\s+(?:end|done)\b", text)
+    yield "\n".join(line for line in lines if not (free and line.strip().rstrip(";") in _ENDINGS))
+
+
+def _declared(text: str, start: int, end: int) -> Iterator[str]:
+    """``int x = 5;``."""
+    found = _DECLARED.match(text[start:end])
+    if found is not None:
+        yield text[:start] + found["margin"] + found["rest"].rstrip().removesuffix(";") + text[end:]
+
+
+def _counted(text: str, start: int, end: int) -> Iterator[str]:
+    """``for (int i = 0; i < n; i++)``: ``for i in range(n)``."""
+    found = _C_FOR.match(text[start:end])
+    if found is None:
+        return
+    last = found["last"] if found["sign"] == "<" else f"{found['last']} + 1"
+    bounds = [found["first"], last, found["step"]] if found["step"] else [found["first"], last]
+    if bounds[0] == "0" and len(bounds) == 2:
+        bounds = bounds[1:]
+    yield f"{text[:start]}{found['margin']}for {found['name']} in range({', '.join(bounds)}):{text[end:]}"
+
+
+def _caught(text: str, start: int, end: int) -> Iterator[str]:
+    """``} catch (Error e) {`` and ``} else {``."""
+    line = text[start:end]
+    if found := _CAUGHT.match(line):
+        yield f"{text[:start]}{found['margin']}except {found['kind'] or 'Exception'} as {found['name']}:{text[end:]}"
+    elif found := _CLOSED.match(line):
+        rest = re.sub(r"^else\s+if\b", "elif", line[found.end() :])
+        head = rest.rstrip().removesuffix("{").rstrip()
+        new = f"{head}:" if rest.rstrip().endswith("{") else rest
+        yield text[:start] + found["margin"] + new + text[end:]
+
+
+def _comments(text: str, error: Finding) -> Iterator[str]:
+    """``// …`` behind code, and ``/* … */``."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    outside = outside_strings(line)
+    found = next((one for one in _TRAILING.finditer(line) if outside[one.start()]), None)
+    code = line[: found.start()].rstrip() if found else ""
+    words = found["said"].split() if found else []
+    if found and len(words) > 1 and (not code.strip() or syntax_error(code.strip() + "\n") is None or code[-1] in "{:;,("):
+        yield f"{text[:start]}{code}{'  ' if code else line[: found.start()]}# {found['said']}{text[end:]}"
+    opens = text.find("/*", start)
+    if 0 <= opens <= end:
+        closes = text.find("*/", opens)
+        first = text.rfind("\n", 0, opens) + 1
+        before = text[first:opens]
+        after_end = text.find("\n", closes) if closes >= 0 else -1
+        after = text[closes + 2 : after_end if after_end >= 0 else len(text)]
+        if closes < 0 or after.strip():
+            return
+        margin = before[: len(before) - len(before.lstrip())]
+        said = [part.strip().lstrip("*").strip() for part in text[opens + 2 : closes].split("\n")]
+        notes = [f"# {part}" for part in said if part]
+        if before.strip():
+            if len(notes) == 1:
+                yield f"{text[:first]}{before.rstrip()}  {notes[0]}{text[closes + 2 + len(after) :]}"
+            return
+        yield text[:first] + "\n".join(margin + note for note in notes) + text[closes + 2 + len(after) :]
+
+
+def _rule(name: str, what: str, before: str, after: str, rewrite: Callable[[str, Finding], Iterator[str]]) -> Rule:
+    why = "It means one thing where it comes from and nothing in Python, so that what was meant is plain."
+    return Rule(name, _ANY, what, why, before, after, rewrite)
+
+
+RULES = (
+    _rule(
+        "ternary-of-c",
+        "The choice `a ? b : c` of C and its heirs.",
+        "def sign(a):\n    return a > 0 ? 'pos' : 'neg'\n",
+        "def sign(a):\n    return 'pos' if a > 0 else 'neg'\n",
+        _of_c(_choice),
+    ),
+    _rule(
+        "arrow-function",
+        "A function written with an arrow, as in JavaScript.",
+        "double = x => x * 2\n",
+        "double = lambda x: x * 2\n",
+        _of_c(_arrow),
+    ),
+    _rule(
+        "loop-of-c",
+        "A counting loop as in C and Java.",
+        "for (int i = 0; i < n; i++):\n    print(i)\n",
+        "for i in range(n):\n    print(i)\n",
+        _of_c(_counted),
+    ),
+    _rule(
+        "catch-of-java",
+        "`catch`, and a closing brace before the next clause.",
+        "try:\n    run()\ncatch (ValueError e) {\n    print(e)\n",
+        "try:\n    run()\nexcept ValueError as e:\n    print(e)\n",
+        _of_c(_caught),
+    ),
+    _rule(
+        "operators-of-c",
+        "`&&`, `||` and `!`, with `null`, `true` and `false` where nothing defines them.",
+        "def ok(a, b):\n    return (a && !b) || a == null\n",
+        "def ok(a, b):\n    return (a and not b) or a == None\n",
+        _of_c(_operators),
+    ),
+    _rule(
+        "comment-of-c",
+        "A comment after `//` or between `/*` and `*/`.",
+        "/* count\n   items */\nn = 3  // the number\n",
+        "# count\n# items\nn = 3  # the number\n",
+        _comments,
+    ),
+    _rule(
+        "then-and-end",
+        "`then` or `do` before a block, and the word that ends it.",
+        "x = 3\nif x > 2 then\n    print('big')\nend\n",
+        "x = 3\nif x > 2:\n    print('big')\n",
+        _of_c(_then),
+    ),
+    _rule(
+        "declared-type",
+        "A variable declared with its type in front, or with `let`.",
+        "int count = 5;\nprint(count)\n",
+        "count = 5\nprint(count)\n",
+        _of_c(_declared),
+    ),
+)

@@ -1,0 +1,111 @@
+"""Keywords where a name should stand: in a call, as a parameter, on the left of an assignment."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator
+
+from gatllm.review.critics import Finding, quietly_parsed
+from gatllm.review.names import unbound
+from gatllm.review.region import line_span, offset
+from gatllm.review.rules.arguments import calls
+from gatllm.review.rules.rule import Rule
+from gatllm.tokenizers.lexer import bare
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_LAST = re.compile(r"[^\W\d]\w*(?=\s*\Z)")
+_VALUES = frozenset({"None", "True", "False"})
+_ASSIGNS = re.compile(r"\s*(?:[-+*/%|&]|//|\*\*)?=(?!=)")
+_PARAMETER = re.compile(r"\s*(?:[,)=]|:(?!=))")
+_BOUND_BEFORE = re.compile(r"(?:\b(?:for|as|def|global|nonlocal)|^\s*|;\s*)\s*\Z", re.M)
+_ATTRIBUTE = re.compile(r"\b(?:self|cls)\.\Z")
+_MOST = 40  # lines of a definition
+_STAND_IN = "gatllm_stand_in"
+
+
+def _renamed(text: str, error: Finding) -> Iterator[str]:
+    place = _keyword_at(text, offset(text, error.line, error.column))
+    if place is None:
+        return
+    start, end = place
+    word, left, right = text[start:end], text[line_span(text, text.count("\n", 0, start) + 1)[0] : start], text[end:]
+    other = f"{word}_"
+
+    def put(new: str) -> str:
+        return text[:start] + new + text[end:]
+
+    opened = _enclosing(text, start)
+    parameter = opened is not None and re.search(r"\bdef\s+\w+\s*\Z", text[:opened]) and _PARAMETER.match(right)
+    if parameter:
+        yield put(other)
+    elif opened is not None and re.search(r"[(,]\s*\Z", text[:start]) and re.match(r"\s*=(?!=)", right):
+        if _is_name(text, other):
+            yield put(other)
+        else:
+            yield from _unpacked(text, start, end)
+    elif _ATTRIBUTE.search(left) or _is_name(text, other):
+        yield put(other)
+    elif _BOUND_BEFORE.search(left) and (_ASSIGNS.match(right) or left.strip()):
+        missing = _missing(put(_STAND_IN))
+        yield put(missing if missing else other)
+
+
+def _keyword_at(text: str, at: int) -> tuple[int, int] | None:
+    """The keyword at the error, or before it: the compiler may see only behind it that it was no keyword."""
+    here, before = _WORD.match(text, at), _LAST.search(text[max(at - 40, 0) : at])
+    shift = max(at - 40, 0)
+    for found, by in ((here, 0), (before, shift)):
+        if found is not None and keyword.iskeyword(found[0]) and found[0] not in _VALUES:
+            return found.start() + by, found.end() + by
+    return None
+
+
+def _enclosing(text: str, at: int) -> int | None:
+    """Where the innermost bracket that is open at ``at`` opens, if it is a parenthesis."""
+    start = line_span(text, max(text.count("\n", 0, at) + 1 - _MOST, 1))[0]
+    opened: list[int] = []
+    for piece, outside in bare(text[start:at]):
+        if outside and piece.text in "([{":
+            opened.append(start + piece.start)
+        elif outside and piece.text in ")]}" and opened:
+            opened.pop()
+    return opened[-1] if opened and text[opened[-1]] == "(" else None
+
+
+def _is_name(text: str, name: str) -> bool:
+    """Tell whether the file binds ``name``, as a parameter or a variable."""
+    return re.search(rf"\bdef\s+\w+\s*\([^)]*\b{name}\b|^\s*{name}\s*=|\b(?:for|as)\s+{name}\b", text, re.M) is not None
+
+
+def _unpacked(text: str, start: int, end: int) -> Iterator[str]:
+    """``f(class="x")``: ``f(**{"class": "x"})``, which every function takes that took the name itself."""
+    for _, arguments in calls(text, end):
+        for begins, ends in arguments:
+            if begins <= start < ends:
+                value = text[end:ends].strip().removeprefix("=").strip()
+                space = text[begins:ends][len(text[begins:ends].rstrip()) :]
+                yield f'{text[:start]}**{{"{text[start:end]}": {value}}}{space}{text[ends:]}'
+                return
+
+
+def _missing(text: str) -> str | None:
+    """The one name that the file uses and nothing defines: what the keyword stands for."""
+    tree = quietly_parsed(text)
+    names = unbound(tree) if tree is not None else set()
+    return next(iter(names)) if len(names) == 1 else None
+
+
+RULES = (
+    Rule(
+        "keyword-as-name",
+        re.compile("invalid syntax|expected|cannot assign|expression cannot contain assignment"),
+        "A keyword of Python where a name should stand.",
+        "As a parameter or a variable it gets an underscore, everywhere in the file; if the file uses exactly one name "
+        "that nothing defines, that is the name that was meant. In a call of another's function the name is the key "
+        "that the function asks for, so that it is kept, in a dictionary.",
+        "def div(**attrs):\n    return attrs\n\n\nprint(div(class='box', id='a'))\n",
+        "def div(**attrs):\n    return attrs\n\n\nprint(div(**{\"class\": 'box'}, id='a'))\n",
+        _renamed,
+    ),
+)

@@ -1,0 +1,36 @@
+"""What a named rule of repair is: a fixed answer to something that the compiler says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gatllm.review.critics import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A known mistake and its repair.
+
+    ``rewrite`` yields whole texts with the mistake at the error put right, the likeliest first; the compiler judges
+    them. What such a step adds or removes passes the gate, so that a rule must be exact: where two things may have been
+    meant it yields nothing.
+
+    Args:
+        name: what `gatllm explain` and the documentation call it.
+        messages: what the compiler says (CPython 3.11 to 3.14) where the rule may apply.
+        what: the mistake, in a sentence.
+        why: why this repair is what was meant, in a sentence or two.
+        before: an example that does not compile.
+        after: the same, repaired; a test holds that the rule does it.
+        rewrite: the repair.
+    """
+
+    name: str
+    messages: re.Pattern[str]
+    what: str
+    why: str
+    before: str
+    after: str
+    rewrite: Callable[[str, Finding], Iterable[str]]
