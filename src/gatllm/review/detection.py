@@ -17,7 +17,7 @@ from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, compile_error
 from gatllm.tokenizers.lexer import bare, outside_strings
 
-Kind = Literal["conflict", "edit block", "patch", "template", "newer Python", "other language"]
+DetectionKind = Literal["conflict", "edit block", "patch", "template", "newer Python", "other language"]
 
 _OURS = re.compile(r"<{7}(?: .*)?\r?")
 _BASE = re.compile(r"\|{7}(?: .*)?\r?")
@@ -43,9 +43,8 @@ _LANGUAGES = (
     ("Java", re.compile(r"(?:\s*//.*\n|\s*import\s+[\w.*]+;\s*\n|\s*package\s+[\w.]+;\s*\n)*\s*public\s+(?:final\s+)?class\s+\w")),
     ("JavaScript", re.compile(r"(?:\s*//.*\n)*\s*(?:['\"]use strict['\"];|const\s+\w+\s*=\s*require\()")),
 )  # fmt: skip
-_NEWER = re.compile(
-    r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|[fFtT]['\"]|^\s*except\*?[ (]|\bfinally\b|^\s*with\s*\(|^\s*match\b", re.M
-)
+_NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|\b[rR]?[fFtT][rR]?['\"]", re.M)
+_NEAR = 3  # lines around the error in which the newer form stands
 _ADDED_IN = re.compile(r"on Python 3\.\d+ \(syntax was added in Python (3\.\d+)\)")
 _NOT_FOR_THAT = re.compile("exception types|reuse outer quote")  # rules have an answer that every Python reads
 _LONGEST = 1 << 20  # characters
@@ -63,7 +62,7 @@ class Detection:
         sure: whether the first candidate is what anybody would have meant.
     """
 
-    kind: Kind
+    kind: DetectionKind
     line: int
     words: str
     candidates: tuple[str, ...] = ()
@@ -217,20 +216,18 @@ def _template(text: str) -> Detection | None:
 
 def _newer(text: str, error: Finding) -> Detection | None:
     """Whether the text is right for a newer Python than this one; ruff's parser knows them all."""
-    if not _NEWER.search(text):
-        return None
+    near = text.split("\n")[max(error.line - 1 - _NEAR, 0) : error.line + _NEAR]
+    if not _NEWER.search("\n".join(near)):
+        return None  # ruff is another process: most slips need not wait for it
     version = f"3.{sys.version_info.minor}"
     versions: list[tuple[int, str]] = []
-    fixable = False
     for line, message in _ruff_syntax(text, version):
         added = _ADDED_IN.search(message)
         if added is None:
             return None if not versions else _also_broken(versions, version, line, message)
-        if _NOT_FOR_THAT.search(message):
-            fixable = True
-        else:
+        if not _NOT_FOR_THAT.search(message):
             versions.append((line, added[1]))
-    if not versions or (fixable and False):
+    if not versions:
         return None
     needs = max((one for _, one in versions), key=lambda one: int(one.split(".")[1]))
     words = f"valid in Python {needs} and newer, this is {version} (line {versions[0][0]}): nothing to repair"

@@ -31,6 +31,7 @@ _CONTENT = re.compile(
 )
 _CONTINUED = re.compile(r"\\\r?\n")
 _KEYWORDS = frozenset(keyword.kwlist) | {"match", "case"}
+_VALUES = frozenset({"None", "True", "False"})  # `one` is a word, not a misspelt None
 # Operators that are written so elsewhere, and nothing in Python: "".join(removed) → "".join(added)
 _FOREIGN = {
     ("===", "=="),
@@ -130,7 +131,7 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
     if less == more:  # a keyword run together with its neighbour or cut in two; an operator cut in two
         return any(word in _KEYWORDS or not word[0].isalnum() for word in (*removed, *added))
     if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
-        return more in _KEYWORDS and (is_slip(less, more) or less.lower() == more.lower())
+        return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_slip(less, more)))
     if not added:  # what no program has, or what was typed twice
         doubled = removed in (context[-1:], following) and (less in _KEYWORDS or not less[0].isalnum())
         return doubled or all(word in _NEVER for word in removed)

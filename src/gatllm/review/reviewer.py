@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gatllm.review.calibration import Calibration
 from gatllm.review.critics import Finding, compile_error, lint, mistakes, syntax_error
+from gatllm.review.detection import Detection, detect
 from gatllm.review.dialects import translate_all
 from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
@@ -87,7 +88,7 @@ class Repair:
     changed: bool
     compiles: bool
     candidates: tuple[Candidate, ...]
-    by: Literal["", "model", "search"]
+    by: Literal["", "model", "search", "rule"]
     why: str = ""
 
     @property
@@ -236,8 +237,11 @@ class Reviewer:
             semantic: look for errors of meaning in a text that compiles; these are suggestions.
             seconds: give up after about this long.
         """
-        if compile_error(text) is None:
+        error = compile_error(text)
+        if error is None:
             return self._suggest(text) if semantic else Repair(text, False, True, (), "", "it compiles already")
+        if (seen := detect(text, error)) is not None:
+            return _detected(text, seen, candidates)
         until = time.monotonic() + 2 * seconds
         if syntax_error(text) is None:
             return self._by_rules(text, until)
@@ -262,7 +266,7 @@ class Reviewer:
         plain, error, steps = translate_all(text, compile_error(text), until)
         harms = harm(text, plain, steps) if error is None else ()
         if error is None and not harms:
-            return Repair(plain, True, True, (Candidate(plain, None),), "search")
+            return Repair(plain, True, True, (Candidate(plain, None),), "rule")
         first = compile_error(text)
         return Repair(text, False, False, (), "", f"line {first.line}: {first.message}" if first else "")
 
@@ -294,6 +298,15 @@ class Reviewer:
             return Repair(text, False, True, (), "", "the discriminator is not sure of any change")
         candidate = Candidate(solution.text, solution.score, ("nothing proves it",))
         return Repair(text, False, True, (candidate,), "", "a suggestion, nothing proves it")
+
+
+def _detected(text: str, seen: Detection, most: int) -> Repair:
+    """What can be done about a text that is no Python file with a slip in it."""
+    harms = () if seen.sure else (seen.words,)
+    found = tuple(Candidate(one, None, harms) for one in seen.candidates[:most])
+    if seen.sure:
+        return Repair(found[0].text, True, True, found, "rule")
+    return Repair(text, False, False, found, "", seen.words)
 
 
 def _begun(text: str) -> tuple[str, _Steps]:
