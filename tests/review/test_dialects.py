@@ -119,8 +119,6 @@ KEPT = [
     'd = {"a: print this": 1 2}\n',
     "if x  # then\n    y\n",
     "if foo({\n    'a': 1,\n    'b': 2\n}:\n    pass\n",
-    "class A:\ndef f(self):\n    return 1\n",
-    "for x in y:\nprint(x)\n",
     "x = {'a' = 1}\n",
     "my-var = 3\n",
     "total = a * 3\n    // b)\n",

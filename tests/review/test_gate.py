@@ -86,7 +86,14 @@ def test_no_word_vanishes_or_appears_where_a_bracket_a_mark_or_an_indentation_wa
         ("s = 'one, two\n", "s = 'one two'\n", "what a string says would change"),
         ("x = [1, 2  # both\ny = 3\n", "x = [1, 2]  # both y = 3\n", "code would become a comment"),
         ("if a:\n    f(\nb = 2\n", "if a:\n    f()\n    b = 2\n", "line 3 would move into the block above it"),
-        ("def f(x):\n    return len x\n", "def f(x):\n    return len, x\n", ""),
+        (
+            "def f(x):\n    return len x\n",
+            "def f(x):\n    return len, x\n",
+            "a comma would make a tuple, where an operator may be missing",
+        ),
+        ("x = os.\nprint(x)\n", "x = os. print(x)\n", "a line would become an attribute of the one before"),
+        ("a = 'one\n", "a = None\n", "`one` would vanish"),
+        ("a = 'one\n", "a = one\n", "`one` of a string would become a name"),
         ("def f(x):\n    return the x\n", "def f(x):\n    return the, x\n", "`the` is defined nowhere"),
         ("f() = 2\n", "f,() = 2\n", "a call would come apart"),
         ("print >>f, x y\n", "print >>f, x, y\n", "`print >>` of Python 2 would stay"),
@@ -147,7 +154,6 @@ def test_what_is_the_same_in_a_long_text_costs_nothing() -> None:
         "x = 3\nif x > 2:\n    break\nprint(x)\n",
         "def f(a, a):\n    return a\n",
         "x = 1\nreturn x\n",
-        "def f():\n    print(n)\n    global n\n    n = 1\n",
         "yield 3\n",
     ],
 )

@@ -27,7 +27,9 @@ _SEARCH = re.compile(r"<{5,9} ?(?:SEARCH|ORIGINAL|OLD|BEFORE)\b.*", re.IGNORECAS
 _DIVIDER = re.compile(r"={5,9}\s*")
 _REPLACE = re.compile(r">{5,9} ?(?:REPLACE|UPDATED|NEW|AFTER)\b.*", re.IGNORECASE)
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@.*|@@.*@@|@@")
-_PATCH_HEAD = re.compile(r"(?:diff --git |index [\da-f]+\.\.|--- \S|\+\+\+ \S|new file mode |deleted file mode |\*\*\* )")
+_PATCH_HEAD = re.compile(
+    r"(?:diff --git |index [\da-f]+\.\.|--- \S|\+\+\+ \S|new file mode |deleted file mode |\*\*\* )"
+)
 _NO_NEWLINE = "\\ No newline at end of file"
 _TEMPLATE = re.compile(
     r"\{%-?\s*(?:if|for|set|block|extends|include|macro|endif|endfor|else|elif|raw|import|from|with)\b[^\n]*%\}"
@@ -40,7 +42,7 @@ _LANGUAGES = (
     ("C or C++", re.compile(r"(?:\s*(?://.*|/\*[\s\S]*?\*/)?\s*\n)*\s*#include\s*[<\"]")),
     ("Go", re.compile(r"(?:\s*//.*\n)*\s*package\s+\w+\s*\n")),
     ("Rust", re.compile(r"(?:\s*//.*\n)*\s*(?:use\s+\w+::|fn\s+main\s*\(\)\s*\{|pub\s+(?:fn|struct|mod)\b)")),
-    ("Java", re.compile(r"(?:\s*//.*\n|\s*import\s+[\w.*]+;\s*\n|\s*package\s+[\w.]+;\s*\n)*\s*public\s+(?:final\s+)?class\s+\w")),
+    ("Java", re.compile(r"(?:\s*(?://.*|(?:import|package)\s+[\w.*]+;\s*)\n)*\s*public\s+(?:final\s+)?class\s+\w")),
     ("JavaScript", re.compile(r"(?:\s*//.*\n)*\s*(?:['\"]use strict['\"];|const\s+\w+\s*=\s*require\()")),
 )  # fmt: skip
 _NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|\b[rR]?[fFtT][rR]?['\"]", re.M)
@@ -80,10 +82,10 @@ def detect(text: str, error: Finding | None = None) -> Detection | None:
     if error is None or len(text) > _LONGEST:
         return None
     lines = text.split("\n")
-    for look in (_edit_blocks, _conflict, _patch, _language):
+    for look in (_edit_blocks, _conflict, _patch):
         if (found := look(text, lines)) is not None:
             return found
-    return _template(text) or _newer(text, error)
+    return _language(text) or _template(text) or _newer(text, error)
 
 
 def _outside(text: str) -> set[int]:
@@ -110,7 +112,7 @@ def _blocks(
     outside = _outside(text[: sum(len(line) + 1 for line in lines[: opens[0]])])
     if opens[0] not in outside:
         return []
-    found = []
+    found: list[tuple[int, int, int]] = []
     for begins in opens:
         split = next((n for n in range(begins + 1, len(lines)) if middle.fullmatch(lines[n])), None)
         ends = next((n for n in range((split or begins) + 1, len(lines)) if last.fullmatch(lines[n])), None)
@@ -195,7 +197,7 @@ def _crooked(text: str) -> int:
     return sum((len(line) - len(line.lstrip(" "))) % 4 > 0 for line in text.split("\n") if line.strip())
 
 
-def _language(text: str, lines: list[str]) -> Detection | None:
+def _language(text: str) -> Detection | None:
     for name, pattern in _LANGUAGES:
         if pattern.match(text):
             return Detection("other language", 1, f"this looks like {name}, not Python")
@@ -220,22 +222,23 @@ def _newer(text: str, error: Finding) -> Detection | None:
     if not _NEWER.search("\n".join(near)):
         return None  # ruff is another process: most slips need not wait for it
     version = f"3.{sys.version_info.minor}"
-    versions: list[tuple[int, str]] = []
+    versions: list[tuple[int, str, str]] = []
     for line, message in _ruff_syntax(text, version):
         added = _ADDED_IN.search(message)
         if added is None:
-            return None if not versions else _also_broken(versions, version, line, message)
+            known = [one for one in versions if "type" in one[2]]  # other forms may be slips of the hand
+            return _also_broken(known[0], version, line, message) if known else None
         if not _NOT_FOR_THAT.search(message):
-            versions.append((line, added[1]))
+            versions.append((line, added[1], message))
     if not versions:
         return None
-    needs = max((one for _, one in versions), key=lambda one: int(one.split(".")[1]))
+    needs = max((one for _, one, _ in versions), key=lambda one: int(one.split(".")[1]))
     words = f"valid in Python {needs} and newer, this is {version} (line {versions[0][0]}): nothing to repair"
     return Detection("newer Python", versions[0][0], words)
 
 
-def _also_broken(versions: list[tuple[int, str]], version: str, line: int, message: str) -> Detection:
-    words = f"needs Python {versions[0][1]} (line {versions[0][0]}), this is {version}; line {line}: {message}"
+def _also_broken(newer: tuple[int, str, str], version: str, line: int, message: str) -> Detection:
+    words = f"needs Python {newer[1]} (line {newer[0]}), this is {version}; line {line}: {message}"
     return Detection("newer Python", line, words)
 
 
@@ -246,7 +249,9 @@ def _ruff_syntax(text: str, version: str) -> Iterator[tuple[int, str]]:
     command = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--exit-zero", "--quiet", "--select", "E9"]
     command += ["--target-version", f"py{version.replace('.', '')}", "--output-format", "concise", "-"]
     try:
-        done = subprocess.run(command, input=text.encode("utf-8", "surrogatepass"), capture_output=True, check=True, timeout=60)
+        done = subprocess.run(
+            command, input=text.encode("utf-8", "surrogatepass"), capture_output=True, check=True, timeout=60
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise GatllmError(f"ruff does not run: {error}", "install ruff") from None
     found = re.findall(r"^-:(\d+):\d+: invalid-syntax: (.*)$", done.stdout.decode("utf-8", "replace"), re.M)

@@ -52,6 +52,9 @@ _CODE = re.compile(
 )
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
+_AFTER_DOT = re.compile(r"(?<=\w)\.[ \t]+[^\W\d]")
+_ONE_VALUE = re.compile(r"\s*(?:return|yield|[\w.\[\]'\"]+\s*=(?!=))")
+_VALUES_AFTER = re.compile(r"[^,()\[\]{}]*,[^,()\[\]{}]*")  # one comma, and no bracket that it may stand in
 _PRINT_TO = re.compile(r"^[ \t]*print[ \t]*>>", re.M)
 _ENDS = re.compile(r"\s*(?:$|[).,\]}:;%+#]|(?:if|else|and|or|in|is|for)\b)")  # what may follow a string of many lines
 _ENDINGS = frozenset({"end", "endif", "endfor", "endwhile", "fi", "done", "esac", "begin", "then"})
@@ -208,15 +211,24 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
         warnings.simplefilter("ignore")
         tree = ast.parse(after)
     unbound, alone = _unbound(tree), {line.strip() for line in before.split("\n")}
+    for name in sorted(unbound):
+        if _quotes_at(name, before) > _quotes_at(name, after):
+            yield f"`{name}` of a string would become a name"
+    if len(_AFTER_DOT.findall(after)) > len(_AFTER_DOT.findall(before)):
+        yield "a line would become an attribute of the one before"
     for statement in _idle(tree):
         if isinstance(statement, ast.Name):
-            if statement.id in unbound and (statement.id in _ENDINGS or statement.id not in alone):
+            if statement.id not in alone:
+                yield f"`{statement.id}` alone on a line would do nothing"
+            elif statement.id in unbound and statement.id in _ENDINGS:
                 yield f"`{statement.id}` alone on a line would fail"
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
     joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new in steps))
     for name in sorted(joined & unbound):
         yield f"`{name}` is defined nowhere"
+    if joined and not joined & unbound and _new_tuple(before, after):
+        yield "a comma would make a tuple, where an operator may be missing"
 
 
 def _idle(tree: ast.Module) -> Iterator[ast.Name | ast.Constant]:
@@ -265,6 +277,21 @@ def _tupled(before: str, after: str) -> set[str]:
             if new[at].text == "," and depth == 0:
                 found.update(piece.text for piece in new[max(at - 1, 0) : at + 2] if piece.kind == "name")
     return found
+
+
+def _quotes_at(name: str, text: str) -> int:
+    return len(re.findall(rf"['\"]{re.escape(name)}\b|\b{re.escape(name)}['\"]", text))
+
+
+def _new_tuple(before: str, after: str) -> bool:
+    """Tell whether a line that assigns or returns one value would do so with two."""
+    old, new = before.split("\n"), after.split("\n")
+    if len(old) != len(new):
+        return False
+    return any(
+        one != other and _ONE_VALUE.match(one) and "," not in one and _VALUES_AFTER.fullmatch(other)
+        for one, other in zip(old, new, strict=True)
+    )
 
 
 def _quoted(source: str) -> Iterator[tokenize.TokenInfo]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
@@ -15,7 +16,7 @@ _MOST = 40  # lines of a call
 
 
 def calls(text: str, at: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Yield the brackets around ``at``, the innermost first: where each opens, and the (start, end) of its arguments."""
+    """Yield the brackets around ``at``, innermost first: where each opens, and (start, end) of its arguments."""
     number = text.count("\n", 0, at) + 1
     start, end = line_span(text, max(number - _MOST, 1))[0], line_span(text, number + _MOST)[1]
     opened: list[tuple[str, int, list[int]]] = []
@@ -34,7 +35,7 @@ def calls(text: str, at: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
             bracket, began, commas = opened.pop()
             if bracket == "(" and began < at <= here and -1 not in commas:
                 edges = [began, *commas, here]
-                found.append((began, [(a + 1, b) for a, b in zip(edges, edges[1:], strict=False)]))
+                found.append((began, [(a + 1, b) for a, b in pairwise(edges)]))
         if not opened and here > at:
             break
     yield from found

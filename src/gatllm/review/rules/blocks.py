@@ -11,7 +11,9 @@ from gatllm.review.rules.rule import Rule
 _HEADER = re.compile(r"expected an indented block after (.*) on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
 _BEGINS = re.compile(r"\s*(?:@|(?:async\s+)?def\b|class\b|if __name__\b)")
-_OPENS = re.compile(r"^(\s*)(?:async\s+)?(?:def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b.*:\s*(?:#.*)?$")
+_OPENS = re.compile(
+    r"^(\s*)(?:async\s+)?(?:def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b.*:\s*(?:#.*)?$"
+)
 _OPEN = re.compile(r"[(\[{,\\]\s*$")  # the statement goes on in the next line
 _LEAVES = re.compile(r"\s*(?:return|break|continue|raise)\b")
 _MOST = 200  # lines of a block
@@ -24,12 +26,20 @@ def _indented(text: str, error: Finding) -> Iterator[str]:
         return
     lines = text.split("\n")
     header = int(found[2])
+    if header != error.line - 1:
+        return  # a comment or a blank line says that the body is still to come
     margin = _margin(lines[header - 1])
     run = _run(lines, error.line - 1, margin, found[1])
     if not run:
         return
     unit = "\t" if any(line.startswith("\t") for line in lines) else "    "
-    yield "\n".join([*lines[: run[0]], *((unit + line if line.strip() else line) for line in lines[run[0] : run[1]]), *lines[run[1] :]])
+    yield "\n".join(
+        [
+            *lines[: run[0]],
+            *((unit + line if line.strip() else line) for line in lines[run[0] : run[1]]),
+            *lines[run[1] :],
+        ]
+    )
 
 
 def _margin(line: str) -> str:
@@ -53,9 +63,16 @@ def _run(lines: list[str], first: int, margin: str, what: str) -> tuple[int, int
         if _margin(line) == margin and _CLAUSE.match(line) and not _opened_since(lines[first:last], margin):
             return first, last
         deeper = len(_margin(line)) > len(margin)
-        if deeper and last > first and not _opened_since(lines[first:last], margin) and not _OPEN.search(lines[last - 1]):
+        if (
+            deeper
+            and last > first
+            and not _opened_since(lines[first:last], margin)
+            and not _OPEN.search(lines[last - 1])
+        ):
             return first, last  # the block goes on as it should
         last += 1
+        if _LEAVES.match(line) and _margin(line) == margin and not whole:
+            break
     flat = [line for line in lines[first:last] if _margin(line) == margin]
     leaves = bool(flat) and _LEAVES.match(flat[-1]) is not None
     if not flat or not (whole or len(flat) == 1 or leaves):

@@ -42,7 +42,9 @@ def _fenced(text: str, error: Finding) -> Iterator[str]:
         if len(fences) <= 2 or compile_error(kept) is None:
             yield kept
             return
-    inside, outside, opened = [], [], False
+    inside: list[str] = []
+    outside: list[str] = []
+    opened = False
     for line in lines:
         if _FENCE.fullmatch(line):
             if opened:
@@ -108,7 +110,9 @@ def _narrow(text: str, error: Finding) -> Iterator[str]:
         outside = outside_strings(line) if not line.isascii() else []
         out.append(
             "".join(
-                unicodedata.normalize("NFKC", letter) if ok and (0xFF01 <= ord(letter) <= 0xFF5E or letter == "　") else letter
+                unicodedata.normalize("NFKC", letter)
+                if ok and (0xFF01 <= ord(letter) <= 0xFF5E or letter == "　")
+                else letter
                 for letter, ok in zip(line, outside, strict=True)
             )
             if outside
@@ -150,7 +154,7 @@ RULES = (
         _ANY,
         "Signs as a page's source has them: `&lt;`, `&quot;`.",
         "A page writes its own signs so; a file with one of them in its code was copied from a page's source.",
-        'def f(a, b):\n    if a &gt; b:\n        return &quot;x&quot;\n    return a\n',
+        "def f(a, b):\n    if a &gt; b:\n        return &quot;x&quot;\n    return a\n",
         'def f(a, b):\n    if a > b:\n        return "x"\n    return a\n',
         _entities,
     ),

@@ -24,6 +24,7 @@ _PRINTS = re.compile(r"(?<![\w.])(?:console\.log|System\.out\.println?|fmt\.Prin
 _HEAD = re.compile(r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b")
 _NO_DICT = re.compile(r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))\s*$")
 _ARROW = re.compile(r"(?P<names>(?<![\w.)])(?:[^\W\d]\w*|\([\w\s,]*\)))\s*=>\s*(?![{=])")
+_CONDITION = re.compile(r"\s*(?:if|elif|while|assert)\b")
 _THEN = re.compile(r"^(?P<head>\s*(?:(?:el)?if\b.*?\s+then|(?:for|while)\b.*?\s+do))\s*:?\s*$")
 _ENDINGS = frozenset({"end", "endif", "end if", "endfor", "endwhile", "fi", "done", "esac"})
 _TYPES = "int|long|short|float|double|char|bool|boolean|string|String|auto|final|var|let|const|val"
@@ -59,7 +60,7 @@ def _constants(text: str) -> str:
     found -= {word for word in found if re.search(rf"\b{word}\s*=(?!=)|\b(?:import|as|def|for)\s+{word}\b", text)}
     if not found and not _PRINTS.search(text):
         return text
-    out = []
+    out: list[str] = []
     for piece, outside in bare(text):
         dotted = bool(out) and out[-1].endswith(".")
         out.append(_CONSTANTS[piece.text] if outside and piece.text in found and not dotted else piece.text)
@@ -139,6 +140,11 @@ def _arrow(text: str, start: int, end: int) -> Iterator[str]:
     if found is None or not outside_strings(line)[found.start()]:
         return
     names = found["names"].strip("()").strip()
+    used = all(
+        re.search(rf"\b{re.escape(name.strip())}\b", line[found.end() :]) for name in names.split(",") if name.strip()
+    )
+    if not found["names"].startswith("(") and (not used or _CONDITION.match(line)):
+        return  # `if x => 3` compares
     new = f"{line[: found.start()]}lambda {names}: {line[found.end() :]}".replace("lambda :", "lambda:")
     yield text[:start] + re.sub(r"^(\s*)(?:const|let|var)\s+", r"\1", new) + text[end:]
 
@@ -193,7 +199,11 @@ def _comments(text: str, error: Finding) -> Iterator[str]:
     found = next((one for one in _TRAILING.finditer(line) if outside[one.start()]), None)
     code = line[: found.start()].rstrip() if found else ""
     words = found["said"].split() if found else []
-    if found and len(words) > 1 and (not code.strip() or syntax_error(code.strip() + "\n") is None or code[-1] in "{:;,("):
+    if (
+        found
+        and len(words) > 1
+        and (not code.strip() or syntax_error(code.strip() + "\n") is None or code[-1] in "{:;,(")
+    ):
         yield f"{text[:start]}{code}{'  ' if code else line[: found.start()]}# {found['said']}{text[end:]}"
     opens = text.find("/*", start)
     if 0 <= opens <= end:

@@ -108,7 +108,7 @@ def _three_quotes(text: str, error: Finding) -> Iterator[str]:
 
 
 def _docstring(text: str, error: Finding) -> Iterator[str]:
-    '''A docstring without its end: it ends with the line, or where code begins.'''
+    """A docstring without its end: it ends with the line, or where code begins."""
     for quote in ('"""', "'''"):
         if text.count(quote) % 2 == 0:
             continue
@@ -144,8 +144,8 @@ RULES = (
         "backslash-in-path",
         re.compile(r"codec can't decode bytes|\(value error\) invalid \\x escape"),
         "A path with single backslashes, of which Python reads one as the beginning of an escape.",
-        r"`\U`, `\u`, `\x` and `\N` want digits or a name after them; a folder's name has none. A raw string keeps every "
-        "backslash. Where the string also has escapes that are meant, only the broken ones are doubled.",
+        r"`\U`, `\u`, `\x` and `\N` want digits or a name after them; a folder's name has none. A raw string keeps "
+        "every backslash. Where the string also has escapes that are meant, only the broken ones are doubled.",
         'data = open("C:\\Users\\ann\\file.txt")\n',
         'data = open(r"C:\\Users\\ann\\file.txt")\n',
         _raw,
@@ -179,7 +179,9 @@ RULES = (
     ),
     Rule(
         "docstring-without-end",
-        re.compile("unterminated triple-quoted|invalid syntax|unterminated string|expected|invalid decimal|never closed"),
+        re.compile(
+            "unterminated triple-quoted|invalid syntax|unterminated string|expected|invalid decimal|never closed"
+        ),
         "A docstring that nothing closes, so that the code behind it becomes words and the next docstring code.",
         "The quotes go to the end of the line, or below the last line before the code begins again.",
         'def first(x):\n    """Return x.\n    return x\n\n\ndef second(y):\n    """Return y."""\n    return y\n',

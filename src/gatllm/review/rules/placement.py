@@ -25,7 +25,7 @@ def _first_place(body: list[ast.stmt]) -> int:
         docstring = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         docstring = docstring and isinstance(node.value.value, str)  # type: ignore[attr-defined]  # just tested
         if not docstring and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-            decorators = getattr(node, "decorator_list", [])
+            decorators: list[ast.expr] = getattr(node, "decorator_list", [])
             return min([node.lineno, *(one.lineno for one in decorators)])
     return body[-1].lineno
 
