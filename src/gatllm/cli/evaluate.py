@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import note, print_json, progress_report, table
+from gatllm.errors import UsageError
 
 eval_app = App(name="eval", help="Zero-, one- and few-shot evaluation of a run or a pretrained model.")
 tune_app = App(name="tune", help="Search for better hyper-parameters of a recipe.")
@@ -18,28 +20,41 @@ def evaluate(
     model: str,
     tasks: Annotated[list[str] | None, Parameter(name=["--task", "-t"], negative="")] = None,
     *,
+    code_tasks: Annotated[Path | None, Parameter(name=["--tasks"])] = None,
+    review: Annotated[bool, Parameter(negative=())] = False,
+    out: Path | None = None,
     shots: Annotated[list[int] | None, Parameter(name=["--shots"], negative="", consume_multiple=True)] = None,
-    limit: int = 100,
-    tokens: int = 32,
+    limit: int | None = None,
+    tokens: int | None = None,
     template: str = "",
     seed: int = 0,
     quiet: bool = False,
     json: bool = False,
 ) -> None:
-    """Ask a model the questions of a task, with 0, 1 and 5 solved examples in the prompt.
+    """Ask a model the questions of a task, with 0, 1 and 5 solved examples in the prompt; or to write tested code.
+
+    With `--tasks FILE.jsonl` each row is a programming task (`task_id`, `prompt`, and `test_list`, or `test` with
+    `entry_point`); the code is judged by the tests, in the sandbox. The first assertion of a `test_list` is part of the
+    prompt, the others judge.
 
     Parameters
     ----------
     model
-        A run folder, or a pretrained model: a hub id, a folder, or a GGUF file.
+        A run folder, or a pretrained model: a hub id, a folder, a GGUF file, or default (the default chat generator).
     tasks
         alphabetize, reverse, uppercase, sums, or a JSON file of {"input", "output"} examples; may be repeated.
+    code_tasks
+        A JSON Lines file of programming tasks with tests, in the form of MBPP or HumanEval.
+    review
+        With --tasks: measure the reviewed answers beside the bare first proposals, in the same run.
+    out
+        With --tasks: the file that keeps each outcome; the same command goes on with it (default: below evaluations/).
     shots
         Numbers of solved examples.
     limit
-        Questions of each task.
+        Questions of each task (default: 100; with --tasks, all).
     tokens
-        The most tokens of an answer.
+        The most tokens of an answer (default: 32; with --tasks, 400).
     template
         How a question is put; {input} stands for it. An encoder-decoder is asked the bare question by default.
     seed
@@ -49,8 +64,14 @@ def evaluate(
     json
         Print JSON instead of a table.
     """
+    if code_tasks is not None:
+        _evaluate_code(model, code_tasks, review, out, limit, tokens or 400, seed, quiet=quiet, json=json)
+        return
+    if review or out is not None:
+        raise UsageError("--review and --out belong to programming tasks", "name a file of them with --tasks")
     from gatllm.training import fewshot
 
+    limit, tokens = limit or 100, tokens or 32
     is_run = (Path(model) / "recipe.toml").is_file()
     bare = is_run and _objective(Path(model)) == "seq2seq"
     asked = template or ("{input}" if bare else "Input: {input}\nOutput:")
@@ -81,6 +102,55 @@ def evaluate(
         for score in scores
     ]
     table(model, ("task", "shots", "right", "accuracy", "95 % interval"), rows)
+
+
+def _evaluate_code(
+    model: str,
+    path: Path,
+    review: bool,
+    out: Path | None,
+    limit: int | None,
+    tokens: int,
+    seed: int,
+    *,
+    quiet: bool,
+    json: bool,
+) -> None:
+    from gatllm.answering.code_tasks import read_code_tasks
+    from gatllm.answering.evaluation import evaluate_code
+    from gatllm.answering.generators import load_generator
+    from gatllm.models import ChatOptions
+    from gatllm.review.default import load_reviewer
+    from gatllm.sandbox import Runner
+
+    tasks, bad = read_code_tasks(path)
+    for line in bad:
+        note(f"left out: {line}")
+    name = f"{Path(model).name}-{path.stem}" + ("-reviewed" if review else "")
+    with Runner(workers=1) as runner, progress_report(quiet=quiet) as report:
+        found = evaluate_code(
+            load_generator(None if model == "default" else model, report=report),
+            tasks[:limit],
+            runner,
+            out or Path("evaluations") / f"{name}.jsonl",
+            options=ChatOptions(max_new_tokens=tokens, seed=seed),
+            reviewer=load_reviewer(None) if review else None,
+            report=report,
+        )
+    difference, low, high = found.difference
+    if json:
+        interval = {"difference": difference, "interval": [low, high]} if review else {}
+        print_json({**asdict(found), "left_out": bad, **interval})
+        return
+    rows = [("bare", f"{found.bare}/{found.asked}", f"{found.bare / found.asked:.1%}", f"{found.bare_seconds:.1f}")]
+    if found.reviewed is not None and found.reviewed_seconds is not None:
+        share = f"{found.reviewed / found.asked:.1%}"
+        rows.append(("reviewed", f"{found.reviewed}/{found.asked}", share, f"{found.reviewed_seconds:.1f}"))
+    table(model, ("answer", "right", "pass@1", "median seconds"), rows)
+    if review:
+        note(f"difference {difference:+.1%} (paired 95 % interval {low:+.1%} to {high:+.1%})")
+        lost = f": {', '.join(found.lost)}" if found.lost else ""
+        note(f"right first proposals made wrong by the review: {len(found.lost)}{lost}")
 
 
 def _objective(run: Path) -> str:
