@@ -210,7 +210,7 @@ def explain(rule: str) -> None:
     """Say what a rule is about that check or fix names, and how to put it right.
 
     Args:
-        rule: F821, SyntaxError, suspect, …
+        rule: F821, SyntaxError, suspect, backslash-in-path, …
     """
     from gatllm.editor.explaining import explained
 

@@ -6,6 +6,8 @@ import re
 import subprocess
 
 from gatllm.errors import UsageError
+from gatllm.review.rules import RULES
+from gatllm.review.rules.pages import page
 
 _RUFF = re.compile(r"[A-Z]{1,4}\d{2,4}\Z")
 _OURS = {
@@ -41,9 +43,13 @@ def explained(rule: str) -> str:
     known = {name.lower(): words for name, words in _OURS.items()}
     if (words := known.get(rule.lower())) is not None:
         return f"# {rule}\n\n{words}\n"
+    if (own := next((one for one in RULES if one.name == rule.lower()), None)) is not None:
+        return page(own).removeprefix("#")
     if _RUFF.match(rule.upper()) and (words := _from_ruff(rule.upper())):
         return words
-    raise UsageError(f"there is no rule {rule}", f"known: {', '.join(_OURS)}, and ruff's such as F821")
+    raise UsageError(
+        f"there is no rule {rule}", f"known: {', '.join(_OURS)}, ruff's such as F821, and those of docs/rules.md"
+    )
 
 
 def _from_ruff(code: str) -> str:

@@ -2,7 +2,7 @@
 
 A text that does not compile still says what was meant: its names, numbers, operators, the words in its strings. A
 repair puts brackets, commas, colons, quotes, line breaks and indentation right around them. Anything else happens by
-a named rule, one of those below or one that rewrites a known form (`dialects`, `hints`, `pastes`), whose steps are
+a named rule, one of those below or one that rewrites a known form (`rules`), whose steps are
 passed along.
 """
 

@@ -11,11 +11,11 @@ from difflib import SequenceMatcher
 from itertools import chain
 
 from gatllm.review.critics import Finding, compile_error, lint, skeleton, syntax_error
-from gatllm.review.dialects import translate, translate_all
 from gatllm.review.edits import Edit, apply
 from gatllm.review.gate import Step, minimal
 from gatllm.review.names import Names
 from gatllm.review.region import Region, offset, region
+from gatllm.review.rules import apply_rule, apply_rules
 from gatllm.review.slips import foreign, slips
 from gatllm.review.tagger import Tagger, Window, tokens_of, windows_of
 from gatllm.review.tags import DELETE, NAMES, TAGS
@@ -134,7 +134,7 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
     error = compile_error(text)
     if error is None:
         return [state]
-    text, error, steps = translate_all(text, error, until)
+    text, error, steps = apply_rules(text, error, until)
     done = len(steps)
     state = _State(text, state.score + done * _MEANS, state.edits + done, steps=(*state.steps, *steps))
     if error is None:
@@ -183,7 +183,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
             at = offset(state.text, errors[state.text].line, errors[state.text].column)
             reach = len(state.text) if _SEEKS_END.search(errors[state.text].message) else at
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
-            translated = translate(state.text, errors[state.text])
+            translated = apply_rule(state.text, errors[state.text])
             if translated is not None and translated[0] not in seen:
                 steps = (*state.steps, (state.text, translated[0]))
                 follower = _State(translated[0], state.score + _MEANS, state.edits + 1, steps=steps)

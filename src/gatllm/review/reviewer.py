@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Literal
 from gatllm.review.calibration import Calibration
 from gatllm.review.critics import Finding, compile_error, lint, mistakes, syntax_error
 from gatllm.review.detection import Detection, detect
-from gatllm.review.dialects import translate_all
 from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
 from gatllm.review.gate import Step, harm, minimal
 from gatllm.review.python2 import is_python2, rest_of_python2
 from gatllm.review.region import place
 from gatllm.review.repair import Solution, improve, repair
+from gatllm.review.rules import apply_rules
 from gatllm.review.search import search
 from gatllm.review.tagger import Scores, Tagger, Window, features, tokens_of, windows_of
 from gatllm.review.tags import TAGS
@@ -263,7 +263,7 @@ class Reviewer:
 
     def _by_rules(self, text: str, until: float) -> Repair:
         """Repair what parses and does not compile: the grammar has no opinion there, so that only rules count."""
-        plain, error, steps = translate_all(text, compile_error(text), until)
+        plain, error, steps = apply_rules(text, compile_error(text), until)
         harms = harm(text, plain, steps) if error is None else ()
         if error is None and not harms:
             return Repair(plain, True, True, (Candidate(plain, None),), "rule")
@@ -279,7 +279,7 @@ class Reviewer:
         return [Candidate(one.text, one.score, harm(text, one.text, (*begun, *one.steps))) for one in solutions]
 
     def _by_search(self, text: str, given: str, begun: _Steps, until: float) -> Candidate | None:
-        plain, error, steps = translate_all(given, compile_error(given), time.monotonic() + _RULES)
+        plain, error, steps = apply_rules(given, compile_error(given), time.monotonic() + _RULES)
         fixed = plain if error is None else search(plain, seconds=until - time.monotonic())
         if fixed is None:
             return None

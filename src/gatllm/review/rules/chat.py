@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 from gatllm.review.critics import Finding, compile_error, syntax_error
 from gatllm.review.region import line_span
-from gatllm.review.rules.rule import Rule
+from gatllm.review.rules.rule import ANY, Rule
 from gatllm.tokenizers.lexer import outside_strings
 
-_ANY = re.compile("")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(?P<language>[\w+.-]*)[ \t]*\r?")
 _CODE = re.compile(
     r"\s*(?:(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|import\s+\w|from\s+\S+\s+import\b|@\w|[\w.\[\]]+\s*=(?!=)|"
@@ -124,7 +123,7 @@ def _narrow(text: str, error: Finding) -> Iterator[str]:
 RULES = (
     Rule(
         "fenced-code",
-        _ANY,
+        ANY,
         "Code as a chat shows it: between fences, with prose around it.",
         "The fences say where the code begins and ends. Nothing is taken away if what stands around them is code.",
         "Here is the function:\n\n```python\ndef add(a, b):\n    return a + b\n```\n\nLet me know how it goes.\n",
@@ -133,7 +132,7 @@ RULES = (
     ),
     Rule(
         "prose-around-code",
-        _ANY,
+        ANY,
         "Sentences before or after the code.",
         "They become comments: words are no code, and they may still be of use.",
         "Sure, here is the code you asked for.\nimport os\n\nprint(os.sep)\n",
@@ -142,7 +141,7 @@ RULES = (
     ),
     Rule(
         "placeholder",
-        _ANY,
+        ANY,
         "A line that stands for code left out, such as `... existing methods ...`.",
         "It becomes a comment. What it stands for is still missing.",
         "class Store:\n    ... existing methods ...\n\n    def add(self, item):\n        self.items.append(item)\n",
@@ -151,7 +150,7 @@ RULES = (
     ),
     Rule(
         "entities-of-html",
-        _ANY,
+        ANY,
         "Signs as a page's source has them: `&lt;`, `&quot;`.",
         "A page writes its own signs so; a file with one of them in its code was copied from a page's source.",
         "def f(a, b):\n    if a &gt; b:\n        return &quot;x&quot;\n    return a\n",

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
+from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexer import outside_strings
 
 _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)\s*(?P<sign>=)(?!=)")
 _OF_INT = re.compile(rf"(?<![\w.])(?P<number>\d+)\.(?P<name>{'|'.join(sorted(dir(int), key=len, reverse=True))})\b")
+_JOINS = "in|is|and|or|if|else|for|not|as|from|import|async"
 _CONDITION = re.compile(r"\s*(?:el)?if\b|\s*assert\b")
 
 
@@ -83,4 +85,9 @@ RULES = (
         "total = 1 + \\\n    2\n",
         _goes_on,
     ),
-)
+    form("assignment-operator", "`:=` as a statement.", "A statement assigns with `=`.", ("n := 3\n", "n = 3\n"),
+        r"^(?P<name>\s*[\w.]+\s*):=", r"\g<name>="),
+    form("dot-of-self", "`self` and a name with a space between them.", "Nothing else may stand between the two.",
+        ("def f(self):\n    return self x\n", "def f(self):\n    return self.x\n"),
+        rf"\b(?P<me>self|cls) (?!(?:{_JOINS})\b)(?=[A-Za-z_])", r"\g<me>."),
+)  # fmt: skip

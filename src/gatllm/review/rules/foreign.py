@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 from gatllm.review.critics import Finding, syntax_error
 from gatllm.review.region import line_span
-from gatllm.review.rules.rule import Rule
+from gatllm.review.rules.forms import form
+from gatllm.review.rules.rule import ANY, Rule
+from gatllm.review.statement import step
 from gatllm.tokenizers.lexer import bare, outside_strings
 
-_ANY = re.compile("")
 _OPERATORS = (
     (re.compile(r"\s*&&\s*"), " and "),
     (re.compile(r"\s*\|\|\s*"), " or "),
@@ -21,6 +22,7 @@ _OPERATORS = (
 _C_LIKE = re.compile(r"&&|\|\||!(?=[\w(])|===|!==|=>|[?]|[{};]\s*$")
 _CONSTANTS = {"null": "None", "nil": "None", "undefined": "None", "true": "True", "false": "False"}
 _PRINTS = re.compile(r"(?<![\w.])(?:console\.log|System\.out\.println?|fmt\.Println)(?=\s*\()")
+_BLOCK = r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b"
 _HEAD = re.compile(r"\s*(?:if|elif|else|for|while|try|except|finally|with|def|class)\b")
 _NO_DICT = re.compile(r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))\s*$")
 _ARROW = re.compile(r"(?P<names>(?<![\w.)])(?:[^\W\d]\w*|\([\w\s,]*\)))\s*=>\s*(?![{=])")
@@ -224,9 +226,21 @@ def _comments(text: str, error: Finding) -> Iterator[str]:
         yield text[:first] + "\n".join(margin + note for note in notes) + text[closes + 2 + len(after) :]
 
 
+def _braced(found: re.Match[str], after: str) -> str | None:
+    """``if (x) {``: a block, unless the brace may open a dict."""
+    head = found["head"]
+    if sum(step(piece, outside) for piece, outside in bare(head)) or re.search(
+        r"(?:[-+*/%=<>,.(\[{|&^~]|\b(?:in|is|not|and|or|return))$", head
+    ):
+        return None
+    return f"{head}:{after}"
+
+
+_WHY = "It means one thing where it comes from and nothing in Python, so that what was meant is plain."
+
+
 def _rule(name: str, what: str, before: str, after: str, rewrite: Callable[[str, Finding], Iterator[str]]) -> Rule:
-    why = "It means one thing where it comes from and nothing in Python, so that what was meant is plain."
-    return Rule(name, _ANY, what, why, before, after, rewrite)
+    return Rule(name, ANY, what, _WHY, before, after, rewrite)
 
 
 RULES = (
@@ -286,4 +300,32 @@ RULES = (
         "count = 5\nprint(count)\n",
         _of_c(_declared),
     ),
-)
+    form("else-if", "`else if`, `elseif` or `elsif`.", _WHY,
+        ("if a:\n    b\nelse if c:\n    d\n", "if a:\n    b\nelif c:\n    d\n"),
+        r"^(?P<space>\s*)(?:else\s+if|else?s?if|elsif)\b(?!:)", r"\g<space>elif"),
+    form("increment", "`i++` and `i--`.", _WHY, ("i++\n", "i += 1\n"),
+        r"(?P<name>[\w.\]\[]+)\s*(?P<mark>\+|-)(?P=mark)\s*;?\s*$", r"\g<name> \g<mark>= 1"),
+    form("shell-line", "A line for a shell or a notebook.", "It becomes a comment: Python can't do what it says.",
+        ("!pip install foo\nx = 1\n", "# !pip install foo\nx = 1\n"),
+        r"^(?P<shell>[!%]{1,2}[a-z].*)$", r"# \g<shell>"),
+    form("help-of-notebook", "A question mark behind a name.", "A notebook shows help so; it becomes a comment.",
+        ("import os\nos.path?\n", "import os\n# os.path?\n"),
+        r"^(?P<margin>\s*)(?P<asked>\?{0,2}[\w.]+\?{1,2})\s*$", r"\g<margin># \g<asked>"),
+    form("not-of-c", "`!` before a condition.", _WHY, ("if !ready(x):\n    pass\n", "if not ready(x):\n    pass\n"),
+        r"(?:(?<=\S)(?<![=!<>\w'\"])|(?<=\s)(?<![^=!<>]=\s))!\s*(?=[\w(])", "not "),  # behind `=` it is a shell's
+    form("brace-of-block", "A brace that opens a block.", "Unless it may open a dictionary.",
+        ("if (x > 1) {\n    y()\n", "if (x > 1):\n    y()\n"),
+        rf"^(?P<head>{_BLOCK}(?:.*[^\s:])?)\s*+:?\s*+\{{\s*$", _braced),
+    form("brace-left-over", "A brace that ends a block, alone on its line.", _WHY,
+        ("def f():\n    y()\n}\n", "def f():\n    y()\n"), r"^\s*\}\s*;?\s*$", lambda _, after: after[1:]),
+    form("function-keyword", "`function`, `func`, `fn` or `fun` before a definition.", _WHY,
+        ("function f(x):\n    return x\n", "def f(x):\n    return x\n"),
+        r"^(?P<space>\s*)(?:function|func|fn|fun)\s+(?=\w+\s*\()", r"\g<space>def "),
+    form("throw", "`throw`, with or without `new`.", _WHY, ("throw new Error(1)\n", "raise Error(1)\n"),
+        r"^(?P<space>\s*)throw\s+(?:new\s+)?", r"\g<space>raise "),
+    form("new", "`new` before a class.", _WHY, ("x = new Foo(1)\n", "x = Foo(1)\n"),
+        r"\bnew\s+(?=[A-Za-z_][\w.]*\()", ""),
+    form("return-in-lambda", "`return` in a lambda.", "A lambda returns its value anyway.",
+        ("f = lambda x: return x + 1\n", "f = lambda x: x + 1\n"),
+        r"(?P<head>\blambda\b[^:]*:)\s*return\s+", r"\g<head> "),
+)  # fmt: skip

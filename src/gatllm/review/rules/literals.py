@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span
+from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import Rule
 
 _STRING = re.compile(
@@ -139,6 +140,7 @@ def _begins_code(line: str, margin: int) -> bool:
     return indented <= margin and bool(line.strip()) and (indented < margin or _STATEMENT.match(line) is not None)
 
 
+_INNER_QUOTES = r"""(?<=[=(,\[{ ])"(?P<a>[^"'\n]+)"(?P<b>\w(?:[^"'\n]*\w)?)"(?P<c>[^"'\n]*)"(?=\s*(?:[,)\]}:]|$))"""
 RULES = (
     Rule(
         "backslash-in-path",
@@ -188,4 +190,17 @@ RULES = (
         'def first(x):\n    """Return x."""\n    return x\n\n\ndef second(y):\n    """Return y."""\n    return y\n',
         _docstring,
     ),
-)
+    form("apostrophe", "An apostrophe in a string between apostrophes.", "The other quotes hold it.",
+        ("print('don't')\n", 'print("don\'t")\n'),
+        r"(?<!\w)'(?P<said>[^'\"]*\w'\w[^'\"]*)'(?!\w)", r'"\g<said>"', anywhere=True),
+    form("quotes-in-quotes", "Quoted words in a string between the same quotes.", "The other quotes hold them.",
+        ('x = "she said "hi""\n', "x = 'she said \"hi\"'\n"), _INNER_QUOTES, r"""'\g<a>"\g<b>"\g<c>'""", anywhere=True),
+    form("quotes-in-format", "The quotes of an f-string inside its braces.",
+        "Python 3.12 reads it; with the other quotes every Python does.",
+        ('print(f"{d["a"]}")\n', "print(f\"{d['a']}\")\n"),
+        r"(?P<head>\b[fF]\"[^\"]*\{[^\"{}]*)\"(?P<key>[^\"'{}]*)\"(?=[^{}\"]*\})", r"\g<head>'\g<key>'", anywhere=True),
+    form("apostrophes-in-format", "The apostrophes of an f-string inside its braces.",
+        "Python 3.12 reads it; with the other quotes every Python does.",
+        ("print(f'{d['a']}')\n", "print(f'{d[\"a\"]}')\n"),
+        r"(?P<head>\b[fF]'[^']*\{[^'{}]*)'(?P<key>[^\"'{}]*)'(?=[^{}']*\})", r'\g<head>"\g<key>"', anywhere=True),
+)  # fmt: skip

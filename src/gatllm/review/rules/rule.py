@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from gatllm.review.critics import Finding
 
+ANY = re.compile("")  # the compiler may say anything
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -25,6 +27,7 @@ class Rule:
         before: an example that does not compile.
         after: the same, repaired; a test holds that the rule does it.
         rewrite: the repair.
+        whole: whether it rewrites lines all over the file; of several such texts the one counts that gets furthest.
     """
 
     name: str
@@ -34,3 +37,4 @@ class Rule:
     before: str
     after: str
     rewrite: Callable[[str, Finding], Iterable[str]]
+    whole: bool = False

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gatllm.review.critics import Finding
-from gatllm.review.rules import arguments, blocks, chat, expressions, foreign, keywords, literals, placement
+from gatllm.review.rules import (
+    arguments,
+    blocks,
+    chat,
+    expressions,
+    foreign,
+    hints,
+    keywords,
+    literals,
+    old_python,
+    pasted,
+    placement,
+)
 from gatllm.review.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -15,13 +27,16 @@ RULES: tuple[Rule, ...] = (
     *expressions.RULES,
     *literals.RULES,
     *keywords.RULES,
-    *foreign.RULES,
+    *hints.RULES,
     *blocks.RULES,
+    *pasted.RULES,
+    *old_python.RULES,
+    *foreign.RULES,
 )
 
 
 def repairs(text: str, error: Finding) -> Iterator[str]:
     """Yield whole texts in which a rule has put the mistake at the error right, the likeliest first."""
     for rule in RULES:
-        if rule.messages.search(error.message):
+        if not rule.whole and rule.messages.search(error.message):
             yield from rule.rewrite(text, error)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatllm.review.critics import compile_error
-from gatllm.review.dialects import translate_all
-from gatllm.review.pastes import cleaned
+from gatllm.review.rules import apply_rules
+from gatllm.review.rules.pasted import cleaned
 
 PASTES = [
     ("print(“hello”, ‘x’)\n", "print(\"hello\", 'x')\n"),
@@ -23,7 +23,7 @@ PASTES = [
 
 
 def _mended(text: str) -> str:
-    return translate_all(text, compile_error(text), float("inf"))[0]
+    return apply_rules(text, compile_error(text), float("inf"))[0]
 
 
 @pytest.mark.parametrize(("pasted", "clean"), PASTES, ids=[pasted.split("\n")[0] for pasted, _ in PASTES])

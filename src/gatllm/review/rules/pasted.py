@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 
+from gatllm.review.critics import Finding
+from gatllm.review.region import line_span
+from gatllm.review.rules.rule import ANY, Rule
 from gatllm.tokenizers.lexer import outside_strings
 
+_LONGEST = 1000  # characters of a line that is looked at
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "′": "'"})
 _SIGNS = str.maketrans({
     "–": "-", "—": "-", "−": "-", "×": "*", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!=", "…": "...",
@@ -19,7 +22,6 @@ _FENCE = re.compile(r"\s*(?:```|~~~)[\w+-]*\s*")
 _PROMPT = re.compile(r"[ \t]*>>>(?: |(?=\S)|\r?$)|[ \t]*\.\.\.(?: |\r?$)")
 _IPYTHON = re.compile(r"In \[\d+\]:(?: |\r?$)|   \.{3,}:(?: |\r?$)")
 _NUMBER = re.compile(r"([ \t]*)(\d+)(?:[ \t]*[:|.)])?([ \t]+|$)")
-_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d+);")
 
 
 def cleaned(text: str, start: int, end: int) -> Iterator[str]:
@@ -46,10 +48,10 @@ def _plain(part: str) -> str:
     return _visible(part).translate(_QUOTES).translate(_SIGNS)
 
 
-def pasted(text: str, number: int) -> Iterator[str]:
-    """Yield ``text`` without what pasting left in many of its lines, where line ``number`` (from 1) has it."""
+def unnumbered(text: str, error: Finding) -> Iterator[str]:
+    """Yield ``text`` without what pasting left in many of its lines, where that of the error has it."""
     lines = text.split("\n")
-    line = lines[number - 1] if number <= len(lines) else ""
+    line = lines[error.line - 1] if error.line <= len(lines) else ""
     first = next((one for one in lines if one.strip()), "")
     for prompt in (_PROMPT, _IPYTHON):
         if prompt.match(first) and not first.lstrip().startswith("..."):
@@ -62,8 +64,6 @@ def pasted(text: str, number: int) -> Iterator[str]:
             )
     if _NUMBER.match(line):
         yield from _without_numbers(lines)
-    if _ENTITY.search(line):  # then others are one, too: `a &amp; b` is two statements
-        yield html.unescape(text).replace("\u00a0", " ")
 
 
 def _without_numbers(lines: list[str]) -> Iterator[str]:
@@ -79,3 +79,33 @@ def _without_numbers(lines: list[str]) -> Iterator[str]:
     width, gap = min(one.end() for one in shown), min(len(one[3]) for one in shown)
     yield "\n".join(line[width:] for line in lines)  # numbers to the right
     yield "\n".join(line[one.end() - len(one[3]) + gap :] if (one := _NUMBER.match(line)) else line for line in lines)
+
+
+def _in_line(text: str, error: Finding) -> Iterator[str]:
+    for number in (error.line, error.line - 1):
+        start, end = line_span(text, number) if number > 0 else (0, 0)
+        if 0 < end - start <= _LONGEST:
+            yield from cleaned(text, start, end)
+
+
+RULES = (
+    Rule(
+        "session",
+        ANY,
+        "Prompts of Python or IPython, or the numbers of lines, in front of the code.",
+        "A page or a terminal shows them. What the terminal answered becomes a comment.",
+        ">>> f = 1\n>>> f\n<1 of 2>\n",
+        "f = 1\nf\n# <1 of 2>\n",
+        unnumbered,
+        whole=True,
+    ),
+    Rule(
+        "signs-of-print",
+        ANY,
+        "Quotes, dashes and spaces as a page prints them, a fence, a prompt.",
+        "A word processor or a page writes them for Python's own; strings keep theirs where they can.",
+        "print(“hello”)\n",
+        'print("hello")\n',
+        _in_line,
+    ),
+)

@@ -1,4 +1,4 @@
-"""What the compiler's own words suggest, where it says enough to act on."""
+"""Rules that do what the compiler's own words ask for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gatllm.review.critics import Finding, compile_error
 from gatllm.review.region import offset
+from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexer import bare
 
 _ASSIGNED = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
@@ -15,20 +16,6 @@ _NO_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally)\b")
 _DEFINITION = re.compile(r"\s*(?:@|async\s+def\b|def\b|class\b)")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
-
-
-def hinted(text: str, error: Finding) -> Iterator[str]:
-    """Yield ``text`` with what the compiler's message asks for."""
-    yield from _compared(text, error)
-    yield from _made_async(text, error)
-    if found := _NO_BLOCK.search(error.message):
-        yield from _with_pass(text, int(found[1]), error)
-    at = offset(text, error.line, error.column)
-    if error.message.endswith("was never closed") and "\n" not in text[at:].strip():  # the text breaks off
-        still = _open_at_end(text)
-        mended = text.rstrip().removesuffix("\\") + "".join(_CLOSES[bracket] for bracket in reversed(still)) + "\n"
-        if len(still) > 1 and compile_error(mended) is None:
-            yield mended
 
 
 def _compared(text: str, error: Finding) -> Iterator[str]:
@@ -53,8 +40,12 @@ def _made_async(text: str, error: Finding) -> Iterator[str]:
             return
 
 
-def _with_pass(text: str, header: int, error: Finding) -> Iterator[str]:
+def _with_pass(text: str, error: Finding) -> Iterator[str]:
     """Give a block a body, unless what follows may be it, not indented."""
+    found = _NO_BLOCK.search(error.message)
+    if found is None:
+        return
+    header = int(found[1])
     lines = text.split("\n")
     follows = lines[error.line - 1] if header < error.line <= len(lines) else ""
     head = lines[header - 1]
@@ -84,3 +75,54 @@ def _open_at_end(code: str) -> list[str]:
         elif outside and piece.text in _CLOSES.values() and still:
             still.pop()
     return still
+
+
+def _closed(text: str, error: Finding) -> Iterator[str]:
+    """Close all brackets of a text that breaks off."""
+    at = offset(text, error.line, error.column)
+    if "\n" in text[at:].strip():
+        return
+    still = _open_at_end(text)
+    fixed = text.rstrip().removesuffix("\\") + "".join(_CLOSES[bracket] for bracket in reversed(still)) + "\n"
+    if len(still) > 1 and compile_error(fixed) is None:
+        yield fixed
+
+
+RULES = (
+    Rule(
+        "comparison-with-one-sign",
+        re.compile("'=='"),
+        "A condition that compares with `=`.",
+        "A condition binds no name with `=`; the compiler itself asks whether `==` was meant.",
+        "if f(a) = 1:\n    pass\n",
+        "if f(a) == 1:\n    pass\n",
+        _compared,
+    ),
+    Rule(
+        "await-in-plain-function",
+        re.compile("outside (?:of an )?async"),
+        "`await`, `async for` or `async with` in a function that is not `async`.",
+        "Only an `async` function can wait.",
+        "def f(x):\n    y = await x\n    return y\n",
+        "async def f(x):\n    y = await x\n    return y\n",
+        _made_async,
+    ),
+    Rule(
+        "body-missing",
+        _NO_BLOCK,
+        "A header without a body.",
+        "`pass` does nothing. Only where nothing that follows may be the body.",
+        "def f():\n    # later\n\n\nx = 1\n",
+        "def f():\n    # later\n    pass\n\n\nx = 1\n",
+        _with_pass,
+    ),
+    Rule(
+        "text-cut-off",
+        re.compile("was never closed"),
+        "A text that ends inside brackets.",
+        "Several brackets stay open where it ends: each is closed, innermost first.",
+        'print(len("a", max(b\n',
+        'print(len("a", max(b)))\n',
+        _closed,
+    ),
+)

@@ -1,0 +1,61 @@
+"""Apply the rules at the place where the compiler stops, as long as that brings it further."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from itertools import islice
+
+from gatllm.review.critics import Finding, compile_error
+from gatllm.review.region import offset
+from gatllm.review.rules.table import RULES, repairs
+
+Step = tuple[str, str]  # the text before a rule was applied, and after it
+
+_TRIED = 40  # ways at most for one error
+_TOKENISER = re.compile("unmatched|does not match|unterminated|never closed")
+
+
+def apply_rules(text: str, error: Finding | None, until: float) -> tuple[str, Finding | None, tuple[Step, ...]]:
+    """Return ``text`` after `apply_rule` as often as it helps, what the compiler says then, and the steps.
+
+    A step is the text before a rule was applied and after it. ``until`` is when to stop (`time.monotonic`).
+    """
+    steps: list[Step] = []
+    while error is not None and time.monotonic() < until and (done := apply_rule(text, error)) is not None:
+        steps.append((text, done[0]))
+        text, error = done
+    return text, error, tuple(steps)
+
+
+def apply_rule(text: str, error: Finding) -> tuple[str, Finding | None] | None:
+    """Return ``text`` with the mistake at the error put right by a rule, and what the compiler says now.
+
+    None where there is none, or the compiler gets no further with it.
+    """
+    whole = [(new, compile_error(new)) for rule in RULES if rule.whole for new in rule.rewrite(text, error)]
+    best = max(whole, key=lambda pair: math.inf if pair[1] is None else pair[1].line, default=None)
+    if best is not None and (best[1] is None or best[1].line > error.line):  # lines stay lines
+        return best
+    for new in islice(repairs(text, error), _TRIED):
+        after = compile_error(new) if new != text else error
+        if after is None or _further(text, error, new, after):
+            return new, after
+    return None
+
+
+def _further(text: str, error: Finding, new: str, after: Finding) -> bool:
+    """Tell whether the compiler now stops behind the change, and behind where it stopped before.
+
+    On the same line it must not be the tokeniser that complains: then the change cut a string or a bracket in two.
+    Where it complained before and is content now, the parser has begun to read.
+    """
+    if _TOKENISER.search(error.message) and not _TOKENISER.search(after.message):
+        return True
+    most = min(len(text), len(new))
+    same = next((n for n in range(most) if text[-1 - n] != new[-1 - n]), most)
+    at = offset(new, after.line, after.column)
+    if len(new) - at > same or len(new) - at >= len(text) - offset(text, error.line, error.column):
+        return False
+    return "\n" in new[len(new) - same : at] or not _TOKENISER.search(after.message)

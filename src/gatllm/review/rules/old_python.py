@@ -1,0 +1,83 @@
+"""Forms of Python 2 that Python 3 does not parse. What of it still parses is put right by `review.python2`."""
+
+from __future__ import annotations
+
+import re
+
+from gatllm.review.rules.forms import form
+from gatllm.review.rules.rule import Rule
+from gatllm.review.statement import split, statement
+
+_EXCEPTION = re.compile(r"\w*(?:Error|Exception|Warning|Interrupt|Exit)")
+
+
+def _called(found: re.Match[str], after: str) -> str | None:
+    """``print a, b`` and ``exec code in names``: a call."""
+    stated = statement(found.string[found.end() :] + after)
+    if stated is None:
+        return None
+    body, rest = stated
+    said = "".join(piece.text for piece, _ in body)
+    if not said.strip() or len(split(body, "=")) > 1:
+        return None
+    head, space = found[0].rstrip(), said[len(said.rstrip()) :]
+    if found["word"] == "exec":
+        return f"{head}({', '.join(split(body, 'in'))}){space}{rest}"
+    goes_on = ' end=" "' if said.rstrip().endswith(",") else ""
+    return f"{head}({said.strip()}{goes_on}){space}{rest}"
+
+
+def _raised(found: re.Match[str], after: str) -> str | None:
+    """``raise E, message, traceback``."""
+    stated = statement(found.string[found.end() :] + after)
+    if stated is None:
+        return None
+    body, rest = stated
+    parts = split(body, ",")
+    if not 2 <= len(parts) <= 3 or not all(parts):
+        return None
+    traced = f".with_traceback({parts[2]})" if len(parts) == 3 else ""
+    last = body[-1][0]
+    space = last.text if last.kind == "space" else ""
+    return f"{found[0]}{parts[0]}({parts[1]}){traced}{space}{rest}"
+
+
+def _caught(found: re.Match[str], after: str) -> str:
+    """``except E, e:`` or, in Python 3's spirit, ``except E, F:``."""
+    kinds, name = found["kinds"], found["name"]
+    both = f"({kinds}, {name}):" if _EXCEPTION.fullmatch(name) else f"{kinds} as {name}:"
+    return f"{found['head']}{both}{found.string[found.end() :]}{after}"
+
+
+def _octal(found: re.Match[str], after: str) -> str | None:
+    """``0755`` was octal, ``08`` never anything but a date's eight; ``01`` is one either way."""
+    digits = found["digits"]
+    if len(digits) == 1 or set(digits) & set("89"):
+        new = digits
+    elif len(digits) > 2:
+        new = f"0o{digits}"
+    else:
+        return None
+    return new + found.string[found.end() :] + after
+
+
+_WHY = "Python 2 wrote it so, and Python 3 has no other use for it."
+RULES: tuple[Rule, ...] = (
+    form("print-statement", "`print` and `exec` as statements.", _WHY, ('print "a", b\n', 'print("a", b)\n'),
+        r"(?:^|[:;])\s*(?P<word>print|exec)\b\s*+(?![(=.,)\]]|in\b)", _called),
+    form("raise-with-comma", "`raise` with its message behind a comma.", _WHY,
+        ('raise ValueError, "bad"\n', 'raise ValueError("bad")\n'), r"(?:^|[:;])\s*raise\s+(?=[\w.]+\s*,)", _raised),
+    form("except-with-comma", "`except` with the name, or a second exception, behind a comma.",
+        "Python 2 gave the exception a name so. Where the second word is called like an exception, it is one.",
+        ("try:\n    x\nexcept OSError, e:\n    y\n", "try:\n    x\nexcept OSError as e:\n    y\n"),
+        r"(?P<head>\bexcept\s+)(?P<kinds>[\w.]+|\([^()]*\))\s*,\s*(?P<name>\w+)\s*:", _caught),
+    form("backticks", "Backticks around an expression.", _WHY, ("s = `x + 1`\n", "s = repr(x + 1)\n"),
+        r"`(?P<what>[^`]+)`", r"repr(\g<what>)"),
+    form("leading-zeros", "A whole number that begins with zeros.",
+        "Such a number of three digits or more was octal; a shorter one, or one with an 8 or 9, was a date's.",
+        ("os.chmod(f, 0755)\n", "os.chmod(f, 0o755)\n"), r"(?<![\w.])0+(?P<digits>[1-9]\d*)(?![\w.])", _octal),
+    form("long-number", "A whole number with an L.", _WHY, ("n = 10L\n", "n = 10\n"),
+        r"(?<![\w.])(?P<digits>(?:0[xX][\da-fA-F]+|\d+))[lL](?!\w)", r"\g<digits>"),
+    form("raw-unicode", "The prefix `ur` of a string.", _WHY, ('p = ur"\\d"\n', 'p = r"\\d"\n'),
+        r"\b[uU](?P<raw>[rR])(?=['\"])", r"\g<raw>"),
+)  # fmt: skip
