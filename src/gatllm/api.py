@@ -75,11 +75,14 @@ class Model:
 
         return generate(self.run.model, self.run.tokenizer, list(prompts), Sampling(**sampling))
 
-    def get_embeddings(self, sentences: Sequence[str]) -> Tensor:
-        """Return contextual embeddings, ``(batch, max_tokens, width)``; positions past a sentence's end are zero."""
+    def get_embeddings(self, sentences: str | Sequence[str], *, mask: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Return contextual embeddings, ``(batch, max_tokens, width)``; positions past a sentence's end are zero.
+
+        With ``mask`` also which positions hold a token: ``(batch, max_tokens)``, bool.
+        """
         from gatllm.inference import get_embeddings
 
-        return get_embeddings(self.run.model, self.run.tokenizer, sentences)
+        return get_embeddings(self.run.model, self.run.tokenizer, sentences, mask=mask)
 
 
 def load(run: str | Path, *, device: str = "cpu") -> Model:
@@ -93,9 +96,11 @@ def load(run: str | Path, *, device: str = "cpu") -> Model:
     return Model(load_run(run, device=device))
 
 
-def get_embeddings(sentences: Sequence[str], run: str | Path) -> Tensor:
-    """Return the contextual embeddings of a run's model, ``(batch, max_tokens, width)``."""
-    return load(run).get_embeddings(sentences)
+def get_embeddings(
+    sentences: str | Sequence[str], run: str | Path, *, mask: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Return the contextual embeddings of a run's model, ``(batch, max_tokens, width)``; see `Model.get_embeddings`."""
+    return load(run).get_embeddings(sentences, mask=mask)
 
 
 @lru_cache(maxsize=1)

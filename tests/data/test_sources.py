@@ -83,7 +83,7 @@ def test_broken_parquet_is_one_clear_error(content: bytes, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "3", '"text"', "null", '{"a": 1}', '{"a": ["b"]}', "[1]", '[{"x": 1}]', "[" * 99999]
+    "content", ["{", "3", '"text"', "null", '{"a": {"b": 1}}', '{"a": ["b"]}', "[1]", '[{"x": 1}]', "[" * 99999]
 )
 def test_json_of_another_shape_is_one_clear_error(content: str, tmp_path: Path) -> None:
     file = tmp_path / "wrong.json"
@@ -233,3 +233,34 @@ def test_a_local_hugging_face_set_and_a_missing_one(tmp_path: Path) -> None:
     assert (item.prompt, item.read()) == ("a", b"b")
     with pytest.raises(GatllmError, match="can't load"):
         list(open_source(f"hf:{tmp_path / 'nowhere'}"))
+
+
+def test_tables_of_questions_about_a_text(tmp_path: Path) -> None:
+    rows = [
+        {
+            "question": "who?",
+            "context": "Ann saw Bob.",
+            "answers": {"text": ["Ann", "Ann saw"], "answer_start": [0, 0]},
+        },
+        {"question": "what?", "context": "Ann saw Bob.", "answers": {"text": [], "answer_start": []}},
+    ]
+    (tmp_path / "squad.json").write_text(json.dumps(rows))
+    assert pairs(tmp_path / "squad.json") == [("Ann saw Bob.\nwho?", "Ann"), ("Ann saw Bob.\nwhat?", "")]
+
+
+@pytest.mark.parametrize("chosen", ["green", ["green"], 1, [1], "B"])
+def test_tables_of_options(chosen: object, tmp_path: Path) -> None:
+    row = {"question": "grass?", "options": ["blue", "green"], "selections": chosen}
+    (tmp_path / "options.jsonl").write_text(json.dumps(row) + "\n")
+    assert pairs(tmp_path / "options.jsonl") == [("grass?\nblue\ngreen", "green")]
+
+
+@pytest.mark.parametrize(("name", "comma"), [("table.csv", ","), ("table.tsv", "\t")])
+def test_csv_tables(name: str, comma: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(f"question{comma}answer\r\nwho?{comma}Ann\r\n".encode())
+    assert pairs(tmp_path / name) == [("who?", "Ann")]
+
+
+def test_lines_of_json_under_the_name_of_json(tmp_path: Path) -> None:
+    (tmp_path / "lines.json").write_text('{"input": "a", "output": "b"}\n{"input": "c", "output": "d"}\n')
+    assert pairs(tmp_path / "lines.json") == [("a", "b"), ("c", "d")]

@@ -14,6 +14,7 @@ from gatllm.errors import GatllmError, InconclusiveError, UsageError, Verificati
 from gatllm.proof import Item, Key, Verification, read_proof, verify, visible, write_proof
 from gatllm.proof.history import History, chosen_step
 from gatllm.proof.inventory import list_files
+from gatllm.training.tables import TrainTable
 
 
 def gatllm(*arguments: object) -> int:
@@ -166,8 +167,9 @@ def test_the_environment_and_the_times_are_claims(run: Path) -> None:
 def test_the_best_update_is_the_first_of_the_least_loss() -> None:
     losses = {2: 0.5, 4: 0.25, 6: 0.25, 8: 0.75}
     history = History(8, {}, {}, {step: {"loss": loss} for step, loss in losses.items()}, {})
-    assert (chosen_step(history, "best"), chosen_step(history, "last")) == (4, 8)
-    assert chosen_step(History(8, {}, {}, {}, {}), "best") == 8
+    last, best = TrainTable(steps=8), TrainTable(steps=8, select="best")
+    assert (chosen_step(history, best), chosen_step(history, last)) == (4, 8)
+    assert chosen_step(History(8, {}, {}, {}, {}), best) == 8
 
 
 def test_a_run_of_the_future_is_not_signed(run: Path, key: Key) -> None:

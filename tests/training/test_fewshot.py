@@ -28,6 +28,19 @@ def test_shots_are_counted_and_shown() -> None:
     assert scores[1].low > 0.8
 
 
+def test_a_question_that_cannot_be_read_spoils_no_other() -> None:
+    def short_only(prompts: Sequence[str]) -> list[str]:
+        if any("long" in prompt for prompt in prompts):
+            raise GatllmError("the prompt has 900 tokens", "")
+        return [" yes" for _ in prompts]
+
+    task = Task("some", (("a", "yes"), ("a long one", "yes"), ("c", "yes and no")))
+    (score,) = evaluate(task, short_only, shots=(0,))
+    assert (score.right, score.asked) == (1, 3)
+    assert score.unasked == (("a long one", "the prompt has 900 tokens"),)
+    assert score.f1 == pytest.approx((1 + 0 + 0.5) / 3)
+
+
 def test_a_question_is_never_among_its_own_examples() -> None:
     task = Task("copy", tuple((f"word{n}", f"word{n}") for n in range(8)))
 
@@ -69,7 +82,7 @@ def test_bad_tasks_are_errors_that_say_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no task"):
         load_task("chess")
     (tmp_path / "task.json").write_text("{nothing")
-    with pytest.raises(GatllmError, match="neither JSON nor JSONL"):
+    with pytest.raises(GatllmError, match="not JSON"):
         load_task(str(tmp_path / "task.json"))
     (tmp_path / "task.json").write_text("[]")
     with pytest.raises(GatllmError, match="no examples"):
@@ -115,3 +128,11 @@ def test_a_pretrained_model_in_a_folder_is_asked(tmp_path: Path) -> None:
     scores = evaluate(task, pretrained_writer(str(folder), tokens=3), shots=(0, 1), limit=2)
     assert [score.asked for score in scores] == [2, 2]
     assert all("\n" not in answer for score in scores for *_, answer in score.wrong)
+
+
+def test_an_entry_without_an_answer_is_named(tmp_path: Path) -> None:
+    (tmp_path / "task.jsonl").write_text('{"input": "a", "output": "b"}\n{"input": "c"}\n')
+    task = load_task(str(tmp_path / "task.jsonl"))
+    assert task.examples == (("a", "b"),)
+    assert len(task.left_out) == 1
+    assert "task.jsonl:2" in task.left_out[0]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gatllm.errors import GatllmError
 from gatllm.records import HashLog
 from gatllm.training import Recipe, Run
-from gatllm.training.plots import smoothed
+from gatllm.training.plots import _limits, smoothed
 from gatllm.training.report import rows, summary, write_report
 
 
@@ -48,6 +48,19 @@ def test_a_good_run_is_not_accused(tiny: dict[str, Any], tmp_path: Path) -> None
     assert ("validation loss", "1.9000") in rows(summary(run))
     assert "1" * 64 in page
     assert (run.path / "report" / "curves.png").stat().st_size > 10_000
+
+
+def test_over_fitting_lies_inside_the_picture() -> None:
+    low, high = _limits([4.0, 1.0, 0.4, 0.1], [4.1, 3.9, 12.8])
+    assert low == 0.1
+    assert high == 12.8
+
+
+def test_a_run_that_learnt_nothing_is_not_called_good(tiny: dict[str, Any], tmp_path: Path) -> None:
+    values = {**tiny, "model": {**tiny["model"], "vocabulary": 65}}
+    run = written(tmp_path / "run", values, [4.3, 4.25])
+    assert "No better than guessing" in write_report(run).read_text()
+    assert "guessing" not in write_report(written(tmp_path / "good", values, [4.3, 3.0])).read_text()
 
 
 def test_what_a_resume_did_again_counts_once(tiny: dict[str, Any], tmp_path: Path) -> None:

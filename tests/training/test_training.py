@@ -280,3 +280,41 @@ def test_looking_does_not_eat_up_the_time_to_train(
     run = train(Recipe.of(tiny, {"train.minutes": 0.02, "train.evaluations": 50}), tmp_path / "run")
     assert 1 <= len(run.events("validation")) <= 3  # 1.2 s would hold 4 of 0.3 s, and no training
     assert run.events("validation")[-1]["step"] == run.log[-1]["step"]
+
+
+def test_epochs_become_steps(tiny: dict[str, Any], tmp_path: Path) -> None:
+    table = {key: value for key, value in tiny["train"].items() if key != "steps"}
+    recipe = Recipe.of({**tiny, "train": {**table, "epochs": 0.05}})
+    run = train(recipe, tmp_path / "run")
+    assert run.recipe.train.steps == len(run.events("step")) > 0
+    assert train(recipe, tmp_path / "run").complete  # the same recipe again: the same run
+    with pytest.raises(UsageError, match="one budget"):
+        Recipe.of({**tiny, "train": {**table, "epochs": 1.0, "minutes": 1.0}})
+
+
+def test_a_misspelt_key_of_the_model_is_named_before_anything_is_read(tiny: dict[str, Any], tmp_path: Path) -> None:
+    recipe = Recipe.of({**tiny, "data": {"source": "no such file"}, "model": {"widht": 64}})
+    with pytest.raises(UsageError, match=r"unknown key model\.widht; did you mean width"):
+        train(recipe, tmp_path / "run")
+
+
+def test_a_finished_run_says_how_to_go_on_longer(tiny: dict[str, Any], tmp_path: Path) -> None:
+    train(Recipe.of(tiny, {"train.steps": 2}), tmp_path / "run")
+    with pytest.raises(UsageError, match="--set start="):
+        train(Recipe.of(tiny, {"train.steps": 4}), tmp_path / "run")
+
+
+def test_a_text_stands_for_a_recipe(text: Path) -> None:
+    recipe = Recipe.load(text)
+    assert (recipe.name, recipe.objective, recipe.expect) == ("text", "causal", None)
+
+
+def test_answers_are_not_learnt_without_their_questions(tiny: dict[str, Any], tmp_path: Path) -> None:
+    from gatllm.data import Rows, build
+
+    pairs = build(Rows([{"question": "a?", "answer": "b"}]), tmp_path / "pairs")
+    (tmp_path / "chat.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
+    chat = build(tmp_path / "chat.jsonl", tmp_path / "chat")
+    for dataset, what in ((pairs, "questions and answers"), (chat, "conversations")):
+        with pytest.raises(GatllmError, match=f'{what}; set objective = "chat"'):
+            train(Recipe.of({**tiny, "data": {"source": str(dataset.path)}}), tmp_path / "run")

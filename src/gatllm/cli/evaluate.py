@@ -42,7 +42,8 @@ def evaluate(
     model
         A run folder, or a pretrained model: a hub id, a folder, a GGUF file, or default (the default chat generator).
     tasks
-        alphabetize, reverse, uppercase, sums, or a JSON file of {"input", "output"} examples; may be repeated.
+        alphabetize, reverse, uppercase, sums, or a JSON, JSONL, CSV or Parquet file of questions and answers; may be
+        repeated.
     code_tasks
         A JSON Lines file of programming tasks with tests, in the form of MBPP or HumanEval.
     review
@@ -98,10 +99,17 @@ def evaluate(
             f"{score.right}/{score.asked}",
             f"{score.accuracy:.1%}",
             f"{score.low:.1%} to {score.high:.1%}",
+            f"{score.f1:.3f}",
         )
         for score in scores
     ]
-    table(model, ("task", "shots", "right", "accuracy", "95 % interval"), rows)
+    table(model, ("task", "shots", "right", "accuracy", "95 % interval", "F1 of words"), rows)
+    for score in scores:
+        for given, why in score.unasked[:3]:
+            note(f"{score.task}, {score.shots} shots: could not be asked, counts as wrong: {given[:60]!r} ({why})")
+    for task in wanted:
+        for line in task.left_out[:3]:
+            note(f"{task.name}: left out: {line}" + (" …" if len(task.left_out) > 3 else ""))
 
 
 def _evaluate_code(

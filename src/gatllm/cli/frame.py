@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("gatllm.cli.demo:demo", "Show the whole of gatllm on real code, in some ten minutes.", "all"),
     "doctor": ("gatllm.cli.doctor:doctor", "Show what this machine has, and the cure for what is missing.", ""),
     "train": ("gatllm.cli.train:train_app", "Train a model by a recipe.", "train"),
+    "learn": ("gatllm.cli.learn:learn", "Learn questions and answers, and answer.", "train"),
     "tune": ("gatllm.cli.evaluate:tune_app", "Search for better hyper-parameters of a recipe.", "train"),
     "eval": (
         "gatllm.cli.evaluate:eval_app",

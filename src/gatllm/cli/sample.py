@@ -30,7 +30,7 @@ def sample(
     top_p: float = 1.0,
     min_p: float = 0.0,
     repetition_penalty: float = 1.0,
-    n: int = 1,
+    n: Annotated[int, Parameter(name=["--n", "-n"])] = 1,
     seed: int = 0,
     stop: Annotated[list[str] | None, Parameter(negative="")] = None,
     overflow: Overflow | None = None,

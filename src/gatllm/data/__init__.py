@@ -16,8 +16,8 @@ from gatllm.data.mining import mine
 from gatllm.data.report import write_report
 from gatllm.data.running import running
 from gatllm.data.shards import Shards, ShardWriter
-from gatllm.data.sources import Columns, SourceFile, open_source
-from gatllm.data.split import module_of, split_of
+from gatllm.data.sources import Columns, Rows, SourceFile, open_source
+from gatllm.data.split import Division, divide, module_of, split_of
 from gatllm.data.summary import Summary
 from gatllm.data.texts import texts
 from gatllm.data.tokenising import tokenise
@@ -31,6 +31,7 @@ __all__ = [
     "Curriculum",
     "Dataset",
     "DatasetWriter",
+    "Division",
     "Family",
     "Function",
     "Judge",
@@ -40,6 +41,7 @@ __all__ = [
     "PackingReport",
     "Reason",
     "Row",
+    "Rows",
     "Rules",
     "Sampling",
     "ShardWriter",
@@ -52,6 +54,7 @@ __all__ = [
     "build_negative",
     "check_paths",
     "corrupt",
+    "divide",
     "docstring_pairs",
     "functions",
     "mine",

@@ -13,7 +13,7 @@ from gatllm.data.admission import Admission, Options
 from gatllm.data.dataset import Dataset, DatasetWriter
 from gatllm.data.journal import Journal
 from gatllm.data.languages.base import suffixes_of
-from gatllm.data.sources import SourceFile, open_source
+from gatllm.data.sources import Rows, SourceFile, open_source
 from gatllm.data.sources.folders import commit_of
 from gatllm.data.verdicts import Judge, Rules, Verdict
 from gatllm.errors import GatllmError, UsageError
@@ -24,7 +24,7 @@ Judging = Callable[[Iterator[SourceFile], Options], Iterator[Verdict]]
 
 
 def build(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Rows | Sequence[str | Path | Rows],
     out: Path | str,
     *,
     limit: int | None = None,
@@ -40,7 +40,7 @@ def build(
     on from what it had judged when it is run again.
 
     Args:
-        sources: see `open_source`.
+        sources: see `open_source`; `Rows` are questions and answers in memory.
         out: the dataset folder; it appears whole or not at all.
         limit: stop after that many records; they are drawn from all items by ``seed``.
         seed: see ``limit``.
@@ -53,11 +53,12 @@ def build(
         UsageError: a source does not exist, is empty, or conversations are mixed with other things.
         GatllmError: nothing passed, or ``out`` is already there or can't be written.
     """
-    names = [str(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    given = [sources] if isinstance(sources, str | Path | Rows) else list(sources)
+    names = [source.name if isinstance(source, Rows) else str(source) for source in given]
     out, options = Path(out), options or Options()
     if out.exists() and not replace:
         raise GatllmError(f"{out} is already there", "name another folder or remove it")
-    files: Iterator[SourceFile] | list[SourceFile] = _items(names, options)
+    files: Iterator[SourceFile] | list[SourceFile] = _items(given, options)
     total = None
     if limit is not None or all(_lies_on_disk(name) for name in names):
         files = list(files)
@@ -100,10 +101,13 @@ def build(
     return Dataset.open(out)
 
 
-def _items(names: Sequence[str], options: Options) -> Iterator[SourceFile]:
+def _items(sources: Sequence[str | Path | Rows], options: Options) -> Iterator[SourceFile]:
     suffixes = suffixes_of(options.language)
-    for name in names:
-        yield from open_source(name, columns=options.columns, suffixes=suffixes, licence=options.licence)
+    for source in sources:
+        if isinstance(source, Rows):
+            yield from source.items(options.columns)
+            continue
+        yield from open_source(str(source), columns=options.columns, suffixes=suffixes, licence=options.licence)
 
 
 def _lies_on_disk(name: str) -> bool:

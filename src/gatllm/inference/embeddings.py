@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -12,19 +13,35 @@ from gatllm.models.chat import ContextOverflowError
 from gatllm.tokenizers import Tokenizer
 
 
-def get_embeddings(model: Model, tokenizer: Tokenizer, sentences: Sequence[str]) -> Tensor:
+@overload
+def get_embeddings(
+    model: Model, tokenizer: Tokenizer, sentences: str | Sequence[str], *, mask: Literal[False] = False
+) -> Tensor: ...
+@overload
+def get_embeddings(
+    model: Model, tokenizer: Tokenizer, sentences: str | Sequence[str], *, mask: bool
+) -> Tensor | tuple[Tensor, Tensor]: ...
+
+
+def get_embeddings(
+    model: Model, tokenizer: Tokenizer, sentences: str | Sequence[str], *, mask: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
     """Return the position-encoded contextual embeddings of ``sentences``: the model's last states.
 
+    A text alone is one sentence.
+
     Returns:
-        (batch, max tokens, width), float32; zeros after the end of a shorter sentence.
+        (batch, max tokens, width), float32; zeros after the end of a shorter sentence. With ``mask`` also which tokens
+        are there: (batch, max tokens), bool.
 
     Raises:
         ContextOverflowError: a sentence is longer than the context.
     """
-    return _embed(model, tokenizer, sentences)[0]
+    embedded, real = _embed(model, tokenizer, [sentences] if isinstance(sentences, str) else sentences)
+    return (embedded, real) if mask else embedded
 
 
-def pooled_embeddings(model: Model, tokenizer: Tokenizer, sentences: Sequence[str]) -> Tensor:
+def pooled_embeddings(model: Model, tokenizer: Tokenizer, sentences: str | Sequence[str]) -> Tensor:
     """Return one vector for each of ``sentences``: the mean of its token embeddings, scaled to length 1.
 
     Returns:
@@ -33,7 +50,7 @@ def pooled_embeddings(model: Model, tokenizer: Tokenizer, sentences: Sequence[st
     Raises:
         ContextOverflowError: a sentence is longer than the context.
     """
-    embedded, real = _embed(model, tokenizer, sentences)
+    embedded, real = _embed(model, tokenizer, [sentences] if isinstance(sentences, str) else sentences)
     mean = embedded.sum(1) / real.sum(1, keepdim=True).clamp_min(1)
     return torch.nn.functional.normalize(mean, dim=-1)
 
@@ -44,7 +61,7 @@ def _embed(model: Model, tokenizer: Tokenizer, sentences: Sequence[str]) -> tupl
     context = getattr(model.config, "source_context", None) or model.config.context
     longest = max((len(row) for row in rows), default=0)
     if longest > context:
-        raise ContextOverflowError(longest, context)
+        raise ContextOverflowError(longest, context, "a text")
     device = next(model.parameters()).device
     width = max(longest, 1)
     tokens = torch.tensor([row + [tokenizer.pad_id] * (width - len(row)) for row in rows], device=device)

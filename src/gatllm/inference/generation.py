@@ -140,7 +140,7 @@ class _Row:
         piece = self.text.add(token)
         if self.text.stopped:
             self.finish = "stop"
-        elif len(self.tokens) >= self.sampling.max_new_tokens:
+        elif self.sampling.max_new_tokens is not None and len(self.tokens) >= self.sampling.max_new_tokens:
             piece += self.end("length")
         return piece
 
@@ -221,14 +221,15 @@ def _begin(
     prefix: Prefix | None,
 ) -> GrowingTexts:
     context = model.config.context
-    longest = max(request.max_new_tokens for request in requests)
+    # Whoever names no length gets what room there is; a text that slides would never end, and has the context's length.
+    longest = max(request.max_new_tokens or context for request in requests)
     if isinstance(model, Seq2Seq):
         source_context = model.config.source_context or context
         for prompt, request in zip(prompts, requests, strict=True):
             if request.overflow == "slide":
                 raise UsageError("an encoder-decoder has nothing to forget", "use overflow = 'stop'")
             if len(prompt) > source_context:
-                raise ContextOverflowError(len(prompt), source_context)
+                raise ContextOverflowError(len(prompt), source_context, "the prompt")
             _check_room(1, request, context)
         sources = [prompt or [tokenizer.end_id] for prompt in prompts]
         start = [[tokenizer.end_id]] * len(prompts)  # as in training: the target follows <end>
@@ -246,9 +247,9 @@ def _begin(
 
 def _check_room(tokens: int, request: Sampling, context: int) -> None:
     if tokens > context:
-        raise ContextOverflowError(tokens, context)
+        raise ContextOverflowError(tokens, context, "the prompt")
     # The last token is written but never read: it needs no place.
-    needed = tokens + request.max_new_tokens - 1
+    needed = tokens + (request.max_new_tokens or 1) - 1
     if request.overflow == "error" and needed > context:
         raise GatllmError(
             f"a prompt of {tokens} tokens and an answer of {request.max_new_tokens} don't fit the context of {context}",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from gatllm.errors import UsageError
@@ -23,7 +23,7 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_new_tokens: int = Field(256, ge=1)
+    max_new_tokens: int | None = Field(None, ge=1, description="none: as many as the context has room for")
     temperature: float = Field(0.0, ge=0, description="0 takes the likeliest token")
     top_k: int = Field(0, ge=0, description="only the k likeliest; 0: all")
     top_p: float = Field(1.0, gt=0, le=1, description="only the likeliest that together have this probability")
@@ -47,6 +47,12 @@ class Sampling(BaseModel):
             first = error.errors(include_url=False)[0]
             name = ".".join(str(part) for part in first["loc"])
             raise UsageError(f"sampling {name}: {first['msg']}", "see docs/models.md, Inference") from None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.overflow == "slide" and self.max_new_tokens is None:
+            raise ValueError("a text that forgets its beginning never ends: give max_new_tokens")
+        return self
 
     @property
     def draws(self) -> bool:

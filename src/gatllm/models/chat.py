@@ -61,10 +61,10 @@ class Completion:
 class ContextOverflowError(GatllmError):
     """The prompt is longer than the model can read; nothing is cut off silently."""
 
-    def __init__(self, prompt_tokens: int, context: int) -> None:
+    def __init__(self, prompt_tokens: int, context: int, what: str = "the conversation") -> None:
         super().__init__(
-            f"the conversation has {prompt_tokens} tokens, the model reads at most {context}",
-            "shorten it or start a new one",
+            f"{what} has {prompt_tokens} tokens, the model reads at most {context}",
+            "shorten it or start a new one" if what == "the conversation" else "shorten it",
         )
         self.prompt_tokens = prompt_tokens
         self.context = context

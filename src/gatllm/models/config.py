@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -135,6 +136,9 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(["model", *(str(part) for part in first["loc"])])
-        known = ", ".join(sorted(KINDS[kind].model_fields))
-        cure = f"known keys: {known}" if first["type"] == "extra_forbidden" else "see docs/models.md"
-        raise UsageError(f"{name}: {first['msg'].removeprefix('Value error, ')}", cure) from None
+        if first["type"] == "extra_forbidden":
+            known = sorted(KINDS[kind].model_fields)
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+            cure = f"did you mean {near[0]}?" if near else f"valid keys: {', '.join(known)}"
+            raise UsageError(f"unknown key {name}", cure) from None
+        raise UsageError(f"{name}: {first['msg'].removeprefix('Value error, ')}", "see docs/models.md") from None

@@ -11,9 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatllm.errors import VerificationError
+
+if TYPE_CHECKING:
+    from gatllm.training.tables import TrainTable
 
 _FORM = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"
 _EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no version of this program is older
@@ -159,8 +162,8 @@ def _check_resume(entry: Mapping[str, Any], checkpoints: Mapping[int, Mapping[st
         raise VerificationError(f"the run goes on from update {entry['step']}, at which no such checkpoint was logged")
 
 
-def chosen_step(history: History, select: str) -> int:
-    """Return the update whose weights a run ends with: its last, or the best by the logged validation losses."""
-    if select != "best" or not history.validations:
+def chosen_step(history: History, train: TrainTable) -> int:
+    """Return the update whose weights a run ends with: its last, or the best by the logged validations."""
+    if train.select != "best" or not history.validations:
         return history.updates
-    return min(sorted(history.validations), key=lambda step: float(history.validations[step]["loss"]))
+    return min(sorted(history.validations), key=lambda step: train.rank(history.validations[step]))

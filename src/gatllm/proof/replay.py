@@ -126,7 +126,7 @@ class _Judge:
     def final(self) -> Iterator[Item]:
         """Yield whether the final weights are those of their checkpoint, and whether they measure as the run says."""
         end, train = self.history.end, self.run.recipe.train
-        step = chosen_step(self.history, train.select)
+        step = chosen_step(self.history, train)
         if end["step"] != step:
             yield Item("final weights", "failed", f"of update {end['step']}, but the recipe chooses that of {step}")
         elif train.ema:
@@ -260,7 +260,7 @@ def _replays(
 
 
 def _check_budget(run: Run, history: History) -> None:
-    """Refuse a log of more updates than its recipe has, or of fewer without the patience that ends a run early.
+    """Refuse a log of more updates than its recipe has, or of fewer without what ends a run early.
 
     Raises:
         VerificationError: the number of updates is not what the recipe gives.
@@ -268,5 +268,7 @@ def _check_budget(run: Run, history: History) -> None:
     train = run.recipe.train
     if train.steps is None or history.updates == train.steps:
         return
-    if history.updates > train.steps or not train.patience:
+    last = history.validations.get(history.updates)
+    early = train.patience or (last is not None and train.reached(last))
+    if history.updates > train.steps or not early:
         raise VerificationError(f"{history.updates} updates, but the recipe has {train.steps}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ def assemble(
     if tokenizer is None and recipe.start and recipe.tokenizer.kind != "file":
         tokenizer = load_tokenizer(recipe.start)
     objective = prepare(recipe, tokenizer, report)
-    resolved = _resolved(recipe, objective)
+    resolved = _resolved(recipe, objective, team)
     model = _initial(resolved, objective)
     commitments = {
         "data_root": objective.data_root,
@@ -141,9 +142,17 @@ def _seeded(
     return recipe.replace({"seed": committed_seed(data_root, digest(plan), block), "determinism.block": block})
 
 
-def _resolved(recipe: Recipe, objective: Objective) -> Recipe:
+def _resolved(recipe: Recipe, objective: Objective, team: Team) -> Recipe:
+    """Return the recipe with all that follows from the data: the model's configuration, and the steps of its epochs."""
     config = config_from_dict(objective.model_config)
-    return recipe.replace({"model": config.model_dump(mode="json", exclude_none=True)})
+    values = recipe.to_dict() | {"model": config.model_dump(mode="json", exclude_none=True)}
+    if recipe.train.epochs is not None:
+        passes = objective.batches_per_epoch
+        if passes is None:
+            raise UsageError("these rows are drawn without end: they have no epochs", "give train.steps or minutes")
+        steps = math.ceil(recipe.train.epochs * passes / (recipe.train.accumulate * team.size))
+        values["train"] = values["train"] | {"steps": max(1, steps)}
+    return Recipe.of(values)
 
 
 _KINDS = {"causal": "gpt", "seq2seq": "seq2seq", "tagging": "discriminator"}
@@ -155,3 +164,5 @@ def _check_kind(recipe: Recipe) -> None:
         raise UsageError(
             f"the objective {recipe.objective} can't train a {recipe.model['kind']}", f"set model.kind to {kind}"
         )
+    # Before the data is read, which may take minutes; what follows from the data has some value here.
+    config_from_dict({"kind": kind, "vocabulary": 1, **recipe.model})

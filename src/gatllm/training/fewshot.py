@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from gatllm.data import open_source
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress, Report, silent
+from gatllm.training.scoring import exact, word_f1
 
 Example = tuple[str, str]  # input, expected output
 Write = Callable[[Sequence[str]], list[str]]  # prompts → what the model goes on with, ended at a line break
@@ -28,6 +28,7 @@ class Task:
     name: str
     examples: tuple[Example, ...]
     template: str = _TEMPLATE
+    left_out: tuple[str, ...] = ()  # entries of its file that hold no question with an answer, and why
 
     def prompt(self, shots: Sequence[Example], text: str) -> str:
         """Return the prompt (Brown et al. 2020): the solved ``shots``, then the open one."""
@@ -45,7 +46,9 @@ class Score:
     asked: int
     low: float
     high: float
-    wrong: tuple[tuple[str, str, str], ...]  # (input, expected, answer) of the first few misses
+    wrong: tuple[tuple[str, str, str], ...]  # (input, expected, answer) of all misses
+    f1: float = 0.0  # mean F1 of words
+    unasked: tuple[tuple[str, str], ...] = ()  # (input, why the model can't read it); they count as wrong
 
     @property
     def accuracy(self) -> float:
@@ -83,19 +86,43 @@ def evaluate(
             for place, pool in zip(asked, pools, strict=True)
         ]
         answers: list[str] = []
+        unread: dict[int, str] = {}
         for first in range(0, len(prompts), _BATCH):
-            answers += write(prompts[first : first + _BATCH])
+            answers += _written(write, prompts[first : first + _BATCH], first, unread)
             report(Progress(f"{task.name}, {count} shots", len(answers), len(prompts), "questions"))
-        scores.append(_score(task, count, [task.examples[place] for place in asked], answers))
+        unasked = tuple((task.examples[asked[number]][0], why) for number, why in unread.items())
+        scores.append(_score(task, count, [task.examples[place] for place in asked], answers, unasked))
     return scores
 
 
-def _score(task: Task, shots: int, questions: Sequence[Example], answers: Sequence[str]) -> Score:
+def _written(write: Write, prompts: Sequence[str], first: int, unread: dict[int, str]) -> list[str]:
+    """Return the answers; where one prompt can't be read (too long, a letter it doesn't know) the others still are."""
+    try:
+        return write(prompts)
+    except GatllmError:
+        answers = []
+        for number, prompt in enumerate(prompts, first):
+            try:
+                answers += write([prompt])
+            except GatllmError as error:
+                unread[number] = error.cause
+                answers.append("")
+        return answers
+
+
+def _score(
+    task: Task,
+    shots: int,
+    questions: Sequence[Example],
+    answers: Sequence[str],
+    unasked: tuple[tuple[str, str], ...],
+) -> Score:
     judged = [(given, wanted, answer.strip()) for (given, wanted), answer in zip(questions, answers, strict=True)]
-    wrong = [row for row in judged if row[1].strip() != row[2]]
+    wrong = [row for row in judged if not exact(row[2], row[1])]
     right = len(judged) - len(wrong)
     low, high = wilson(right, len(judged))
-    return Score(task.name, shots, right, len(judged), low, high, tuple(wrong[:5]))
+    f1 = sum(word_f1(answer, wanted) for _, wanted, answer in judged) / len(judged)
+    return Score(task.name, shots, right, len(judged), low, high, tuple(wrong), f1, unasked)
 
 
 def wilson(right: int, asked: int) -> tuple[float, float]:
@@ -111,7 +138,7 @@ def wilson(right: int, asked: int) -> tuple[float, float]:
 def load_task(source: str, *, template: str = _TEMPLATE) -> Task:
     """Return a task that comes with gatllm, by name, or the examples of a JSON or JSONL file.
 
-    A file holds ``{"input": …, "output": …}`` lines, ``{"training_data": [those]}``, or ``{"sentence": "target"}``.
+    A file is whatever `gatllm.data.open_source` reads questions and answers from: JSON, JSONL, CSV, Parquet.
 
     Raises:
         UsageError: there is no such task or file, or the template has no ``{input}``.
@@ -122,31 +149,20 @@ def load_task(source: str, *, template: str = _TEMPLATE) -> Task:
     if source in TASKS and not Path(source).exists():
         return Task(source, tuple(TASKS[source](random.Random(source))), template)
     path = Path(source)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise UsageError(f"there is no task {source}", f"name a JSON file or one of {', '.join(TASKS)}") from None
-    examples = tuple(_examples(text))
+    if not path.is_file():
+        raise UsageError(f"there is no task {source}", f"name a file or one of {', '.join(TASKS)}")
+    examples: list[Example] = []
+    left_out = []
+    for item in open_source(source):
+        answer = item.read().decode("utf-8", "replace")
+        if item.content == "pair" and item.prompt.strip() and answer.strip():
+            examples.append((item.prompt, answer))
+        else:
+            why = item.problem[1] if item.problem else "no question with an answer"
+            left_out.append(f"{item.origin}: {why}")
     if not examples:
         raise GatllmError(f"{source} holds no examples", 'write lines like {"input": "2 + 2", "output": "4"}')
-    return Task(path.stem, examples, template)
-
-
-def _examples(text: str) -> Iterable[Example]:
-    try:
-        value: Any = json.loads(text)
-    except ValueError:
-        try:
-            value = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
-            raise GatllmError(f"the task is neither JSON nor JSONL: {error}", "correct that line") from None
-    if isinstance(value, dict) and isinstance(value.get("training_data"), list):
-        value = value["training_data"]
-    if isinstance(value, dict):
-        value = [value] if "input" in value else [{"input": k, "output": v} for k, v in value.items()]
-    for row in value if isinstance(value, list) else []:
-        if isinstance(row, Mapping) and isinstance(row.get("input"), str) and isinstance(row.get("output"), str):
-            yield row["input"], row["output"].removesuffix("<end>")
+    return Task(path.stem, tuple(examples), template, tuple(left_out))
 
 
 def _words(generator: random.Random, change: Callable[[str], str]) -> list[Example]:

@@ -31,7 +31,8 @@ class Loop:
         self.run, self.session, self.log, self.budget = run, session, log, budget
         self.report, self.observe = report, observe
         self.train = session.recipe.train
-        self.best: tuple[float, int] | None = None  # (validation loss, step)
+        self.best: tuple[float, int] | None = None  # (rank by the recipe's measure, step)
+        self.reached = False  # the validation has all that the recipe trains for
         self.worse = 0  # evaluations since the best one
         self.saved: set[int] = set()
         self.costs: dict[str, tuple[float, float]] = {}  # seconds that the last look took, and when it ended
@@ -40,7 +41,7 @@ class Loop:
             if entry["event"] == "checkpoint":
                 self.saved.add(entry["step"])
             else:
-                self._judge(entry["loss"], entry["step"])
+                self._judge(entry, entry["step"])
 
     def go(self, interrupt: Interrupt) -> None:
         """Train until the budget is spent, patience ends or the user interrupts.
@@ -51,7 +52,7 @@ class Loop:
         """
         session, budget, team = self.session, self.budget, self.session.team
         share = team.agree(budget.after(session.step))
-        while share < 1.0 and not self._out_of_patience():
+        while share < 1.0 and not self._over():
             before, share = share, self._step()
             due = share >= 1.0
             if due or (crossed(self.train.evaluations, before, share) and self._affordable("validation")):
@@ -65,6 +66,7 @@ class Loop:
             if team.any(interrupt.asked):
                 self._checkpoint()
                 raise KeyboardInterrupt
+            due = due or self.reached
             improved = self.train.select == "best" and self.best is not None and self.best[1] == session.step
             if due or improved or crossed(self.train.checkpoints, before, share):
                 self._checkpoint()
@@ -87,7 +89,8 @@ class Loop:
         return share
 
     def _tell(self, result: StepResult, speed: float) -> None:
-        best = f" · best validation {self.best[0]:.4f}" if self.best else ""
+        name = "validation" if self.train.measure == "loss" else self.train.measure
+        best = f" · best {name} {abs(self.best[0]):.4f}" if self.best else ""
         left = clock(max(0.0, self.budget.left(result.step)))
         note = f"loss {result.loss:.4f}{best} · {speed:,.0f} tokens/s · {left} left"
         if self.train.steps is not None:
@@ -113,16 +116,19 @@ class Loop:
             metrics = self.session.evaluate()
         self.measured = (self.session.step, metrics)
         self._write("validation", {"step": self.session.step, "seconds": round(self.budget.seconds, 3), **metrics})
-        self._judge(metrics["loss"], self.session.step)
+        self._judge(metrics, self.session.step)
 
-    def _judge(self, loss: float, step: int) -> None:
-        if self.best is None or loss < self.best[0]:
-            self.best, self.worse = (loss, step), 0
+    def _judge(self, metrics: Mapping[str, Any], step: int) -> None:
+        rank = self.train.rank(metrics)
+        if self.best is None or rank < self.best[0]:
+            self.best, self.worse = (rank, step), 0
         else:
             self.worse += 1
+        self.reached = self.train.reached(metrics)
 
-    def _out_of_patience(self) -> bool:
-        return bool(self.train.patience) and self.worse >= self.train.patience
+    def _over(self) -> bool:
+        """Tell whether to stop before the budget is spent: all is reached, or nothing got better for long."""
+        return self.reached or (bool(self.train.patience) and self.worse >= self.train.patience)
 
     def _sample(self) -> None:
         with self._costing("sample"):

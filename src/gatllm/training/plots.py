@@ -8,6 +8,7 @@ from typing import Any
 
 from gatllm.training.run import Run
 
+_DECADE = 10.0  # a wider range is drawn on a logarithmic scale
 _TRAIN, _VALIDATION, _QUIET = "#9fb8d9", "#c8501e", "#33658a"
 
 
@@ -56,12 +57,24 @@ def _loss(axes: Any, x: Sequence[int], steps: Sequence[dict[str, Any]], validati
         axes.plot(where, measured, color=_VALIDATION, marker="o", ms=3, label=f"validation, best {min(measured):.4f}")
         best = measured.index(min(measured))
         axes.plot(where[best], measured[best], color=_VALIDATION, marker="o", ms=9, fillstyle="none")
-    # The first losses are far above all that matters later: the picture begins where the curve has bent.
-    later = sorted(losses)[: max(1, int(0.97 * len(losses)))]
-    low = min([*losses, *(entry["loss"] for entry in validations)])
-    margin = 0.05 * (later[-1] - low) or 0.1
-    axes.set(title="loss, nats", ylim=(low - margin, later[-1] + margin))
+    low, high = _limits(losses, [entry["loss"] for entry in validations])
+    axes.set(title="loss, nats")
+    if low > 0 and high > _DECADE * low:
+        axes.set(yscale="log", ylim=(0.9 * low, 1.1 * high))
+        axes.yaxis.set_major_formatter("{x:g}")
+    else:
+        margin = 0.05 * (high - low) or 0.1
+        axes.set(ylim=(low - margin, high + margin))
     axes.legend(frameon=False, loc="upper right")
+
+
+def _limits(losses: Sequence[float], validations: Sequence[float]) -> tuple[float, float]:
+    """Return what of the losses must be in the picture: all of the validation's, or over-fitting would not be seen.
+
+    The first training losses are far above all that matters later: without them the curve's bend can be read.
+    """
+    later = sorted(losses)[: max(1, int(0.97 * len(losses)))]
+    return min([*losses, *validations]), max([later[-1], *validations])
 
 
 def smoothed(values: Sequence[float], share: float = 0.02) -> list[float]:

@@ -15,6 +15,8 @@ from gatllm.records import digest
 from gatllm.training.objectives.registry import data_table
 from gatllm.training.tables import DeterminismTable, ExpectTable, Table, TokenizerTable, TrainTable, checked
 
+_TEXTS = (".txt", ".md", ".rst")
+_TABLES = (".json", ".jsonl", ".csv", ".tsv", ".parquet")
 _BESIDE = (Path(__file__).parent.parent / "recipes", Path(__file__).parents[3] / "recipes")
 
 
@@ -52,12 +54,16 @@ class Recipe(Table):
             UsageError: no such recipe, not TOML, an unknown key or a value out of bounds.
         """
         file = _find(path)
+        if file.suffix.lower() in _TEXTS:
+            return cls.of(_on_text(file), overrides)
         try:
             values = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"can't read {file}: {error}", "name a TOML recipe") from None
         except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{file} is not TOML: {error}", "correct that line") from None
+            pairs = file.suffix.lower() in _TABLES
+            cure = f"gatllm learn {file} learns questions and answers" if pairs else "correct that line"
+            raise UsageError(f"{file} is not TOML: {error}", cure) from None
         values.setdefault("name", file.stem)
         return cls.of(values, overrides)
 
@@ -94,6 +100,14 @@ class Recipe(Table):
         return type(self).of(self.to_dict(), overrides)
 
 
+def _on_text(file: Path) -> dict[str, Any]:
+    """Return the recipe of a text that somebody has: that of the Shakespeare text, on theirs."""
+    values = tomllib.loads(available()["shakespeare"].read_text(encoding="utf-8"))
+    about = f"Characters of {file.name}, by the recipe of tiny Shakespeare."
+    kept = {key: value for key, value in values.items() if key != "expect"}
+    return kept | {"name": file.stem, "about": about, "data": values["data"] | {"source": str(file)}}
+
+
 def available() -> dict[str, Path]:
     """Return the recipes that come with the package, by name."""
     return {file.stem: file for folder in _BESIDE for file in sorted(folder.glob("*.toml"))}
@@ -114,7 +128,7 @@ def _find(path: str | Path) -> Path:
     )
 
 
-_BUDGETS = {"train.steps": "minutes", "train.minutes": "steps"}
+BUDGETS = ("steps", "minutes", "epochs")
 
 
 def _override(tables: dict[str, Any], key: str, value: Any) -> None:
@@ -126,5 +140,6 @@ def _override(tables: dict[str, Any], key: str, value: Any) -> None:
             raise UsageError(f"unknown key {key}", f"{part} is not a table")
         table = inner
     table[last] = value
-    if key in _BUDGETS:  # one budget replaces the other
-        table.pop(_BUDGETS[key], None)
+    if path == ["train"] and last in BUDGETS:  # one budget replaces the others
+        for other in set(BUDGETS) - {last}:
+            table.pop(other, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ PAGE = "report.md"
 CURVES = "curves.png"
 RELIABILITY = "reliability.png"
 NUMBERS = "report.json"
+_HELD_BACK = "Too few rows to hold some back: none was held back, and the losses are those of what was learnt."
 _OVERFIT = 0.02  # nats above the best validation loss from which we speak of over-fitting
 _RECENT = 50  # updates whose mean is called the training loss
 
@@ -57,6 +59,10 @@ def summary(run: Run) -> dict[str, Any]:
     if best is not None:
         numbers["best_validation"] = {"loss": best["loss"], "step": best["step"]}
         numbers["overfits"] = validations[-1]["loss"] - best["loss"] > _OVERFIT
+        # The loss of the discriminator is a sum of several: none of them says what guessing would give.
+        vocabulary = run.recipe.model.get("vocabulary") if run.recipe.objective != "tagging" else None
+        numbers["guessing"] = math.log(vocabulary) if vocabulary else math.inf
+        numbers["guesses"] = run.metrics.get("loss", 0.0) >= numbers["guessing"]
     return numbers
 
 
@@ -86,6 +92,14 @@ def verdict(numbers: dict[str, Any]) -> str:
     if "best_validation" not in numbers:
         return state
     best = numbers["best_validation"]
+    if numbers["metrics"].get("held_out") == 0:
+        return f"{state} {_HELD_BACK}"
+    if numbers["guesses"]:
+        return (
+            f"{state} **No better than guessing**: a validation loss of {numbers['metrics']['loss']:.4f}, where each "
+            f"token at the same odds gives {numbers['guessing']:.4f}. Lower train.lr and train.matrix_lr, or set "
+            "train.clip = 1."
+        )
     if numbers["overfits"]:
         return (
             f"{state} **It over-fits**: the best validation loss {best['loss']:.4f} was at step {best['step']:,}; "

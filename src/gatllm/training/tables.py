@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -37,6 +38,7 @@ class TrainTable(Table):
 
     steps: int | None = Field(default=None, ge=1, description="updates of the weights; or give minutes")
     minutes: float | None = Field(default=None, gt=0, description="time budget, evaluations included")
+    epochs: float | None = Field(default=None, gt=0, description="times through the training rows; becomes steps")
     batch: int = Field(default=16, ge=1, description="rows of one forward pass")
     accumulate: int = Field(default=1, ge=1, description="forward passes for one update")
     optimizer: Literal["muon", "adamw"] = "muon"
@@ -61,13 +63,41 @@ class TrainTable(Table):
     keep: int = Field(default=3, ge=1, description="last checkpoints kept, besides the best")
     patience: int = Field(default=0, ge=0, description="stop after so many evaluations without a better one; 0: never")
     select: Literal["last", "best"] = "last"
+    measure: str = Field(
+        default="loss", description="what best and patience go by; all but the loss: the more the better"
+    )
+    until: dict[str, float] = Field(
+        default={}, description="stop when the validation reaches all of these: {exact = 1}"
+    )
     parallel: Literal["ddp", "fsdp"] = "ddp"
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
-        if (self.steps is None) == (self.minutes is None):
-            raise ValueError("give one budget: steps or minutes")
+        if self.minutes is not None and (self.steps or self.epochs):
+            raise ValueError("give one budget: steps, epochs or minutes")
+        if self.minutes is None and self.steps is None and self.epochs is None:
+            raise ValueError("give a budget: steps, epochs or minutes")
         return self
+
+    def rank(self, metrics: Mapping[str, Any]) -> float:
+        """Return how a validation stands by ``measure``, as a number of which less is better.
+
+        Raises:
+            UsageError: the validation has no such metric, or none of a name in ``until``.
+        """
+        for name in (self.measure, *self.until):
+            if name not in metrics:
+                known = ", ".join(name for name, value in metrics.items() if isinstance(value, float))
+                raise UsageError(f"the validation has no {name}", f"measure by one of {known}")
+        value = float(metrics[self.measure])
+        return value if self.measure == "loss" else -value
+
+    def reached(self, metrics: Mapping[str, Any]) -> bool:
+        """Tell whether a validation has all that ``until`` asks for."""
+        goals = self.until.items()
+        return bool(goals) and all(
+            metrics[name] <= goal if name == "loss" else metrics[name] >= goal for name, goal in goals
+        )
 
 
 class DeterminismTable(Table):

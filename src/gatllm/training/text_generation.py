@@ -1,72 +1,179 @@
-"""Questions and answers in a JSON file, in; a model that answers, out."""
+"""Questions and answers in; a model that answers, out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from gatllm.data import build
+from gatllm.data import Dataset, Options, Rows, build
 from gatllm.errors import UsageError
-from gatllm.progress import Report, silent
+from gatllm.progress import Progress, Report, silent
+from gatllm.records import digest
 from gatllm.training.recipe import Recipe
 from gatllm.training.training import train
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gatllm.models import Seq2Seq
+    from gatllm.tokenizers import Tokenizer
+    from gatllm.training.run import Run
+
+_LONGEST = 2048  # bytes of a question or an answer
+_BATCH = 32
+_FEWEST_STEPS = 1000
+_EPOCHS = 20
+_STEPS_PER_LOOK = 25
+
 
 class TextGeneration:
-    """An encoder-decoder trained on question/answer pairs.
+    """An encoder-decoder that learns question/answer pairs by heart.
+
+    ``TextGeneration(data).fit().answer("who is …")``. Of 200 pairs or more, about a tenth is held back and tells how
+    well it answers what it was never told; of fewer all are learnt, and `held_out` is 0.
 
     Args:
-        pairs: a file in one of the forms that `gatllm data build` reads: JSON ``{"training_data": [{"input",
-            "output"}]}`` or ``{"question": "answer"}``, JSONL, a Parquet table. About a tenth validates.
-        out: the run folder; the dataset goes beside it, as ``OUT-data``. The same call goes on with a run that was
-            interrupted, and loads one that is finished.
+        data: ``{"question": "answer"}``, ``{"training_data": [{"input", "output"}]}``, a list of pairs or of objects, a
+            pandas DataFrame, or a file: JSON, JSONL, CSV or Parquet. ``<end>`` may end an answer.
+        out: the run folder; the dataset goes beside it, as ``OUT-data``. Default: a folder in ``runs`` whose name
+            follows from the data and the keys, so that the same call finds it again.
         report: told how far it is.
-        keys: override keys of the recipe; two underscores stand for the dot: ``train__steps=2000``.
+        keys: override keys of the recipe; two underscores stand for the dot: ``train__minutes=5``.
 
     Raises:
-        UsageError: the file is missing or has no pairs, or a key is unknown.
-        GatllmError: there are too few pairs (20 are not always enough to hold one back), or training fails.
+        UsageError: the data has no such form, or nothing in it is a question with an answer.
     """
 
-    def __init__(
-        self,
-        pairs: str | Path,
-        out: str | Path = "runs/text-generation",
-        *,
-        report: Report = silent,
-        **keys: Any,
-    ) -> None:
-        from gatllm.models import Seq2Seq, load_run
+    def __init__(self, data: object, out: str | Path | None = None, *, report: Report = silent, **keys: Any) -> None:
+        self._source = Path(data) if isinstance(data, str | Path) else Rows(data, "questions")
+        self._out = None if out is None else Path(out)
+        self._report = report
+        self._keys = {key.replace("__", "."): value for key, value in keys.items()}
+        self.run: Run | None = None
+        self._loaded: tuple[Seq2Seq, Tokenizer] | None = None
 
-        self.path = Path(out)
-        dataset = self.path.with_name(f"{self.path.name}-data")
-        build(pairs, dataset, replace=True, report=report)
-        recipe = Recipe.of(_recipe(self.path.name, dataset), {k.replace("__", "."): v for k, v in keys.items()})
-        train(recipe, self.path, report=report)
-        loaded = load_run(self.path)
-        if not isinstance(loaded.model, Seq2Seq):
-            raise UsageError("questions and answers need an encoder-decoder", 'leave model.kind at "seq2seq"')
-        self.model, self.tokenizer = loaded.model, loaded.tokenizer
+    def fit(self) -> Self:
+        """Learn the answers: until each is given word for word, or the budget is spent.
 
-    def answer(self, question: str, **sampling: Any) -> str:
-        """Return the answer to ``question``; ``sampling`` as `gatllm.inference.Sampling`, greedy by default.
+        The same call goes on with a run that was interrupted, and loads one that is finished.
 
         Raises:
-            ContextOverflowError: the question is longer than the model reads.
+            UsageError: a key is unknown.
+            GatllmError: the data can't be read, or training fails.
+        """
+        from gatllm.models import Seq2Seq, load_run
+
+        path = self._out or Path("runs") / f"text-generation-{self._name()}"
+        dataset = self._dataset(path)
+        self.run = train(Recipe.of(_recipe(path.name, dataset), self._keys), path, report=self._report)
+        loaded = load_run(path)
+        if not isinstance(loaded.model, Seq2Seq):
+            raise UsageError("questions and answers need an encoder-decoder", 'leave model.kind at "seq2seq"')
+        self._loaded = loaded.model, loaded.tokenizer
+        return self
+
+    def _name(self) -> str:
+        source = self._source
+        content = [[item.prompt, item.read().decode("utf-8", "replace")] for item in _items(source)]
+        return digest([content, {key: str(value) for key, value in self._keys.items()}])[:8]
+
+    def _dataset(self, path: Path) -> Dataset:
+        """Build the dataset of the pairs as they are: they are their owner's, so none is taken for a repetition."""
+        options = Options(near=0.0, secrets="keep", addresses="keep")
+        dataset = build(self._source, path.with_name(f"{path.name}-data"), options=options, replace=True)
+        if not all(record.get("prompt") for record in dataset.records()):
+            raise UsageError(f"{self._source} holds no questions and answers", 'write {"question": "answer"}')
+        if left_out := list(dataset.rejected()):
+            first = f"{left_out[0]['origin']}: {left_out[0]['reasons'][0].get('message', '')}"
+            self._report(Progress("data", len(dataset), note=f"{len(left_out):,} entries are left out ({first})"))
+        return dataset
+
+    @overload
+    def answer(self, question: str, *, n: Literal[1] = 1, **sampling: Any) -> str: ...
+    @overload
+    def answer(self, question: Sequence[str], *, n: Literal[1] = 1, **sampling: Any) -> list[str]: ...
+    @overload
+    def answer(self, question: str | Sequence[str], *, n: int, **sampling: Any) -> Any: ...
+
+    def answer(self, question: str | Sequence[str], *, n: int = 1, **sampling: Any) -> Any:
+        """Return the answer to a question, or those to several, asked side by side.
+
+        Args:
+            question: one question or several.
+            n: answers to each; above 1 each question has a list of them (with a ``temperature``: they differ).
+            sampling: as `gatllm.inference.Sampling`, greedy by default.
+
+        Raises:
+            UsageError: it has learnt nothing yet.
+            ContextOverflowError: a question is longer than the model reads.
         """
         from gatllm.inference import Sampling, generate
 
-        options = Sampling(**{"overflow": "stop", **sampling})
-        return generate(self.model, self.tokenizer, [question], options)[0][0].text
+        model, tokenizer = self._fitted()
+        questions = [question] if isinstance(question, str) else list(question)
+        options = Sampling(**{"n": n, **sampling})
+        groups = [[one.text for one in group] for group in generate(model, tokenizer, questions, options)]
+        answers: list[Any] = [group[0] for group in groups] if n == 1 else list(groups)
+        return answers[0] if isinstance(question, str) else answers
+
+    def get_embeddings(self, texts: str | Sequence[str], *, mask: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Return position-encoded contextual embeddings, (batch, max tokens, width); zeros after a text's end.
+
+        With ``mask`` also where a token is: (batch, max tokens), bool.
+
+        Raises:
+            UsageError: it has learnt nothing yet.
+            ContextOverflowError: a text is longer than the model reads.
+        """
+        from gatllm.inference import get_embeddings
+
+        return get_embeddings(*self._fitted(), texts, mask=mask)
+
+    @property
+    def held_out(self) -> int:
+        """How many pairs were held back from learning, to measure by."""
+        return int(self.run.metrics.get("held_out", 0)) if self.run is not None else 0
+
+    def _fitted(self) -> tuple[Seq2Seq, Tokenizer]:
+        if self._loaded is None:
+            raise UsageError("it has learnt nothing yet", "call .fit() first")
+        return self._loaded
 
 
-def _recipe(name: str, dataset: Path) -> dict[str, Any]:
+def _items(source: Path | Rows) -> Any:
+    from gatllm.data import Columns, open_source
+
+    return source.items(Columns()) if isinstance(source, Rows) else open_source(str(source))
+
+
+def _recipe(name: str, dataset: Dataset) -> dict[str, Any]:
+    records = list(dataset.records())
+    longest = {key: max(len(record[key].encode()) for record in records) for key in ("prompt", "text")}
+    steps = max(_FEWEST_STEPS, _EPOCHS * -(-len(records) // _BATCH))
     return {
         "name": name,
         "objective": "seq2seq",
-        "data": {"source": str(dataset), "source_tokens": 128, "target_tokens": 192},
+        # A token is a byte at the least: what has so many bytes fits into so many tokens.
+        "data": {
+            "source": str(dataset.path),
+            "source_tokens": min(_LONGEST, max(128, longest["prompt"])),
+            "target_tokens": min(_LONGEST, max(64, longest["text"])),
+            "validation_limit": 512,
+        },
         # Bytes at the least: any question can be read, whatever its letters.
         "tokenizer": {"kind": "bpe", "size": 1024},
         "model": {"kind": "seq2seq", "layers": 2, "heads": 4, "width": 128},
-        "train": {"steps": 1000, "batch": 32, "optimizer": "muon", "lr": 3e-3, "matrix_lr": 0.02},
+        "train": {
+            "steps": steps,
+            "batch": min(_BATCH, len(records)),
+            "optimizer": "muon",
+            "lr": 3e-3,
+            "matrix_lr": 0.02,
+            "evaluations": min(200, steps // _STEPS_PER_LOOK),
+            "samples": 5,
+            "select": "best",
+            "measure": "learnt",
+            "until": {"learnt": 1.0},
+        },
     }

@@ -21,9 +21,10 @@ from gatllm.training.loop import Loop, Observe
 from gatllm.training.memory import enough_memory
 from gatllm.training.pinning import pin
 from gatllm.training.promise import PLAN, Commit, Promise, probed_before, promising
-from gatllm.training.recipe import Recipe
+from gatllm.training.recipe import BUDGETS, Recipe
 from gatllm.training.run import CHECKPOINTS, LOG, MODEL, RECIPE, TOKENIZER, Run
 
+_OWN_RECIPE = "name another --out, or use its own recipe"
 _OURS = {LOG, RECIPE, TOKENIZER, MODEL, PLAN}
 
 
@@ -145,12 +146,14 @@ def _same(run: Run, wanted: Recipe, *, committed: bool) -> Recipe:
     if wanted.determinism and wanted.determinism.seed == "committed":
         now["seed"] = before["seed"]  # it follows from the rest, and is checked with the commitments
     before["model"] = {key: before["model"].get(key) for key in now["model"]}
+    if wanted.train.epochs is not None:
+        now["train"]["steps"] = before["train"].get("steps")  # it followed from the data
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
-            raise UsageError(
-                f"{run.path} holds a run with another {_first_difference(key, before.get(key), now.get(key))}",
-                "name another --out, or use its own recipe",
-            )
+            what = _first_difference(key, before.get(key), now.get(key))
+            longer = run.complete and what.startswith(tuple(f"train.{name} " for name in BUDGETS))
+            cure = f"to train it further: --set start={run.path} and another --out" if longer else _OWN_RECIPE
+            raise UsageError(f"{run.path} holds a run with another {what}", cure)
     return wanted
 
 

@@ -2,6 +2,6 @@
 
 from gatllm.data.sources.item import SourceFile
 from gatllm.data.sources.opening import open_source
-from gatllm.data.sources.tables import Columns
+from gatllm.data.sources.tables import Columns, Rows
 
-__all__ = ["Columns", "SourceFile", "open_source"]
+__all__ = ["Columns", "Rows", "SourceFile", "open_source"]

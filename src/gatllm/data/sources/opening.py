@@ -13,6 +13,12 @@ from gatllm.data.sources.tables import Columns
 from gatllm.errors import GatllmError, UsageError
 
 _TEXT = (".txt", ".md", ".rst")
+_TABLES = {
+    (".json",): tables.json_file,
+    (".jsonl", ".ndjson"): tables.jsonl_file,
+    (".csv", ".tsv"): tables.csv_file,
+    (".parquet",): tables.parquet_file,
+}
 
 
 def open_source(
@@ -21,8 +27,8 @@ def open_source(
     """Yield the items of ``source`` in a stable order.
 
     A source is ``stdlib`` (the running interpreter's), ``dist:NAME`` (an installed package), ``hf:NAME[@SPLIT]`` (a
-    🤗 data set), a folder or git checkout, a wheel, sdist, zip or tar file, a ``.json``, ``.jsonl`` or ``.parquet``
-    file of questions and answers, a text file, or a source file.
+    🤗 data set), a folder or git checkout, a wheel, sdist, zip or tar file, a ``.json``, ``.jsonl``, ``.csv`` or
+    ``.parquet`` file of questions and answers, a text file, or a source file.
 
     Args:
         source: one of these.
@@ -64,12 +70,9 @@ def _file(path: Path, columns: Columns, suffixes: Sequence[str]) -> Iterator[Sou
     if name.endswith((*archives.ZIPS, *archives.TARS)):
         return archives.archive(path, suffixes)
     licence = licences.of_folder(path.parent)
-    if name.endswith(".json"):
-        return tables.json_file(path, licence, columns)
-    if name.endswith((".jsonl", ".ndjson")):
-        return tables.jsonl_file(path, licence, columns)
-    if name.endswith(".parquet"):
-        return tables.parquet_file(path, licence, columns)
+    for endings, read in _TABLES.items():
+        if name.endswith(endings):
+            return read(path, licence, columns)
     if name.endswith(_TEXT):
         return tables.text_file(path, licence)
     return iter([SourceFile(f"{path.resolve().parent.name}:{path.name}", licence, path, language=language_of(name))])

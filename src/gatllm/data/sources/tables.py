@@ -1,9 +1,10 @@
-"""Datasets that people already have: text, JSON, JSONL, Parquet and 🤗 data sets of questions and answers."""
+"""Datasets that people already have: text; questions and answers in JSON, CSV, Parquet, 🤗 data sets, Python values."""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,12 @@ from gatllm.errors import GatllmError, UsageError
 
 END = "<end>"
 _QUESTIONS = ("prompt", "question", "instruction", "input", "query", "source", "docstring", "problem", "sentence")
-_ANSWERS = ("response", "answer", "output", "completion", "target", "solution", "reply", "code")
+_ANSWERS = (
+    *("response", "answer", "output", "completion", "target", "solution", "reply", "code"),
+    *("answers", "selection", "selections", "label"),
+)
+_CONTEXTS = ("context", "passage")  # what a question is about: read before it
+_OPTIONS = ("options", "choices")  # what an answer is chosen from: read after the question
 _TEXTS = ("text", "content", "code", "body")
 _CONVERSATIONS = ("messages", "conversation", "conversations")
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant"}
@@ -54,6 +60,29 @@ def _whole_characters(block: bytes) -> int:
     return end - 1 if end and block[end - 1] >= 0xC0 else len(block)
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Questions and answers that lie in memory; ``name`` stands for the place they come from.
+
+    ``value`` is ``{"question": "answer"}``, ``{"training_data": [{"input", "output"}]}``, a list of pairs or of
+    objects, or a table with columns, such as a pandas DataFrame.
+    """
+
+    value: object
+    name: str = "rows"
+
+    def items(self, columns: Columns) -> Iterator[SourceFile]:
+        """Yield them.
+
+        Raises:
+            GatllmError: they have another shape; the message names the entry.
+        """
+        value = self.value
+        if hasattr(value, "columns") and hasattr(value, "to_dict"):
+            value = value.to_dict("records")
+        return _value_items(value, self.name, licences.UNKNOWN, columns, self.name)
+
+
 def json_file(path: Path, licence: str, columns: Columns) -> Iterator[SourceFile]:
     """Yield the pairs of ``{"question": "answer"}``, of ``{"training_data": [{"input", "output"}]}`` or of a list.
 
@@ -65,25 +94,32 @@ def json_file(path: Path, licence: str, columns: Columns) -> Iterator[SourceFile
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":  # one object a line, by another name
+            yield from jsonl_file(path, licence, columns)
+            return
         raise GatllmError(f"{path} is not JSON: {error}", "correct it there") from None
-    if isinstance(value, dict) and isinstance(value.get("training_data"), list):
+    yield from _value_items(value, path.name, licence, columns, str(path))
+
+
+def _value_items(value: object, name: str, licence: str, columns: Columns, where: str) -> Iterator[SourceFile]:
+    if isinstance(value, Mapping) and isinstance(value.get("training_data"), list):
         value = value["training_data"]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for number, (question, answer) in enumerate(value.items()):
-            if not isinstance(answer, str):
-                raise _shape(path, f"the entry {question[:40]!r}", answer)
-            yield _pair(f"{path.name}:{number}", licence, question, answer)
-    elif isinstance(value, list):
+            if isinstance(answer, Mapping | list):
+                raise _shape(where, f"the entry {str(question)[:40]!r}", answer)
+            yield _pair(f"{name}:{number}", licence, str(question), _text(answer))
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for number, row in enumerate(value):
-            yield _row(row, f"{path.name}:{number}", licence, columns, f"{path} entry {number}")
+            yield _row(row, f"{name}:{number}", licence, columns, f"{where} entry {number}")
     else:
-        raise _shape(path, "the file", value)
+        raise _shape(where, "it", value)
 
 
-def _shape(path: Path, where: str, value: object) -> GatllmError:
-    return GatllmError(
-        f"{path}: {where} is {type(value).__name__}, not text",
-        'expected {"question": "answer"}, {"training_data": [{"input", "output"}]} or a list of objects',
+def _shape(where: str, what: str, value: object) -> UsageError:
+    return UsageError(
+        f"{where}: {what} is {type(value).__name__}, not text",
+        'expected {"question": "answer"}, {"training_data": [{"input", "output"}]}, a list of pairs or of objects',
     )
 
 
@@ -101,6 +137,23 @@ def jsonl_file(path: Path, licence: str, columns: Columns) -> Iterator[SourceFil
                 yield SourceFile(origin, licence, content="text", problem=("json", str(error)))
             except UsageError as error:
                 yield SourceFile(origin, licence, content="text", problem=("shape", error.cause))
+
+
+def csv_file(path: Path, licence: str, columns: Columns) -> Iterator[SourceFile]:
+    """Yield the rows of a CSV file (or TSV, by its name) whose first line names the columns.
+
+    Raises:
+        GatllmError: it is not UTF-8 or has a damaged row.
+        UsageError: no columns of questions and answers were found or named.
+    """
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            for number, row in enumerate(csv.DictReader(lines, delimiter=delimiter)):
+                row.pop(None, None)  # cells beyond the named columns
+                yield _row(row, f"{path.name}:{number}", licence, columns, f"{path} row {number}")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise GatllmError(f"can't read {path}: {error}", "save it as CSV in UTF-8") from None
 
 
 def parquet_file(path: Path, licence: str, columns: Columns) -> Iterator[SourceFile]:
@@ -166,13 +219,14 @@ def _wanted(names: list[str], columns: Columns, where: str) -> list[str]:
     if not found or columns.answer:
         question = columns.question or _first(names, _QUESTIONS)
         answer = columns.answer or _first([name for name in names if name != question], _ANSWERS)
-        found = [question, answer] if question and answer else [_first(names, _TEXTS)]
+        around = [_first(names, _CONTEXTS), _first(names, _OPTIONS)]
+        found = [question, answer, *around] if question and answer else [_first(names, _TEXTS)]
     if not any(found):
         raise UsageError(
             f"{where}: no question and answer among {', '.join(names)}",
             "name them with --question-column and --answer-column",
         )
-    return [name for name in found if name]
+    return list(dict.fromkeys(name for name in found if name))
 
 
 def _first(names: list[str], known: tuple[str, ...]) -> str:
@@ -186,6 +240,8 @@ def _row(row: object, origin: str, licence: str, columns: Columns, where: str) -
     Raises:
         UsageError: it has none of them.
     """
+    if isinstance(row, Sequence) and not isinstance(row, str | bytes) and len(row) == 2:
+        return _pair(origin, licence, _text(row[0]), _text(row[1]))
     if not isinstance(row, Mapping):
         raise UsageError(f"{where} is {type(row).__name__}, not an object", "write one JSON object for each example")
     names = _wanted([str(name) for name in row], columns, where)
@@ -193,10 +249,41 @@ def _row(row: object, origin: str, licence: str, columns: Columns, where: str) -
     licence = str(row.get("licence") or row.get("license") or licence)
     if isinstance(values[0], list):
         return _conversation(values[0], origin, licence, where)
-    texts = [value if isinstance(value, str) else "" if value is None else json.dumps(value) for value in values]
-    if len(texts) == 2:
-        return _pair(origin, licence, texts[0], texts[1])
-    return SourceFile(origin, licence, data=_bytes(texts[0]), content="text", language="")
+    if len(values) == 1:
+        return SourceFile(origin, licence, data=_bytes(_text(values[0])), content="text", language="")
+    beside = dict(zip((name.lower() for name in names[2:]), values[2:], strict=True))
+    options = next((_listed(beside[name]) for name in _OPTIONS if name in beside), [])
+    parts = [_text(beside[name]) for name in _CONTEXTS if name in beside]
+    question = "\n".join(part for part in [*parts, _text(values[0]), *map(_text, options)] if part)
+    return _pair(origin, licence, question, _answer(values[1], options))
+
+
+def _answer(value: object, options: Sequence[object]) -> str:
+    """Return an answer as text: as it is, the first of several, or the option that a number or letter chooses."""
+    if isinstance(value, Mapping) and isinstance(value.get("text"), Sequence):  # SQuAD: {"text": [...], "answer_start"}
+        value = value["text"]
+    if isinstance(value, list | tuple):
+        return _answer(value[0], options) if value else ""
+    if options and isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(options):
+        return _text(options[value])
+    if options and isinstance(value, str) and len(value) == 1 and value not in map(_text, options):
+        place = ord(value.upper()) - ord("A")
+        return _text(options[place]) if 0 <= place < len(options) else value
+    return _text(value)
+
+
+def _listed(value: object) -> list[object]:
+    """Return options as a list; some tables keep them as ``{"text": [...], "label": [...]}``."""
+    if isinstance(value, Mapping):
+        value = value.get("text") or list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _text(value: object) -> str:
+    """Return a cell as text; '' where there is none (None, or the NaN of tables)."""
+    if value is None or value != value:  # noqa: PLR0124  # NaN alone differs from itself
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _pair(origin: str, licence: str, question: str, answer: str) -> SourceFile:

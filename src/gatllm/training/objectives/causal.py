@@ -48,7 +48,8 @@ class Causal:
             self.rewarded, root = read_rewarded(table.rewarded, tokenizer, prompt=half - 1, answer=self.context - half)
             self.data_root = common_root([corpus.root, root])
         train = _encode(corpus.train, tokenizer, report)
-        self.windows = Windows(train, self.context, table, recipe.seed)
+        self.windows = Windows(train, self.context, table, recipe.seed, tokenizer.pad_id)
+        self.batches_per_epoch: int | None = -(-len(train) // (self.context * recipe.train.batch))
         self.validation = _encode(corpus.validation, tokenizer, report)
         if len(self.validation) < 2:
             raise GatllmError("the validation text has less than two tokens", "raise data.validation")

@@ -92,6 +92,9 @@ def common_root(roots: Sequence[str]) -> str:
 def _from_dataset(dataset: Dataset, unit: str) -> Corpus:
     parts: dict[str, list[str]] = {"train": [], "validation": []}
     for record in dataset.records():
+        if "messages" in record or record.get("prompt"):
+            what = "conversations" if "messages" in record else "questions and answers"
+            raise GatllmError(f"{dataset.path} holds {what}", 'set objective = "chat", which learns the answers alone')
         texts = [one.text for one in functions(record["text"])] if unit == "functions" else [record["text"]]
         parts[split_of(record["origin"])] += texts
     for name, texts in parts.items():

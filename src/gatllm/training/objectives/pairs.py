@@ -6,9 +6,11 @@ import random
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from gatllm.data import Dataset, functions, split_of
+from gatllm.data import Dataset, divide, functions, split_of
 from gatllm.errors import GatllmError
 from gatllm.progress import Report
 from gatllm.records import digest
@@ -24,12 +26,16 @@ class Pairs:
     """Pairs to train on and to validate on; ``root`` commits to them.
 
     ``endless`` gives the ``number``-th of arbitrarily many training pairs; ``train`` is then a sample of them.
+    ``asked``: they are questions and answers, which one wants back word for word. Without ``held_out`` there were too
+    few to hold some back: all train, and the same validate.
     """
 
     train: tuple[Pair, ...]
     validation: tuple[Pair, ...]
     root: str
     endless: Callable[[int], Pair] | None = None
+    asked: bool = False
+    held_out: bool = True
 
 
 def load_pairs(table: PairTable, seed: int, report: Report) -> Pairs:
@@ -67,6 +73,13 @@ def _alphabetize(table: PairTable, seed: int) -> Pairs:
 
 
 def _from_dataset(dataset: Dataset) -> Pairs:
+    if any("messages" in record for record in _first(dataset)):
+        raise GatllmError(f"{dataset.path} holds conversations", 'set objective = "chat", which learns their answers')
+    if all(record.get("prompt") for record in dataset.records()):
+        keyed = [(record["origin"], (record["prompt"], record["text"])) for record in dataset.records()]
+        train, validation, held_out = divide(keyed)
+        root = dataset.manifest.merkle_root
+        return Pairs(tuple(train), tuple(validation), root, asked=True, held_out=held_out)
     parts: dict[str, list[Pair]] = {"train": [], "validation": []}
     for record in dataset.records():
         parts[split_of(record["origin"])].extend(_pairs_of(record))
@@ -76,6 +89,10 @@ def _from_dataset(dataset: Dataset) -> Pairs:
                 f"{dataset.path} has no pairs for {name}", "build a larger dataset, with documented functions"
             )
     return Pairs(tuple(parts["train"]), tuple(parts["validation"]), dataset.manifest.merkle_root)
+
+
+def _first(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    return islice(dataset.records(), 1)
 
 
 def _pairs_of(record: dict[str, str]) -> Iterator[Pair]:

@@ -60,6 +60,10 @@ class Objective(Protocol):
     def data_root(self) -> str:
         """The hash that commits to the ordered data: a dataset's Merkle root, or the SHA-256 of a text."""
 
+    @property
+    def batches_per_epoch(self) -> int | None:
+        """How many passes see each training row once; None where rows are drawn without end."""
+
     def batch(self, index: int, progress: float, /) -> Batch:
         """Return the ``index``-th training pass (from 0); a pure function of the recipe, ``index`` and ``progress``.
 

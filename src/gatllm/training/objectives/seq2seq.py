@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
+from gatllm.inference import Sampling, generate
 from gatllm.models import Seq2Seq, Seq2SeqConfig, config_from_dict
 from gatllm.progress import Progress, Report
 from gatllm.tokenizers import Tokenizer
@@ -23,10 +24,13 @@ from gatllm.training.objectives.rewarded import Rewarded, draw_rewarded, read_re
 from gatllm.training.objectives.vocabulary import make_tokenizer
 from gatllm.training.objectives.windows import IGNORED
 from gatllm.training.recipe import Recipe
+from gatllm.training.scoring import word_f1
 from gatllm.training.seeds import derive
 
 _POOL = 32  # batches among which rows are sorted by length, so that little is padding
 _EXACT_ROWS = 512  # rows of the validation set that are written out in full
+_WRITTEN_AT_ONCE = 64
+_LEARNT_ROWS = 256  # rows of the training set that are asked back
 
 Encoded = tuple[list[int], list[int]]
 
@@ -55,6 +59,7 @@ class SourceToTarget:
         self.validation = self._encode(pairs.validation, report)[: self.table.validation_limit]
         if (not self.train and not pairs.endless) or not self.validation:
             raise GatllmError("no pair is short enough", "raise data.source_tokens and data.target_tokens")
+        self.batches_per_epoch = None if pairs.endless else -(-len(self.train) // recipe.train.batch)
         self._plans: dict[int, list[list[int]]] = {}
         self.rewarded: list[Rewarded] = []
         if self.table.rewarded:
@@ -71,6 +76,8 @@ class SourceToTarget:
                 encoded.append(ids)
             if number % 1000 == 0:
                 report(Progress("encode", number, len(pairs), "pairs"))
+        if long := len(pairs) - len(encoded):
+            report(Progress("encode", len(pairs), len(pairs), "pairs", f"{long:,} are left out: too long, or empty"))
         return encoded
 
     def batch(self, index: int, _progress: float) -> Batch:
@@ -132,7 +139,14 @@ class SourceToTarget:
             weight += batch.weight
         metrics = {"loss": total / weight}
         if self.pairs.endless:
-            metrics["exact"] = self._exact(model)
+            metrics["exact"] = self._asked(model, self.validation[:_EXACT_ROWS])[0]
+        if self.pairs.asked:
+            # Even strides: the same rows at each evaluation, from all of the data.
+            learnt = self.train[:: -(-len(self.train) // _LEARNT_ROWS)]
+            metrics |= {"learnt": self._asked(model, learnt)[0], "held_out": 0.0}
+            if self.pairs.held_out:
+                metrics["exact"], metrics["f1"] = self._asked(model, self.validation[:_EXACT_ROWS])
+                metrics["held_out"] = float(len(self.validation))
         return metrics
 
     def _validation_rows(self) -> list[list[Encoded]]:
@@ -140,30 +154,25 @@ class SourceToTarget:
         ordered = sorted(self.validation, key=lambda pair: len(pair[1]))
         return [ordered[first : first + size] for first in range(0, len(ordered), size)]
 
-    def _exact(self, model: nn.Module) -> float:
-        rows = self.validation[:_EXACT_ROWS]
+    def _asked(self, model: nn.Module, rows: Sequence[Encoded]) -> tuple[float, float]:
+        """Return the share of ``rows`` that are written exactly right, and their mean F1 of words."""
         longest = max(len(target) for _, target in rows)
         written = self.write(model, [source for source, _ in rows], longest + 1)
-        return sum(ids == target for ids, (_, target) in zip(written, rows, strict=True)) / len(rows)
+        exact = sum(ids == target for ids, (_, target) in zip(written, rows, strict=True))
+        texts = [
+            (self.tokenizer.decode(ids), self.tokenizer.decode(row[1])) for ids, row in zip(written, rows, strict=True)
+        ]
+        return exact / len(rows), sum(word_f1(*pair) for pair in texts) / len(rows)
 
     def write(self, model: nn.Module, sources: Sequence[list[int]], longest: int) -> list[list[int]]:
         """Return the most probable next tokens, one after the other, for each source until ``<end>``."""
         assert isinstance(model, Seq2Seq)  # noqa: S101  # the kind was checked before
-        end = self.tokenizer.end_id
-        batch = self._collate([(ids, []) for ids in sources]).to(next(model.parameters()).device)
-        padding = batch.tensors["padding"]
-        encoded = model.encode(batch.tensors["source"], padding)
-        tokens = batch.tensors["inputs"]
-        done = torch.zeros(len(sources), dtype=torch.bool, device=tokens.device)
-        for _ in range(longest):
-            states = model.decoder(model.embedding(tokens), None, encoded, padding)
-            following = model.logits(states[:, -1]).argmax(-1)
-            tokens = torch.cat([tokens, following[:, None]], dim=1)
-            done |= following == end
-            if bool(done.all()):
-                break
-        written = [row[1:] for row in tokens.tolist()]
-        return [ids[: ids.index(end)] if end in ids else ids for ids in written]
+        sampling = Sampling(max_new_tokens=longest, overflow="stop")
+        written = []
+        for first in range(0, len(sources), _WRITTEN_AT_ONCE):
+            answers = generate(model, self.tokenizer, sources[first : first + _WRITTEN_AT_ONCE], sampling)
+            written += [list(one.tokens[: -1 if one.finish == "stop" else None]) for (one,) in answers]
+        return written
 
     def sample(self, model: nn.Module, step: int) -> str:
         """Return a validation source and what the model writes for it."""

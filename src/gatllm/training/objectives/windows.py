@@ -21,7 +21,7 @@ class Windows:
         GatllmError: the text is shorter than a row.
     """
 
-    def __init__(self, tokens: Ids, context: int, table: TextTable, seed: int) -> None:
+    def __init__(self, tokens: Ids, context: int, table: TextTable, seed: int, pad_id: int) -> None:
         if len(tokens) <= context + 1:
             raise GatllmError(
                 f"the training text has {len(tokens)} tokens, a row needs {context + 2}",
@@ -29,22 +29,20 @@ class Windows:
             )
         if table.minimum > context:
             raise GatllmError(f"data.minimum {table.minimum} exceeds the context {context}", "lower it")
-        self.tokens, self.context, self.table, self.seed = tokens, context, table, seed
+        self.tokens, self.context, self.table, self.seed, self.pad_id = tokens, context, table, seed, pad_id
 
     def rows(self, index: int, count: int) -> tuple[Ids, Ids]:
-        """Return inputs and targets (count, context) of pass ``index``; padding and its targets after short rows.
-
-        The padding's input is the row's last token: what stands there can't change a causal model's loss.
-        """
+        """Return inputs and targets (count, context) of pass ``index``; after a short row stands padding."""
         generator = np.random.Generator(np.random.PCG64(derive(self.seed, "data", index)))
         starts = self._starts(index, count, generator)
         offsets = np.arange(self.context + 1)
         places = (starts[:, None] + offsets) % len(self.tokens)
         rows = self.tokens[places]
-        inputs, targets = rows[:, :-1], rows[:, 1:].copy()
+        inputs, targets = rows[:, :-1].copy(), rows[:, 1:].copy()
         if self.table.minimum:
             lengths = generator.integers(self.table.minimum, self.context + 1, size=count)
-            targets[offsets[None, :-1] >= lengths[:, None]] = IGNORED
+            after = offsets[None, :-1] >= lengths[:, None]
+            inputs[after], targets[after] = self.pad_id, IGNORED
         return inputs, targets
 
     def _starts(self, index: int, count: int, generator: np.random.Generator) -> Ids:
