@@ -19,10 +19,11 @@ class Optimizer:
     """The optimisers of one model, as one: same schedule, one state.
 
     ``muon`` orthogonalises the momentum of the matrices inside the network (Jordan et al. 2024); embeddings, vectors
-    and output heads go to AdamW (Loshchilov & Hutter 2019), as its authors advise.
+    and output heads go to AdamW (Loshchilov & Hutter 2019), as its authors advise. ``products`` is the format of Muon's
+    matrix products.
     """
 
-    def __init__(self, model: nn.Module, train: TrainTable) -> None:
+    def __init__(self, model: nn.Module, train: TrainTable, *, products: torch.dtype = torch.bfloat16) -> None:
         self.train = train
         self.names: dict[Tensor, str] = {
             parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad
@@ -35,6 +36,7 @@ class Optimizer:
             muon = Muon(
                 hidden, lr=train.matrix_lr, momentum=train.momentum, weight_decay=train.weight_decay, nesterov=True
             )
+            muon.products = products
             self.parts.append((muon, train.matrix_lr))
         if rest:
             decayed = [parameter for parameter in rest if parameter.ndim >= 2]

@@ -58,8 +58,11 @@ class Session:
         self.forward = self.wrapped
         if self._compiles(recipe):
             self.forward = torch.compile(self.wrapped)  # type: ignore[assignment]
-        self.optimizer = Optimizer(self.model, recipe.train)
         self.in_fixed_order = bool(recipe.determinism and recipe.determinism.fixed_order)
+        # The probe takes fp32 where the processor has no units for bf16; a pinned run is the same on all of them.
+        plain = precision.name == "fp32" and not (recipe.determinism and recipe.determinism.pinned)
+        products = torch.float32 if plain else torch.bfloat16
+        self.optimizer = Optimizer(self.model, recipe.train, products=products)
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.name == "fp16")
         self.average: dict[str, Tensor] = {}
         if recipe.train.ema:
