@@ -36,7 +36,6 @@ from gatllm.records import new_folder, sha256
 from gatllm.review import Reviewer
 from gatllm.service import create_app
 from gatllm.service.market import Market
-from gatllm.service.sessions import Sessions
 from tests.market.conftest import deployment, devnet, new_key, owner  # noqa: F401  # fixtures
 
 Keys = Callable[[], Key]
@@ -58,7 +57,6 @@ def market(devnet: Devnet, deployment: Deployment, tmp_path: Path, base: str) ->
         subscriptions=Subscriptions(reader, deployment),
         vault=KeyVault(tmp_path / "keys"),
         signin=SignIn(tmp_path / "nonces", domain=domain, uri=f"{base}/market", chain_id=reader.chain_id),
-        sessions=Sessions(tmp_path / "session.key"),
         store=LocalStore(tmp_path / "store"),
         deployment=deployment,
         state_dir=tmp_path / "market",
@@ -159,17 +157,14 @@ def test_only_what_was_paid_is_remembered(
     assert market.paid_until(keys[0].address) > time.time()
 
 
-def test_a_session_is_not_forged_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = Sessions(tmp_path / "secret")
-    token = sessions.open("0xabc")
-    assert sessions.address(token) == Sessions(tmp_path / "secret").address(token) == "0xabc"
-    assert Sessions(tmp_path / "other").address(token) is None
-    for bad in ("", ".", "a.b", token + "a", token.replace(".", ""), "é.é"):
-        assert sessions.address(bad) is None
+def test_a_session_is_not_forged_and_ends(market: Market, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = market.sessions.open("0xabc")
+    assert market.sessions.address(token) == "0xabc"
+    for bad in ("", ".", "a.b", token + "a", "gat-none", "é.é"):
+        assert market.sessions.address(bad) is None
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
-    assert sessions.address(token) is None
-    assert (tmp_path / "secret").stat().st_mode & 0o77 == 0
+    monkeypatch.setattr(time, "time", lambda: now + 31 * 24 * 3600)
+    assert market.sessions.address(token) is None
 
 
 def test_a_wallet_mints_what_the_server_prepared(

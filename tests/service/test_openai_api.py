@@ -126,28 +126,33 @@ def test_models_are_listed_and_found(app: FastAPI, connect: Connect) -> None:
             ours = openai_client(client)
             assert [model.id async for model in ours.models.list()] == ["gatllm", "fake"]
             assert (await ours.models.retrieve("fake")).id == "fake"
-            with pytest.raises(openai.NotFoundError, match="no model 'gpt-4'"):
+            with pytest.raises(openai.NotFoundError, match="`gpt-4` does not exist"):
                 await ours.models.retrieve("gpt-4")
-            with pytest.raises(openai.NotFoundError, match="no model"):
+            with pytest.raises(openai.NotFoundError, match="does not exist"):
                 await ours.chat.completions.create(model="gpt-4", messages=ASK)
 
     run(go())
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"messages": []}, "messages"),
-    ({"messages": [{"role": "assistant", "content": "x"}]}, "last message"),
-    ({"messages": [{"role": "tool", "content": "x"}]}, "role"),
-    ({"temperature": 3}, "temperature"),
-    ({"top_p": 0}, "top_p"),
-    ({"max_tokens": 0}, "max_tokens"),
-    ({"n": 100}, "n"),
-    ({"tools": []}, "tools is not supported"),
-    ({"logit_bias": {"1": 2}}, "logit_bias is not supported"),
-    ({"logprobs": True}, "logprobs"),
-    ({"frequency_penalty": 1}, "frequency_penalty"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
-    ({"stream_options": {"include_usage": True}}, "stream_options needs stream"),
+    ({"messages": []}, "Invalid 'messages'"),
+    ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role"),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages.0"),
+    ({"messages": "hi"}, "Invalid type for 'messages': expected an array"),
+    ({"model": None}, "Invalid type for 'model': expected a string"),
+    ({"temperature": 3}, "Invalid 'temperature': above maximum value. Expected a value <= 2.0, but got 3 instead."),
+    ({"temperature": "hot"}, "temperature"),
+    ({"max_tokens": 0}, "Invalid 'max_tokens': below minimum value"),
+    ({"n": 100}, "Invalid 'n': above maximum value"),
+    ({"tool_choice": "required"}, "'tool_choice' is not supported"),
+    ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "'tool_choice' is not supported"),
+    ({"response_format": {"type": "json_object"}}, "'json_object' is not supported"),
+    ({"response_format": {"type": "json_schema", "json_schema": {}}}, "'json_schema' is not supported"),
+    ({"modalities": ["text", "audio"]}, "only 'text'"),
+    ({"web_search_options": {}}, "not supported"),
+    ({"stream_options": {"include_usage": True}}, "only allowed when 'stream' is enabled"),
+    ({"frobnicate": 1}, "Unrecognized request argument supplied: frobnicate"),
+    ({"stop": ["a"] * 5}, "stop"),
 ]
 
 

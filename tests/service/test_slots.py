@@ -266,8 +266,10 @@ def test_numbers_for_monitoring(app: FastAPI, connect: Connect) -> None:
         async with connect(app) as client:
             await client.post("/v1/chat/completions", json=BODY)
             text = (await client.get("/metrics")).text
-        assert 'gatllm_answers_total{reason="stop"} 1' in text
-        assert "gatllm_requests_running 0" in text
+        assert 'vllm:request_success_total{finished_reason="stop"} 1' in text
+        assert "vllm:num_requests_running 0" in text
+        assert "vllm:time_to_first_token_seconds_count 1" in text
+        assert 'gatllm_http_responses_total{status="2xx"}' in text
 
     asyncio.run(go())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 from uuid import uuid4
 
 from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, SimilarCode, Source, Text, Verdict
@@ -20,7 +20,6 @@ from gatllm.answering.specification import read_specification
 from gatllm.answering.threshold import Reliability, difficulty
 from gatllm.answering.transcript import Transcript
 from gatllm.answering.trial import CodeRunner
-from gatllm.answering.wishes import Wishes
 from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
 from gatllm.records import sha256
 
@@ -32,6 +31,13 @@ WARNING = (
     "confidence {confidence:.0%} is below the threshold of {threshold:.0%}: the model can't answer this accurately, "
     "because the data hardly covers it; you may go on at your own decision"
 )
+
+
+class KeepsRequests(Protocol):
+    """Where prompts below the threshold are kept: a log (`Wishes`), or a database."""
+
+    def add(self, prompt: str, confidence: float, threshold: float) -> None:
+        """Keep one."""
 
 
 class Assistant:
@@ -61,7 +67,7 @@ class Assistant:
         *,
         confidence: ConfidenceModel | None = None,
         reliability: Reliability | None = None,
-        wishes: Wishes | None = None,
+        wishes: KeepsRequests | None = None,
         options: ChatOptions | None = None,
         rounds: int = 2,
         breadth: int = 4,
@@ -116,6 +122,7 @@ class Assistant:
         options: ChatOptions | None = None,
         *,
         proceed: bool = True,
+        learn: bool = True,
     ) -> Generator[Event, None, None]:
         """Yield the assessment, then drafts, reviewed text and reviews as they come, and last the answer.
 
@@ -127,11 +134,12 @@ class Assistant:
             history: the turns before, a system message included if there is to be another than `SYSTEM`.
             options: overrides the assistant's own.
             proceed: go on below the threshold; if not, the answer is empty and ``declined``.
+            learn: let the outcome move the threshold; not for those of whom nothing is known.
 
         Raises:
             ContextOverflowError: prompt and history are too long for the generator.
         """
-        work = _Work(self, prompt, list(history), options or self.options)
+        work = _Work(self, prompt, list(history), options or self.options, learn)
         yield work.assessment
         if work.assessment.warning and not proceed:
             yield work.answer(declined=True)
@@ -149,6 +157,7 @@ class _Work:
     prompt: str
     history: list[Message]
     options: ChatOptions
+    learn: bool = True
     transcript: Transcript = field(default_factory=Transcript)
     text: str = ""
     reviews: list[CodeReview] = field(default_factory=list)
@@ -222,7 +231,8 @@ class _Work:
 
     def _propose(self, messages: Sequence[Message]) -> Generator[str, None, None]:
         """Yield the pieces of a proposal and keep its completion."""
-        for piece in self.owner.generator.stream(messages, self.options):
+        for said in self.owner.generator.stream(messages, self.options):
+            piece = _whole_characters(said)
             if isinstance(piece, Completion):
                 self.completions.append(piece)
                 self._minutes()
@@ -253,7 +263,8 @@ class _Work:
         else:
             first = self.search.judge(part.code, part.language)
             self._record(first, "block")
-            self.owner.reliability.learn(difficulty(self.prompt), first.verdict == "real" and not first.changed)
+            if self.learn:
+                self.owner.reliability.learn(difficulty(self.prompt), first.verdict == "real" and not first.changed)
             review = self._improve(first, messages)
         self.reviews.append(review)
         yield review
@@ -343,6 +354,13 @@ def _described(passage: Passage) -> dict[str, Any]:
 
 def _checks(review: CodeReview) -> list[list[str | bool]]:
     return [[check.stated, check.passed, check.got] for check in review.trial.checks] if review.trial else []
+
+
+def _whole_characters(said: str | Completion) -> str | Completion:
+    """Put a question mark for half a character, which a byte-level generator may write: UTF-8 can't hold it."""
+    if isinstance(said, Completion):
+        return replace(said, text=said.text.encode("utf-8", "replace").decode())
+    return said.encode("utf-8", "replace").decode()
 
 
 def _mended_words(review: CodeReview) -> str:

@@ -61,6 +61,11 @@ class BlockSplitter:
             yield Prose(self._line)
             self._line, self._line_open = "", True
 
+    @property
+    def pending(self) -> str:
+        """What was fed and not handed out yet."""
+        return f"{self._fence}{self._language}\n{''.join(self._code)}{self._line}" if self._fence else self._line
+
     def finish(self) -> Iterator[Piece]:
         """The text is over: hand out what is left."""
         if self._fence:

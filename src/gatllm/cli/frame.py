@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "tokenizer": ("gatllm.cli.tokenizer:app", "Learn a tokeniser, look at one.", "data"),
     "finetune": ("gatllm.cli.finetune:finetune", "Train a pretrained model further on a text file.", "train"),
     "serve": ("gatllm.cli.serve:serve", "Serve the chat page and the OpenAI-compatible API.", "serve"),
+    "service": ("gatllm.cli.service:app", "People and keys of a service, its backup.", "serve"),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default.", ""),
     "market": ("gatllm.cli.market:app", "Dataset tokens, subscription, rewards, on any EVM chain.", "market"),
     "fix": ("gatllm.cli.review:fix", "Repair Python files that do not compile.", ""),

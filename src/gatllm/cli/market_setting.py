@@ -173,7 +173,6 @@ def open_market(rpc: str | None, site: str) -> Market:
 
     from gatllm.market import DatasetTokens, SignIn, Subscriptions
     from gatllm.service.market import Market
-    from gatllm.service.sessions import Sessions
 
     setting = Setting(rpc=rpc)
     chain, folder = setting.chain(account=False), setting.folder
@@ -187,7 +186,6 @@ def open_market(rpc: str | None, site: str) -> Market:
         signin=SignIn(
             folder / "challenges", domain=domain, uri=f"{site}/market", chain_id=chain.chain_id, rpc_url=chain.rpc_url
         ),
-        sessions=Sessions(folder / "session.key"),
         store=setting.open_store(),
         state_dir=folder,
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from gatllm.cli.console import note, progress_report
 from gatllm.errors import UsageError
 
+if TYPE_CHECKING:
+    from gatllm.service.access import Openness
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FLAG = Parameter(negative=())
 
 
@@ -18,6 +22,9 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     allow_host: list[str] | None = None,
+    allow_origin: list[str] | None = None,
+    private: Annotated[bool, _FLAG] = False,
+    database: Annotated[str | None, Parameter(env_var="GATLLM_DATABASE")] = None,
     model: str | None = None,
     small: Annotated[bool, _FLAG] = False,
     data: list[Path] | None = None,
@@ -25,27 +32,35 @@ def serve(
     max_tokens: int = 400,
     slots: int = 1,
     queue: int = 8,
+    rate: float | None = None,
     grace: float = 10.0,
-    wishes: Path = Path("wishes.jsonl"),
+    wishes: Annotated[Path | None, Parameter(show=False)] = None,
     market: Annotated[bool, _FLAG] = False,
     paid: Annotated[bool, _FLAG] = False,
     rpc: Annotated[str | None, Parameter(env_var="GATLLM_RPC")] = None,
 ) -> None:
-    """Serve the chat page and `POST /v1/chat/completions` until Ctrl-C.
+    """Serve the chat page and the OpenAI-compatible API until Ctrl-C.
 
     Args:
         host: the address to listen on; the default is reached from this machine only.
         port: the port; 0 takes a free one.
         allow_host: a name by which browsers reach the service, where it is not this machine's own; may be repeated.
-        model: see `gatllm ask`.
+        allow_origin: a web site whose pages may use the API, such as https://editor.example; may be repeated.
+        private: answer only people who have an account (`gatllm service user add`) or an API key.
+        database: where accounts and conversations are kept: a PostgreSQL URL or a SQLite file; by default a file in
+            your data folder.
+        model: see `gatllm ask`; or the address of an engine that speaks OpenAI's API (vLLM, llama.cpp, Ollama), such
+            as http://localhost:8080/v1, in front of which gatllm reviews, traces and counts.
         small: see `gatllm ask`.
         data: see `gatllm ask`.
         discriminator: see `gatllm ask`.
         max_tokens: the longest answer, where a request says nothing else.
         slots: how many answers are generated at once.
         queue: how many more requests may wait; the next ones are told to come back later.
+        rate: how many questions a minute one key, account or address may ask; by default 60 where others can reach the
+            service, without end on this machine alone; 0: without end.
         grace: seconds that open answers get to end when the service is stopped.
-        wishes: the log in which prompts below the threshold are kept.
+        wishes: gone.
         market: also serve /market, where wallets sign in, pay, mint and unlock.
         paid: answer only those who have a subscription (with --market).
         rpc: RPC address of the market's chain; by default the local chain of `gatllm market devnet`.
@@ -54,20 +69,25 @@ def serve(
         raise UsageError(f"there is no port {port}", "name one from 0 to 65535")
     if slots < 1 or queue < 0 or grace < 0:
         raise UsageError("--slots must be at least 1, --queue and --grace at least 0")
+    if wishes is not None:
+        raise UsageError("--wishes is gone: requests for data are kept in the database", "see them at /requests")
+    if paid and not market:
+        raise UsageError("--paid needs --market", "people must be able to pay somewhere")
     from gatllm.answering.opening import open_assistant
     from gatllm.cli.market_setting import open_market
+    from gatllm.cli.service import default_database
     from gatllm.models import ChatOptions
     from gatllm.service import create_app, listen
     from gatllm.service import serve as run
-    from gatllm.service.guard import LOOPBACK
+    from gatllm.service.database import open_database
 
-    if paid and not market:
-        raise UsageError("--paid needs --market", "people must be able to pay somewhere")
     listener = listen(host, port)  # first: a taken port is known before a model is loaded
     try:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
-        hosts = _hosts(host, allow_host or [])
+        alone = host in LOOPBACK and not allow_host and not market
+        openness: Openness = "private" if private else "local" if alone else "public"
+        kept = open_database(database or default_database())
         site = f"https://{allow_host[0]}" if allow_host else address
         opened = open_market(rpc, site) if market else None
         with progress_report() as report:
@@ -76,22 +96,26 @@ def serve(
                 small=small,
                 data=data or [],
                 discriminator=discriminator,
-                wishes=wishes,
                 options=ChatOptions(max_new_tokens=max_tokens),
                 report=report,
             )
-        app = create_app(assistant, slots=slots, queue=queue, hosts=hosts, market=opened, paid=paid)
+        app = create_app(
+            assistant,
+            database=kept,
+            openness=openness,
+            slots=slots,
+            queue=queue,
+            rate=(0 if alone else 60) if rate is None else rate,
+            hosts=[*LOOPBACK, host, *(allow_host or [])],
+            origins=allow_origin or [],
+            market=opened,
+            paid=paid,
+        )
         note(f"chat: {address}/   API: {address}/v1   (Ctrl-C stops)")
-        if host not in LOOPBACK:
-            note("others can reach this machine's service; it asks for no password, and --allow-host adds host names")
+        if openness == "public":
+            note("whoever reaches this address may ask, each with their own history; --private asks for an account")
         run(app, listener, grace=grace)
     except KeyboardInterrupt:
         note("stopped")
     finally:
         listener.close()
-
-
-def _hosts(host: str, named: list[str]) -> list[str]:
-    from gatllm.service.guard import LOOPBACK
-
-    return [*LOOPBACK, host, *named]

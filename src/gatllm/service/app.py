@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
-import time
-from collections.abc import Collection
+import shutil
+import tempfile
+import weakref
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from gatllm import __version__
 from gatllm.answering import Assistant
-from gatllm.service import errors, health, metrics, openai_api, pages
+from gatllm.service import errors, health, metrics, openai, pages
+from gatllm.service.access import Access, Openness
+from gatllm.service.accounts import Accounts
 from gatllm.service.conversations import Conversations
+from gatllm.service.data_requests import DataRequests
+from gatllm.service.database import Database, temporary_database
+from gatllm.service.feedback import FeedbackBook
 from gatllm.service.guard import Guard
 from gatllm.service.health import Prober
+from gatllm.service.jobs import Jobs
 from gatllm.service.market import Market, Paywall
 from gatllm.service.market import router as market_router
+from gatllm.service.metrics import Metrics
+from gatllm.service.pages.rendering import message
+from gatllm.service.parts import Parts
+from gatllm.service.personal_data import PersonalData
 from gatllm.service.protocol import Patience
+from gatllm.service.rates import Rates
+from gatllm.service.sessions import Sessions
 from gatllm.service.slots import Slots
+from gatllm.service.usage import UsageBook
 
 LARGEST_BODY = 2 << 20
 _VERSIONED = re.compile(r"vendor/.+-\d+(\.\d+)+\.js")
+_DAY = 24 * 3600
 
 
 class _Static(StaticFiles):
@@ -43,39 +62,114 @@ class _Static(StaticFiles):
 def create_app(
     assistant: Assistant,
     *,
+    database: Database | None = None,
+    openness: Openness | None = None,
     slots: int = 1,
     queue: int = 8,
+    rate: float = 0,
     hosts: Collection[str] | None = None,
+    origins: Collection[str] = (),
     market: Market | None = None,
     paid: bool = False,
 ) -> FastAPI:
     """Return the web application: chat page, OpenAI-compatible API, health.
 
     Args:
-        assistant: who answers.
+        assistant: who answers; its requests for data go into the database from now on.
+        database: where accounts and conversations are kept; None: in a temporary file, gone with the app.
+        openness: see `Access`; None: ``public`` with a market, else ``local``.
         slots: how many answers are generated at once.
         queue: how many more requests may wait; beyond, they get 429.
+        rate: how many questions a minute one key, account or address may ask; 0: any number.
         hosts: the names by which the service is reached; None: only this machine's own, empty: any.
+        origins: the web sites whose pages may use the API (CORS).
         market: what the market's pages work on; None: there are none.
         paid: answer only those who have a subscription.
     """
-    app = FastAPI(title="gatllm", version=__version__, docs_url=None, redoc_url=None)
-    app.state.assistant = assistant
-    app.state.slots = Slots(slots, queue)
-    app.state.conversations = Conversations()
-    app.state.stopped = set()
-    app.state.started = int(time.time())
-    app.state.prober = Prober(app.state.slots, assistant.generator)
-    errors.install(app)
+    openness = openness or ("public" if market is not None else "local")
+    app = FastAPI(
+        title="gatllm", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=_lifespan
+    )
+    kept = database or _temporary(app)
+    accounts = Accounts(kept)
+    # Several clients share the queue, so that none may fill it; one person's own programs need not be kept apart.
+    share = None if openness == "local" else max(1, (slots + queue + 1) // 2)
+    waiting = Slots(slots, queue, share)
+    parts = app.state.parts = Parts(
+        assistant=assistant,
+        slots=waiting,
+        prober=Prober(waiting, assistant.generator),
+        metrics=Metrics(),
+        rates=Rates(rate),
+        database=kept,
+        accounts=accounts,
+        access=Access(accounts, openness),
+        conversations=Conversations(kept),
+        data_requests=DataRequests(kept),
+        feedback=FeedbackBook(kept),
+        personal_data=PersonalData(kept),
+        usage=UsageBook(kept),
+        jobs=Jobs(kept),
+        market=market,
+    )
+    app.state.slots = waiting
+    assistant.wishes = parts.data_requests
+    errors.install(app, message)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
     if market is not None:
+        market.sessions = Sessions(accounts)
         app.state.market = market
         app.include_router(market_router)
         if paid:
-            app.add_middleware(Paywall, market=market, paths=("/v1/chat/completions", "/chat"))
+            app.add_middleware(Paywall, market=market, paths=PAID)
     app.add_middleware(Patience)
-    app.add_middleware(Guard, hosts=hosts)
-    for router in (openai_api.router, health.router, metrics.router, pages.router):
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(origins), allow_methods=["GET", "POST"], expose_headers=["x-request-id"],
+            allow_headers=["authorization", "content-type", "x-request-id", "x-stainless-*"], max_age=600,
+        )  # fmt: skip
+    app.add_middleware(Guard, hosts=hosts, origins=origins, metrics=parts.metrics)
+    for router in (openai.router, health.router, metrics.router, pages.router):
         app.include_router(router)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static")
     return app
+
+
+# What costs: answers, however they are asked for.
+PAID = (
+    "/chat",
+    *(f"/v1/{name}" for name in ("chat/completions", "completions", "responses", "embeddings", "review", "fix")),
+)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    parts.prober.state()  # begin to find out whether the model answers before anyone asks
+    if parts.jobs.handlers:
+        parts.jobs.start()
+    tidying = asyncio.create_task(_tidy(parts))
+    yield
+    tidying.cancel()
+    await asyncio.to_thread(parts.jobs.stop)
+    if parts.saving:
+        await asyncio.wait(parts.saving, timeout=5)
+
+
+async def _tidy(parts: Parts) -> None:
+    while True:
+        with contextlib.suppress(Exception):  # tomorrow again
+            await asyncio.to_thread(parts.personal_data.forget_visitors)
+        await asyncio.sleep(_DAY)
+
+
+def _temporary(app: FastAPI) -> Database:
+    folder = tempfile.mkdtemp(prefix="gatllm-service-")
+    database = temporary_database(Path(folder) / "service.db")
+
+    def remove() -> None:
+        database.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    weakref.finalize(app, remove)
+    return database

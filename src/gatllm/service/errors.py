@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
-from gatllm.errors import GatllmError
+from gatllm.errors import GatllmError, UsageError
 from gatllm.models import ContextOverflowError
+from gatllm.service.database import DatabaseError
 from gatllm.service.slots import BusyError, StoppingError, TooLongError
+from gatllm.service.wording import in_words
 
-_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TYPES = {
+    401: "authentication_error", 402: "payment_required", 403: "permission_error", 404: "not_found_error",
+    429: "rate_limit_error",
+}  # fmt: skip
 # What passes, and when to come back. Only the time-out must not be tried again: it would take as long.
 _PASSING: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     BusyError: (429, "queue_full", {"retry-after": "5"}),
     StoppingError: (503, "shutting_down", {"retry-after": "10"}),
     TooLongError: (504, "timeout", {"x-should-retry": "false"}),
+    DatabaseError: (503, "database_unavailable", {"retry-after": "5"}),
+    UsageError: (400, "invalid_value", {}),
 }
+
+
+Message = Callable[[Request, int, str, str], Awaitable[Response]]  # of status, heading and words
 
 
 class ApiError(Exception):
@@ -46,6 +58,7 @@ def body(
 ) -> dict[str, Any]:
     """Return an error as OpenAI writes it."""
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    message = message.encode("utf-8", "replace").decode()
     return {"error": {"message": message, "type": kind, "param": param, "code": code, **more}}
 
 
@@ -63,29 +76,45 @@ def describe(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     return 500, body(500, message), {}
 
 
-def install(app: FastAPI) -> None:
-    """Make every path of ``app`` fail in this shape."""
+def install(app: FastAPI, message: Message) -> None:
+    """Make every path of ``app`` fail in this shape; people get the page that ``message`` makes."""
+    app.state.message = message
 
-    async def ours(_: Request, error: Exception) -> JSONResponse:
+    async def ours(request: Request, error: Exception) -> Response:
         status, content, headers = describe(error)
-        return JSONResponse(content, status, headers)
+        return await _answer(request, status, content, headers)
 
-    async def http(_: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101  # that is what it is installed for
-        return JSONResponse(body(error.status_code, str(error.detail)), error.status_code, error.headers)
+        message = str(error.detail)
+        if error.status_code == 404:
+            message = f"Invalid URL ({request.method} {request.url.path})"
+        elif error.status_code == 405:
+            message = f"Not allowed to {request.method} on {request.url.path}"
+        return await _answer(request, error.status_code, body(error.status_code, message), error.headers or {})
 
-    async def invalid(_: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        first = error.errors()[0]
-        place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
-        name = ".".join(place) or None
-        if first["type"] == "extra_forbidden":
-            message, code = f"{name} is not supported", "unsupported_parameter"
-        else:
-            message, code = f"{name or 'the request'}: {first['msg']}", "invalid_value"
-        return JSONResponse(body(400, message, param=name, code=code), 400)
+        message, param, code = in_words(error.errors()[0])
+        return await _answer(request, 400, body(400, message, param=param, code=code), {})
 
     for kind in (ApiError, GatllmError, Exception):
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+async def _answer(request: Request, status: int, content: dict[str, Any], headers: Mapping[str, str]) -> Response:
+    """Return JSON for programs and a page for people."""
+    if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith("/v1/"):
+        return JSONResponse(content, status, dict(headers))
+    if status == 401:
+        return RedirectResponse("/account", 303)
+    heading = {403: "Not for you", 404: "There is no such page"}.get(status, "That did not work")
+    words = content["error"]["message"] if status != 404 else "The address may have changed, or never existed."
+    try:
+        shown: Response = await request.app.state.message(request, status, heading, words)
+    except Exception:  # such as the database, of which the page would show the history
+        return JSONResponse(content, status, dict(headers))
+    shown.headers.update(headers)
+    return shown

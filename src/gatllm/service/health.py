@@ -77,7 +77,7 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"description": "it can't answer now"}})
 async def readyz(request: Request) -> JSONResponse:
     """The model answers: it made one token, or is seen to be at work. 503 when it doesn't, or while shutting down."""
-    prober: Prober = request.app.state.prober
+    prober: Prober = request.app.state.parts.prober
     prober.state()
     await prober.first()
     status, word = prober.state()

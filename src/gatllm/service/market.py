@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,7 +34,9 @@ from gatllm.market import (
     Unlocker,
     publish_for,
 )
+from gatllm.service.access import Reader
 from gatllm.service.contributions import Contributions, NotYoursError
+from gatllm.service.pages.rendering import page as whole_page
 from gatllm.service.sessions import Sessions
 
 COOKIE = "gatllm-session"
@@ -49,9 +53,9 @@ class Market:
     deployment: Deployment
     vault: KeyVault
     signin: SignIn
-    sessions: Sessions
     store: Store
     state_dir: Path
+    sessions: Sessions = field(init=False)  # the app's own
     _paid: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -257,13 +261,10 @@ def prepare_subscription(request: Request, wish: Subscribe) -> dict[str, Any]:
 
 
 @router.get("", include_in_schema=False)
-def page(request: Request) -> HTMLResponse:
+async def page(request: Request, caller: Reader) -> HTMLResponse:
     """The page on which contributors mint and readers pay."""
-    here = Path(__file__).parent
-    text = (here / "templates" / "market.html").read_text(encoding="utf-8")
-    script = (here / "static" / "market.js").read_text(encoding="utf-8")
-    nonce = getattr(request.state, "nonce", "")
-    return HTMLResponse(text.replace("{{ nonce }}", nonce).replace("{{ script }}", script))
+    script = files("gatllm.service").joinpath("static/market.js").read_text(encoding="utf-8")
+    return await whole_page(request, caller, "market.html", script=Markup(script))  # noqa: S704  # our own file
 
 
 class Paywall:

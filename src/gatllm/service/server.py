@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gatllm.errors import GatllmError
+from gatllm.service.logs import log_to
 from gatllm.service.protocol import TimedProtocol
 from gatllm.service.slots import Slots
 
@@ -55,10 +56,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(app: FastAPI, listener: socket.socket, *, grace: float = GRACE) -> None:
     """Serve until SIGINT or SIGTERM; then end open answers within ``grace`` seconds and return."""
+    if not sys.stderr.isatty():  # a person at a terminal reads the notes, a service manager the log
+        log_to(sys.stderr)
     config = uvicorn.Config(
         app,
         http=TimedProtocol,
-        log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(grace) + 3,

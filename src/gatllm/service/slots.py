@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -156,7 +156,7 @@ class Ticket:
             self._place.result()
         return bool(done)
 
-    async def run(self, make: Callable[[], Generator[T, None, None]]) -> AsyncIterator[T | None]:
+    async def run(self, make: Callable[[], Generator[T, None, None]]) -> AsyncGenerator[T | None, None]:
         """Yield what a generator yields, which runs in a thread of its own; None every `PING` seconds of silence.
 
         The generator is closed when the consumer leaves or the server must stop: between two of its items, or by force

@@ -1,0 +1,37 @@
+"""What the service keeps, and where."""
+
+from gatllm.service.database.store import Database, DatabaseError, is_current, open_database, temporary_database
+from gatllm.service.database.tables import (
+    Account,
+    ApiKey,
+    Base,
+    Conversation,
+    DataRequest,
+    Feedback,
+    Job,
+    JobStep,
+    LoginSession,
+    Turn,
+    Usage,
+    new_id,
+)
+
+__all__ = [
+    "Account",
+    "ApiKey",
+    "Base",
+    "Conversation",
+    "DataRequest",
+    "Database",
+    "DatabaseError",
+    "Feedback",
+    "Job",
+    "JobStep",
+    "LoginSession",
+    "Turn",
+    "Usage",
+    "is_current",
+    "new_id",
+    "open_database",
+    "temporary_database",
+]

@@ -1,0 +1,203 @@
+"""Work that survives the process that does it: checks of datasets, sealing, training.
+
+A job is a row, in the same database and so in the same backup as all else. Whoever works on it holds a lease that it
+renews; when the process dies the lease runs out and another takes the job up again. Steps that are done are kept with
+what they gave, so they are not done twice; a step that was interrupted is repeated, so it must come to the same when it
+is. ``once`` names what must not be queued twice, such as a dataset's root.
+
+Why not DBOS, which does the same: on SQLite it calls itself for development only, it finds what it recovers by a hash
+of the code (a job that was queued before an update is never resumed), and its default format is pickle. What is
+needed of it is this file.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gatllm.errors import GatllmError
+from gatllm.service.database import Database, DatabaseError, Job, JobStep, new_id
+
+LEASE_SECONDS = 30.0
+_PAUSE = 1.0  # seconds between two looks for work
+MOST_ATTEMPTS = 5  # that ended with the process; an error that the work itself raises is final
+
+
+class LostLeaseError(Exception):
+    """Another worker has taken the job over: this one must do no more."""
+
+
+@dataclass
+class Running:
+    """A job at work, as its handler sees it."""
+
+    id: str
+    account_id: str
+    arguments: dict[str, Any]
+    _database: Database = field(repr=False)
+    _worker: str = field(repr=False)
+
+    def step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what a step gave: now, or when it was done before an interruption.
+
+        Raises:
+            LostLeaseError: another worker has the job.
+        """
+        with self._database.read() as session:
+            done = session.get(JobStep, (self.id, name))
+        if done is not None:
+            return done.result
+        self.say(name)
+        result = work()
+        with self._database.begin() as session:
+            self._renew(session)
+            session.add(JobStep(job_id=self.id, name=name, result=result))
+        return result
+
+    def say(self, progress: str) -> None:
+        """Tell how far the work is, and keep the lease.
+
+        Raises:
+            LostLeaseError: another worker has the job.
+        """
+        with self._database.begin() as session:
+            self._renew(session, progress=progress)
+
+    def _renew(self, session: Any, **values: Any) -> None:
+        now = time.time()
+        held = update(Job).where(Job.id == self.id, Job.worker == self._worker, Job.state == "running")
+        if session.execute(held.values(lease=now + LEASE_SECONDS, updated=now, **values)).rowcount != 1:
+            raise LostLeaseError(self.id)
+
+
+Handler = Callable[[Running], dict[str, Any]]
+
+
+class Jobs:
+    """Queues jobs, and does those that it has handlers for in one thread."""
+
+    def __init__(self, database: Database, handlers: Mapping[str, Handler] | None = None) -> None:
+        self._database = database
+        self.handlers: dict[str, Handler] = dict(handlers or {})
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, account_id: str, kind: str, arguments: dict[str, Any], once: str = "") -> str:
+        """Queue a job; return its id, or that of the job that has the same ``once`` already."""
+        once = once or new_id()
+        job = new_id()
+        try:
+            with self._database.begin() as session:
+                session.add(Job(id=job, account_id=account_id, kind=kind, arguments=arguments, once=once))
+        except DatabaseError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            with self._database.read() as session:
+                kept = session.scalar(select(Job).where(Job.once == once))
+            if kept is None or kept.account_id != account_id or kept.kind != kind:
+                raise GatllmError("somebody else has begun this already", "nothing was changed") from None
+            return kept.id
+        return job
+
+    def get(self, account_id: str, job_id: str) -> Job | None:
+        """Return a job of an account."""
+        with self._database.read() as session:
+            job = session.get(Job, job_id)
+            return job if job is not None and job.account_id == account_id else None
+
+    def of(self, account_id: str, count: int = 50) -> list[Job]:
+        """Return the jobs of an account, newest first."""
+        with self._database.read() as session:
+            wanted = select(Job).where(Job.account_id == account_id).order_by(Job.created.desc())
+            return list(session.scalars(wanted.limit(count)))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs are in each state."""
+        with self._database.read() as session:
+            states = list(session.scalars(select(Job.state)))
+        return {state: states.count(state) for state in ("queued", "running", "done", "failed")}
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._thread.start()
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """Take up no more; what is at work goes on elsewhere, or after the next start."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def work_once(self) -> bool:
+        """Take up one job and do it; tell whether there was one."""
+        job, worker = self._take()
+        if job is None:
+            return False
+        running = Running(job.id, job.account_id, job.arguments, self._database, worker)
+        over = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(running, over), daemon=True)
+        keeper.start()
+        try:
+            outcome: dict[str, Any] = {"state": "done", "result": self.handlers[job.kind](running), "error": ""}
+        except LostLeaseError:
+            return True
+        except DatabaseError:  # nothing can be written down: the lease runs out, and the job is taken up again
+            return True
+        except Exception as error:  # told to whoever asked for it
+            words = str(error) if isinstance(error, GatllmError) else f"unexpected {type(error).__name__}: {error}"
+            outcome = {"state": "failed", "error": words}
+        finally:
+            over.set()
+            keeper.join()
+        with self._database.begin() as session:
+            held = update(Job).where(Job.id == job.id, Job.worker == worker)
+            session.execute(held.values(updated=time.time(), progress="", **outcome))
+        return True
+
+    def _take(self) -> tuple[Job | None, str]:
+        """Take the oldest job that waits or whose worker has died."""
+        worker, now = secrets.token_hex(8), time.time()
+        with self._database.begin() as session:
+            free = or_(Job.state == "queued", (Job.state == "running") & (Job.lease < now))
+            wanted = select(Job).where(Job.kind.in_(self.handlers), free).order_by(Job.created).limit(1)
+            # Two workers may look at once: PostgreSQL gives each another row, SQLite lets one write at a time.
+            job = session.scalar(wanted.with_for_update(skip_locked=True))
+            if job is None:
+                return None, worker
+            if job.attempts >= MOST_ATTEMPTS:
+                job.state, job.error = (
+                    "failed",
+                    f"given up: the server ended {MOST_ATTEMPTS} times while it was at work",
+                )
+                return None, worker
+            job.state, job.worker, job.lease, job.updated = "running", worker, now + LEASE_SECONDS, now
+            job.attempts += 1
+            return job, worker
+
+    @staticmethod
+    def _keep(running: Running, over: threading.Event) -> None:
+        """Renew the lease while the work goes on."""
+        while not over.wait(LEASE_SECONDS / 3):
+            try:
+                with running._database.begin() as session:
+                    running._renew(session)
+            except LostLeaseError:
+                return
+            except DatabaseError:
+                continue  # it may be back before the lease runs out
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                found = self.work_once()
+            except DatabaseError:
+                found = False
+            if not found:
+                self._stop.wait(_PAUSE)

@@ -1,0 +1,374 @@
+"""The database: both kinds of it, up to date, and nothing lost that was confirmed."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from gatllm.errors import GatllmError, UsageError
+from gatllm.service.accounts import Accounts, SignInError
+from gatllm.service.conversations import Conversations, history
+from gatllm.service.data_requests import DataRequests, redact
+from gatllm.service.database import Base, Database, DatabaseError, Turn, is_current, open_database
+from gatllm.service.errors import ApiError
+from gatllm.service.feedback import FeedbackBook
+from gatllm.service.jobs import Jobs, Running
+from gatllm.service.personal_data import PersonalData
+from gatllm.service.usage import UsageBook
+
+
+def _initdb() -> str | None:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return str(installed[-1]) if installed else shutil.which("initdb")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of our own, reached by a socket in a folder; yields its URL."""
+    initdb = _initdb()
+    if initdb is None:
+        pytest.skip("no PostgreSQL here (Debian: apt install postgresql)")
+    folder = tmp_path_factory.mktemp("pg")
+    as_user: list[str] = []
+    if os.getuid() == 0:  # it refuses to run as root
+        as_user = ["runuser", "-u", "postgres", "--"]
+        for place in (folder, *folder.parents[:2]):
+            place.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    bin_, data = Path(initdb).parent, folder / "data"
+    made = subprocess.run(
+        [*as_user, initdb, "-A", "trust", "-U", "gatllm", "-D", data, "--no-sync"], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"initdb: {made.stderr.decode()[-200:]}")
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+    control = [*as_user, bin_ / "pg_ctl", "-D", data, "-w"]
+    subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], check=True, capture_output=True)
+    yield f"postgresql://gatllm@/postgres?host={folder}"
+    subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        opened = open_database(tmp_path / "service.db")
+    else:
+        opened = open_database(request.getfixturevalue("postgres"))
+        with opened.begin() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                session.execute(table.delete())
+    yield opened
+    opened.close()
+
+
+def test_migrations_and_tables_agree(database: Database) -> None:
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    assert is_current(database.engine)
+    if database.is_sqlite:
+        with database.read() as session:
+            assert session.scalar(text("pragma journal_mode")) == "wal"
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "service.db"
+    first = open_database(path)
+    account = Accounts(first).add_user("ann", "correct horse")
+    first.close()
+    again = open_database(path)
+    assert Accounts(again).by_session(Accounts(again).sign_in_user("ann", "correct horse")) is not None
+    assert [user.id for user in Accounts(again).listed()] == [account]
+    assert path.stat().st_mode & 0o077 == 0
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "cause"),
+    [
+        ("mysql://x/y", "mysql is not supported"),
+        ("not a url://", "no database"),
+        ("postgresql://nobody@/none?host=/nonexistent", "can't be reached"),
+        ("/proc/none/service.db", "can't write"),
+    ],
+)
+def test_what_can_not_be_opened_is_one_clear_line(where: str, cause: str) -> None:
+    with pytest.raises(DatabaseError, match=cause):
+        open_database(where)
+
+
+def test_damage_and_newer_versions_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(DatabaseError, match="damaged"):
+        open_database(tmp_path / "a.db")
+    open_database(tmp_path / "b.db").close()
+    with sqlite3.connect(tmp_path / "b.db") as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    with pytest.raises(DatabaseError, match="newer gatllm"):
+        open_database(tmp_path / "b.db")
+
+
+def test_users_sign_in_and_out(database: Database) -> None:
+    accounts = Accounts(database)
+    accounts.add_user("ann", "correct horse", "operator")
+    for name, password in (("ann", "wrong horse"), ("bob", "correct horse"), ("", ""), ("ann", "\udc00")):
+        with pytest.raises(SignInError):
+            accounts.sign_in_user(name, password)
+    token = accounts.sign_in_user("ann", "correct horse", "Firefox")
+    caller = accounts.by_session(token)
+    assert caller is not None
+    assert (caller.name, caller.role, caller.is_known) == ("ann", "operator", True)
+    assert [session.agent for session in accounts.sessions(caller.account_id)] == ["Firefox"]
+    with database.read() as session:
+        kept = " ".join(str(value) for row in session.execute(text("select * from sessions")) for value in row)
+    assert token not in kept
+    accounts.revoke_session("somebody else", caller.session_id)
+    assert accounts.by_session(token) is not None
+    accounts.revoke_session(caller.account_id, caller.session_id)
+    assert accounts.by_session(token) is None
+    for name, password in (("ann", "another horse"), ("bob", "short"), (" ", "long enough")):
+        with pytest.raises(UsageError):
+            accounts.add_user(name, password)
+
+
+def test_keys_are_hashed_named_and_revoked(database: Database) -> None:
+    accounts = Accounts(database)
+    account = accounts.add_user("ann", "correct horse")
+    key = accounts.new_key(account, "editor")
+    caller = accounts.by_key(key)
+    assert caller is not None
+    assert caller.account_id == account
+    [kept] = accounts.keys(account)
+    assert (kept.name, kept.revoked, kept.used is not None) == ("editor", None, True)
+    assert kept.prefix == key[:10]
+    assert key not in kept.key_hash
+    accounts.revoke_key("somebody else", kept.id)
+    assert accounts.by_key(key) is not None
+    accounts.revoke_key(account, kept.id)
+    assert accounts.by_key(key) is None
+
+
+def test_one_wallet_is_one_account(database: Database) -> None:
+    accounts = Accounts(database)
+    callers = [accounts.by_session(accounts.sign_in_wallet("0xAb")) for _ in range(2)]
+    assert len({caller.account_id for caller in callers if caller}) == 1
+
+
+def test_conversations_are_ones_own(database: Database) -> None:
+    accounts, talks = Accounts(database), Conversations(database)
+    (ann, _), (bob, _) = accounts.visit(), accounts.visit()
+    talk, turn = talks.begin(ann.account_id, "Sort a list of 50 % of the things")
+    talks.save(turn.id, state="done", text="Use sorted.")
+    for _ in range(210):
+        talks.begin(bob.account_id, "x")
+    found = talks.get(ann.account_id, talk.id)
+    assert found is not None
+    assert found[1][0].text == "Use sorted."
+    assert talks.get(bob.account_id, talk.id) is None
+    with pytest.raises(ApiError):
+        talks.begin(bob.account_id, "x", talk.id)
+    with pytest.raises(ApiError):
+        talks.anew(bob.account_id, turn.id)
+    talks.remove(bob.account_id, talk.id)
+    assert [one.id for one in talks.listed(ann.account_id)] == [talk.id]
+    for search, count in (("USE", 1), ("list sorted", 1), ("nothing", 0), ("%", 1), ("_", 0)):
+        assert len(talks.listed(ann.account_id, search)) == count
+
+
+def test_history_is_what_was_answered(database: Database) -> None:
+    accounts, talks = Accounts(database), Conversations(database)
+    me = accounts.visit()[0].account_id
+    talk, first = talks.begin(me, "one")
+    talks.save(first.id, state="done", text="1")
+    _, second = talks.begin(me, "two", talk.id)
+    talks.save(second.id, state="stopped", text="2")
+    _, third = talks.begin(me, "three", talk.id)
+    found = talks.get(me, talk.id)
+    assert found is not None
+    assert [message["content"] for message in history(found[1], third)] == ["one", "1"]
+    talks.save(third.id, state="done")
+    talks.anew(me, first.id, "one, please")
+    found = talks.get(me, talk.id)
+    assert found is not None
+    assert [(turn.prompt, turn.state) for turn in found[1]] == [("one, please", "writing")]
+
+
+def test_a_turn_whose_writer_died_says_so(database: Database) -> None:
+    accounts, talks = Accounts(database), Conversations(database)
+    me = accounts.visit()[0].account_id
+    talk, turn = talks.begin(me, "one")
+    talks.save(turn.id, text="half an ans")
+    with database.begin() as session:
+        kept = session.get(Turn, turn.id)
+        assert kept is not None
+        kept.updated -= 60
+    found = talks.get(me, talk.id)
+    assert found is not None
+    assert (found[1][0].state, found[1][0].text) == ("failed", "half an ans")
+    talks.anew(me, turn.id)  # it can be asked again
+
+
+def test_usage_adds_up_from_several_threads(database: Database) -> None:
+    book = UsageBook(database)
+    account = Accounts(database).add_user("ann", "correct horse")
+    threads = [threading.Thread(target=book.add, args=(account, "", 10, 5)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [row] = book.of(account)
+    assert (row.requests, row.prompt_tokens, row.completion_tokens) == (20, 200, 100)
+
+
+SECRETS = [
+    "ann.smith@mail.de", "ghp_" + "a1B2" * 9, "AKIA" + "ABCDEFGH" * 2, "hunter2secret", "sk-" + "abcd1234" * 4,
+    "+49 170 1234567", "0x" + "ab" * 32, "/home/annsmith/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_nothing_private_is_kept(secret: str) -> None:
+    kept = redact(f"Why does login(password = {secret}) at /home/annsmith/x.py fail? def f(x): return x + 123456")
+    assert secret not in kept
+    assert "def f(x): return x + 123456" in kept
+
+
+def test_data_requests_are_counted_and_bounded(database: Database) -> None:
+    requests = DataRequests(database, most=5)
+    for number in range(8):
+        requests.add(f"question {number}", 0.1, 0.5)
+    requests.add("  Question   7 ", 0.1, 0.5)
+    kept = requests.top()
+    assert len(kept) == 5
+    assert (kept[0].prompt, kept[0].count) == ("question 7", 2)
+    requests.remove(kept[0].digest)
+    assert len(requests.top()) == 4
+
+
+def test_feedback_is_exported_from_those_who_agreed(database: Database) -> None:
+    accounts, talks, book = Accounts(database), Conversations(database), FeedbackBook(database)
+    me = accounts.visit()[0].account_id
+    talk, turn = talks.begin(me, "mail ann@mail.de")
+    talks.save(turn.id, state="done", text="wrong")
+    book.add(me, turn.id, "up")
+    book.add(me, turn.id, "down")
+    book.add(me, turn.id, "edit", "right")
+    assert book.of(me, talk.id) == {turn.id: "down"}
+    assert list(book.export()) == []
+    accounts.set_feedback(me, True)
+    down, edit = book.export()
+    question = {"role": "user", "content": "mail redacted@example.com"}
+    assert down == {"prompt": [question], "rejected": "wrong"}
+    assert edit == {"messages": [question, {"role": "assistant", "content": "right"}], "rejected": "wrong"}
+    with pytest.raises(ApiError):
+        book.add("somebody else", turn.id, "up")
+
+
+def test_my_data_can_be_taken_away_and_erased(database: Database) -> None:
+    accounts, talks, personal = Accounts(database), Conversations(database), PersonalData(database)
+    me = accounts.add_user("ann", "correct horse")
+    other = accounts.add_user("bob", "correct horse")
+    accounts.sign_in_user("ann", "correct horse")
+    key = accounts.new_key(me, "editor")
+    UsageBook(database).add(me, "", 1, 2)
+    _, turn = talks.begin(me, "my question")
+    talks.begin(other, "another's question")
+    FeedbackBook(database).add(me, turn.id, "up")
+    Jobs(database).add(me, "check", {"of": "mine"})
+    taken = personal.export(me)
+    assert [row["prompt"] for row in taken["turns"]] == ["my question"]
+    assert all(taken[name] for name in ("sessions", "api_keys", "usage", "conversations", "feedback", "jobs"))
+    assert not any("hash" in str(taken) or word in str(taken) for word in (key, "password"))
+    personal.erase(me)
+    tables = inspect(database.engine).get_table_names()
+    with database.read() as session:
+        rows = {name: session.execute(text(f"select * from {name}")).all() for name in tables}  # noqa: S608
+    assert me not in str(rows)
+    assert "my question" not in str(rows)
+    assert len(talks.listed(other)) == 1
+
+
+def test_a_job_is_done_once_and_resumed_where_it_was(database: Database) -> None:
+    done: list[str] = []
+
+    def handler(job: Running) -> dict[str, Any]:
+        job.step("first", lambda: done.append("first") or {"n": 1})  # type: ignore[func-returns-value]
+        if len(done) == 1:
+            raise KeyboardInterrupt  # as if the process had ended
+        second = job.step("second", lambda: done.append("second") or {"n": 2})  # type: ignore[func-returns-value]
+        return second | job.arguments
+
+    me = Accounts(database).visit()[0].account_id
+    jobs = Jobs(database, {"work": handler})
+    name = jobs.add(me, "work", {"a": 1}, once="that")
+    assert jobs.add(me, "work", {"a": 1}, once="that") == name
+    with pytest.raises(GatllmError, match="somebody else"):
+        jobs.add(Accounts(database).visit()[0].account_id, "work", {}, once="that")
+    with pytest.raises(KeyboardInterrupt):
+        jobs.work_once()
+    done.append("")
+    assert not jobs.work_once()  # the lease has not run out
+    with database.begin() as session:
+        session.execute(text("update jobs set lease = 0"))
+    assert jobs.work_once()
+    assert done == ["first", "", "second"]
+    job = jobs.get(me, name)
+    assert job is not None
+    assert (job.state, job.result, job.attempts) == ("done", {"n": 2, "a": 1}, 2)
+    assert not jobs.work_once()
+    assert jobs.counts() == {"queued": 0, "running": 0, "done": 1, "failed": 0}
+
+
+def test_a_job_that_fails_tells_why(database: Database) -> None:
+    def handler(job: Running) -> dict[str, Any]:
+        raise GatllmError("there is no such dataset", "upload it")
+
+    me = Accounts(database).visit()[0].account_id
+    jobs = Jobs(database, {"work": handler})
+    name = jobs.add(me, "work", {})
+    assert jobs.work_once()
+    job = jobs.get(me, name)
+    assert job is not None
+    assert job.state == "failed"
+    assert "no such dataset" in job.error
+
+
+_CRASH = """
+import sys, time
+from gatllm.service.database import open_database
+from gatllm.service.accounts import Accounts
+from gatllm.service.conversations import Conversations
+database = open_database(sys.argv[1])
+talks = Conversations(database)
+me = Accounts(database).local().account_id
+for number in range(10_000):
+    talks.begin(me, f"question {number}")
+    print(number, flush=True)
+"""
+
+
+def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "service.db"
+    confirmed = 0
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", _CRASH, path], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= 20:
+                break
+        process.kill()
+        confirmed += 1 + max([int(line), *map(int, process.stdout.read().split())])
+        process.wait()
+        process.stdout.close()
+    database = open_database(path)
+    assert len(Conversations(database).listed(Accounts(database).local().account_id, count=10_000)) >= confirmed
+    database.close()
