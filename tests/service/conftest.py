@@ -1,5 +1,7 @@
 """A service with a fake generator; everything else is real."""
 
+import inspect
+import textwrap
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -17,6 +19,8 @@ from tests.answering import conftest as answering
 dataset, library, confidence = answering.dataset, answering.library, answering.confidence
 
 REPLY = "Here it is:\n\n```python\ndef double(x)\n    return 2 * x\n```\n\nThat is all."
+# Code that the library holds, so that an answer has a source.
+QUOTE = f"The library has:\n\n```python\n{inspect.getsource(textwrap.indent)}```\n\n"
 MENDED = REPLY.replace("(x)\n", "(x):\n")
 
 

@@ -15,9 +15,9 @@ from gatllm.answering import Assistant, ConfidenceModel, Library
 from gatllm.review import Reviewer
 from gatllm.service import create_app, listen
 from gatllm.service.pages.rendering import scripts
-from tests.service.conftest import SlowGenerator
+from tests.service.conftest import QUOTE, SlowGenerator
 
-REPLY = "Here it is, **with care**:\n\n```python\ndef double(x)\n    return 2 * x\n```\n\nThat is all, " + "word " * 20
+REPLY = "Here it is, **with care**:\n\n```python\ndef double(x)\n    return 2 * x\n```\n\n" + QUOTE + "That is all."
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -30,7 +30,7 @@ pytestmark = [
 
 @pytest.fixture
 def generator() -> SlowGenerator:
-    return SlowGenerator(REPLY, pause=0.08)
+    return SlowGenerator(REPLY, pause=0.04)
 
 
 @pytest.fixture

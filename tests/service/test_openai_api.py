@@ -9,10 +9,10 @@ import openai
 import pytest
 from fastapi import FastAPI
 
-from gatllm.answering import Assistant, FakeGenerator
+from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library
 from gatllm.review import Reviewer
 from gatllm.service import create_app
-from tests.service.conftest import MENDED, REPLY, Connect
+from tests.service.conftest import MENDED, QUOTE, REPLY, Connect
 
 ASK: list[Any] = [{"role": "user", "content": "double a number"}]
 
@@ -25,11 +25,16 @@ def openai_client(client: httpx.AsyncClient) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url="http://localhost/v1", api_key="none", http_client=client, max_retries=0)
 
 
-def test_the_openai_client_gets_a_reviewed_answer(informed: FastAPI, connect: Connect) -> None:
+def test_the_openai_client_gets_a_reviewed_answer(
+    library: Library, confidence: ConfidenceModel, connect: Connect
+) -> None:
+    generator = FakeGenerator(f"{QUOTE}{REPLY}")
+    informed = create_app(Assistant(generator, Reviewer(), library, confidence=confidence))
+
     async def go() -> None:
         async with connect(informed) as client:
             answer = await openai_client(client).chat.completions.create(model="gatllm", messages=ASK)
-        assert answer.choices[0].message.content == MENDED
+        assert answer.choices[0].message.content == QUOTE + MENDED
         assert answer.choices[0].finish_reason == "stop"
         assert answer.usage is not None
         assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0

@@ -8,7 +8,7 @@ from typing import Any
 from gatllm.answering import Answer, Assessment
 
 _KEPT = ("id", "text", "verdict", "generator", "finish_reason", "prompt_tokens", "completion_tokens", "confidence",
-         "threshold", "warning", "declined")  # fmt: skip
+         "threshold", "warning", "declined", "sources", "similar")  # fmt: skip
 
 
 def assessment_view(assessment: Assessment) -> dict[str, Any]:
