@@ -276,3 +276,11 @@ def test_what_was_cut_off_is_never_repaired(options: ChatOptions) -> None:
     assert answer.verdict == "unchecked"
     assert answer.edits == ()
     assert answer.reviews[0].code == answer.reviews[0].proposed
+
+
+def test_what_does_not_exist_is_said_first_and_what_exists_is_told_to_the_generator() -> None:
+    ours, generator = assistant("Call `sorted(names)`; also `json.parse_text` helps.")
+    answer = ours.ask("How do I use `list.reverse_sorted()` with json.loads(x)?")
+    assert answer.text.startswith("There is no `list.reverse_sorted`. There is `list.reverse` and `sorted`.\n")
+    assert "Correction: There is no `json.parse_text`." in answer.text
+    assert "json.loads(s, *," in generator.asked[0][-1]["content"]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gatllm.answering.knowledge import check_names, unchecked_modules
+from gatllm.answering.knowledge import check_names, correct_names, mentions, reference, unchecked_modules
 from gatllm.answering.library import Library
 
 WRONG = [
@@ -17,6 +17,19 @@ WRONG = [
     ("'a'.uper()\n", "uper", "upper"),
     ("str.joinn\n", "joinn", "join"),
     ("len([1], 2)\n", "len([1], 2)", ""),
+    ("import math\nmath.asing(1)\n", "asing", ""),  # asin and asinh are near
+    ("names = ['a']\nnames.add('b')\n", "add", ""),
+    ("text = input()\nwords = text.split()\nwords.push('b')\n", "push", ""),
+    ("'a b'.split().apend('c')\n", "apend", "append"),
+    ("sorted([1], revers=True)\n", "sorted([1], revers=True)", ""),
+    ("[1].sort(lambda x: x)\n", "[1].sort(lambda x: x)", ""),
+    ("def f():\n    import math\n    return math.sqroot(2)\n", "sqroot", "sqrt"),
+    ("import math\nclass A:\n    def math(self): return math.sqroot(2)\n", "sqroot", "sqrt"),
+    ("import math\n[math.sqroot(x) for x in range(3)]\n", "sqroot", "sqrt"),
+    ("import math\nf = lambda x: math.sqroot(x)\n", "sqroot", "sqrt"),
+    ("import random\n\x0crandom.shufle([1])\n", "shufle", "shuffle"),
+    ("import random  # \u2028 \x0b \x85\nrandom.shufle([1])\n", "shufle", "shuffle"),
+    ("import random\r\nrandom.shufle([1])\r\n", "shufle", "shuffle"),
     ("import random\nrandom.randint(5)\n", "random.randint(5)", ""),
     ("from json import dumps\ndumps()\n", "dumps()", ""),
     ("import os\nos.path.joins('a', 'b')\n", "joins", "join"),
@@ -47,6 +60,25 @@ def test_what_does_not_exist_is_found_where_it_is(code: str, found: str, better:
         "class A:\n    def len(self): return self.x\n",
         "import antigravity\nimport tkinter\ntkinter.nothing\n",
         "dict.fromkeys('ab')\nstr.join('a', [])\n''.join([])\n",
+        "from numpy import sum\nsum(rows, axis=0)\n",
+        "from numpy import *\nsum(rows, axis=0)\nlen(1, 2)\n",
+        "def f():\n    from numpy import sum\n    return sum(rows, axis=0)\n",
+        "names = ['a']\nnames = set(names)\nnames.add('b')\n",
+        "def f(names=[]):\n    names.add(1)\n",
+        "try:\n    import tomllib as toml\nexcept ImportError:\n    import tomli as toml\ntoml.anything()\n",
+        "import math\ndef f(math):\n    return math.sqroot(2)\n",
+        "import math\n[math.sqroot(2) for math in []]\n",
+        "import math\ndef g():\n    global math\n    math = 1\nmath.sqroot\n",
+        "len = lambda *a: 1\nlen(1, 2)\n",
+        "def f(list):\n    return list.push(1)\n",
+        "x = 1\nx += 1\nx.anything\n",
+        "for text in [1]:\n    text.anything()\n",
+        "class A:\n    sum = 1\n    def f(self): return sum([1], 2)\n",
+        "def f():\n    x = 'a'\n    def g():\n        nonlocal x\n        x = 1\n    return x.anything()\n",
+        "with open('x') as text:\n    text.anything()\n",
+        "import os.path\nimport os\nos.getcwd()\n",
+        "import random, sys\nif sys.version_info >= (3, 12):\n    random.binomialvariate()\n",
+        "@property\ndef f(x): return x\n@property\nclass B: pass\n",
     ],
 )
 def test_what_may_exist_is_left_alone(code: str) -> None:
@@ -74,3 +106,48 @@ def test_other_peoples_modules_are_named_as_unchecked() -> None:
         "numpy",
         "requests",
     ]
+
+
+@pytest.mark.parametrize("before", ["\x0c", "# \u2028\n", "# \x85 é 🎉\n", '"""\u2029"""\n', "\r\n"])
+def test_a_correction_sits_where_the_name_is(before: str) -> None:
+    code = f"{before}import random\nrandom.shufle([1])\n"
+    corrected, facts = correct_names(code)
+    assert corrected == code.replace("shufle", "shuffle")
+    assert [fact.better for fact in facts] == ["shuffle"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name", "words"),
+    [
+        ("How do I use `list.reverse_sorted()`?", "list.reverse_sorted", "`list.reverse` and `sorted`"),
+        ("how does json.parse_file(path, strict=False) work", "json.parse_file", "no `json.parse_file`"),
+        ("Explain `math.sqroot`.", "math.sqroot", "`math.sqrt`"),
+        ("what is os.path.joins('a')", "os.path.joins", "`os.path.join`"),
+    ],
+)
+def test_names_in_a_question_that_do_not_exist(prompt: str, name: str, words: str) -> None:
+    (mention,) = mentions(prompt)
+    assert (mention.name, mention.exists) == (name, False)
+    assert words in mention.words
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "open json.txt and `os.py`",
+        "see docs.python.org and self.items.append(1)",
+        "my.module.f(1) and numpy.sum(x)",
+        "e.g. this is it. list. reverse",
+        "`sys.version.anything`",
+    ],
+)
+def test_what_is_no_name_of_the_library_is_not_spoken_of(prompt: str) -> None:
+    assert mentions(prompt) == []
+
+
+def test_what_exists_is_described_within_a_budget() -> None:
+    found = mentions("`json.loads`, `str.split()`, textwrap.dedent(x) and `list.sorted()`")
+    text = reference(found, budget=400)
+    assert text.startswith("- There is no `list.sorted`")
+    assert "json.loads(s, *," in text
+    assert len(text) <= 410

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from gatllm.answering.answer import CodeReview, Edit, Note
 from gatllm.answering.grammar import is_foreign
-from gatllm.answering.knowledge import check_names, unchecked_modules
+from gatllm.answering.knowledge import check_names, correct_names, unchecked_modules
 
 # Of the linter's rules, those that say the code fails when it runs; the others (an unused import) are remarks.
 _FATAL = ("E9", "F50", "F52", "F622", "F63", "F7", "F82")
@@ -85,13 +85,8 @@ def _notes(code: str, review: Any) -> Iterator[Note]:
 
 def _real_names(code: str) -> tuple[str, str]:
     """Replace names that do not exist by the one near name that does; return the code and what was changed."""
-    facts = [fact for fact in check_names(code) if fact.better]
-    mended = code
-    for fact in reversed(facts):
-        mended = mended[: fact.start] + fact.better + mended[fact.end :]
-    if not facts or len(check_names(mended)) >= len(check_names(code)):
-        return code, ""
-    return mended, "; ".join(dict.fromkeys(fact.message for fact in facts))
+    corrected, facts = correct_names(code)
+    return corrected, "; ".join(dict.fromkeys(fact.message for fact in facts))
 
 
 def _edits(before: str, after: str, by: str, why: str) -> list[Edit]:
