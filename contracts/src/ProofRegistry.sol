@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+/// The system contract of Arbitrum chains that knows their own block numbers.
+interface IArbSys {
+    function arbBlockNumber() external view returns (uint256);
+}
+
 /// @title Proofs of training: what was promised before, what came out after
-/// @notice Before training a commitment names the dataset and the plan: all that decides the result but the seed, which
-/// comes from the hash of the next block. After training the four hashes are registered, with the commitment that they
-/// answer or without one (`committedBlock` 0). Commitments and runs belong to their sender: their ids are hashes that
-/// begin with its address, so nobody can take or block another's by copying a pending transaction. Each commitment is
-/// answered once and each run is registered once: nobody can try several seeds under one promise.
+/// @notice Before training a commitment hides the dataset and the plan (all that decides the result but the seed, which
+/// comes from a later block and the trainer's address). After training the four hashes are registered, with the
+/// commitment that they answer, revealed, or without one (`committedBlock` 0). A commitment is a hash over its trainer's
+/// address, so that a copy of a pending transaction is worth nothing, and over a salt, so that nobody knows what is being
+/// trained. Each is answered once and each run is registered once. What stays unanswered can be seen by all.
 contract ProofRegistry {
     /// One slot.
     struct Commitment {
@@ -25,10 +30,10 @@ contract ProofRegistry {
         bytes32 logHash;
     }
 
-    mapping(bytes32 commitment => Commitment) private _commitments;
+    mapping(address trainer => mapping(bytes32 commitment => Commitment)) private _commitments;
     mapping(bytes32 run => Run) private _runs;
 
-    event TrainingCommitted(bytes32 indexed commitment, address indexed trainer, bytes32 dataHash, bytes32 planHash);
+    event TrainingCommitted(address indexed trainer, bytes32 indexed commitment);
     event TrainingProofRegistered(
         bytes32 indexed run,
         address indexed trainer,
@@ -47,9 +52,14 @@ contract ProofRegistry {
     error UnknownRun(bytes32 run);
     error ZeroHash();
 
-    /// @notice The id of a trainer's commitment.
-    function commitmentOf(address trainer, bytes32 dataHash, bytes32 planHash) public pure returns (bytes32) {
-        return keccak256(abi.encode("commitment", trainer, dataHash, planHash));
+    /// @notice The commitment of a trainer to a dataset and a plan; the salt is to be random and kept until the run is
+    /// registered.
+    function commitmentOf(address trainer, bytes32 dataHash, bytes32 planHash, bytes32 salt)
+        public
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode("commitment", trainer, dataHash, planHash, salt));
     }
 
     /// @notice The id of a trainer's run.
@@ -57,13 +67,13 @@ contract ProofRegistry {
         return keccak256(abi.encode(trainer, dataHash, modelHash));
     }
 
-    /// @notice Before training: promise the dataset and the plan. The hash of the next block gives the seed.
-    function commitTraining(bytes32 dataHash, bytes32 planHash) external returns (bytes32 commitment) {
-        if (dataHash == 0 || planHash == 0) revert ZeroHash();
-        commitment = commitmentOf(msg.sender, dataHash, planHash);
-        if (_commitments[commitment].committedBlock != 0) revert AlreadyCommitted(commitment);
-        _commitments[commitment].committedBlock = uint48(block.number);
-        emit TrainingCommitted(commitment, msg.sender, dataHash, planHash);
+    /// @notice Before training: promise what `commitmentOf` hides. The block after this one gives the seed.
+    function commitTraining(bytes32 commitment) external {
+        if (commitment == 0) revert ZeroHash();
+        Commitment storage promised = _commitments[msg.sender][commitment];
+        if (promised.committedBlock != 0) revert AlreadyCommitted(commitment);
+        promised.committedBlock = _blockNumber();
+        emit TrainingCommitted(msg.sender, commitment);
     }
 
     /// @notice After training without a commitment: the four hashes, by the trainer, once.
@@ -71,30 +81,33 @@ contract ProofRegistry {
         external
         returns (bytes32 run)
     {
-        run = _register(dataHash, modelHash, outputHash, logHash, 0, 0);
+        run = _register(dataHash, modelHash, outputHash, logHash, 0, 0, _blockNumber());
     }
 
-    /// @notice After training: the four hashes, as the one answer to a commitment. The block that gave the seed must be
-    /// over: whoever registers earlier can't have trained with it.
+    /// @notice After training: the four hashes, as the one answer to a commitment, which plan and salt reveal. The block
+    /// that gave the seed must be over: whoever registers earlier can't have trained with it.
     function registerCommittedProof(
         bytes32 planHash,
+        bytes32 salt,
         bytes32 dataHash,
         bytes32 modelHash,
         bytes32 outputHash,
         bytes32 logHash
     ) external returns (bytes32 run) {
-        bytes32 commitment = commitmentOf(msg.sender, dataHash, planHash);
-        Commitment storage promised = _commitments[commitment];
-        if (promised.committedBlock == 0) revert UnknownCommitment(commitment);
+        bytes32 commitment = commitmentOf(msg.sender, dataHash, planHash, salt);
+        Commitment storage promised = _commitments[msg.sender][commitment];
+        uint48 committed = promised.committedBlock;
+        uint48 number = _blockNumber();
+        if (committed == 0) revert UnknownCommitment(commitment);
         if (promised.registeredBlock != 0) revert AlreadyAnswered(commitment);
-        if (block.number < uint256(promised.committedBlock) + 2) revert SeedNotDrawn(commitment);
-        promised.registeredBlock = uint48(block.number);
-        run = _register(dataHash, modelHash, outputHash, logHash, commitment, promised.committedBlock);
+        if (number < committed + 2) revert SeedNotDrawn(commitment);
+        promised.registeredBlock = number;
+        run = _register(dataHash, modelHash, outputHash, logHash, commitment, committed, number);
     }
 
-    /// @notice When a commitment was made and answered; 0 where it was not.
-    function commitmentBlocks(bytes32 commitment) external view returns (Commitment memory) {
-        return _commitments[commitment];
+    /// @notice When a trainer's commitment was made and answered; 0 where it was not.
+    function commitmentBlocks(address trainer, bytes32 commitment) external view returns (Commitment memory) {
+        return _commitments[trainer][commitment];
     }
 
     /// @notice What is known of a run.
@@ -109,12 +122,21 @@ contract ProofRegistry {
         bytes32 outputHash,
         bytes32 logHash,
         bytes32 commitment,
-        uint48 committedBlock
+        uint48 committedBlock,
+        uint48 number
     ) private returns (bytes32 run) {
         if (dataHash == 0 || modelHash == 0 || outputHash == 0 || logHash == 0) revert ZeroHash();
         run = runOf(msg.sender, dataHash, modelHash);
         if (_runs[run].trainer != address(0)) revert AlreadyRegistered(run);
-        _runs[run] = Run(msg.sender, committedBlock, uint48(block.number), dataHash, modelHash, outputHash, logHash);
+        _runs[run] = Run(msg.sender, committedBlock, number, dataHash, modelHash, outputHash, logHash);
         emit TrainingProofRegistered(run, msg.sender, commitment, dataHash, modelHash, outputHash, logHash);
+    }
+
+    /// On Arbitrum `block.number` is that of Ethereum, near enough to be wrong: the chain's own blocks are counted there.
+    function _blockNumber() private view returns (uint48) {
+        if (block.chainid == 42161 || block.chainid == 42170 || block.chainid == 421614) {
+            return uint48(IArbSys(address(100)).arbBlockNumber());
+        }
+        return uint48(block.number);
     }
 }

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +19,40 @@ from gatllm.errors import GatllmError, UsageError
 from gatllm.proof import Commitment, Key, Registration, load_key, read_proof, verify, write_proof
 from gatllm.records import canonical_bytes, digest, sha256
 from gatllm.training import Recipe, Run, train
+from gatllm.training.promise import Promised
+from gatllm.training.seeds import committed_seed, plan_of
 from tests.proof.forge import rewrite_log
+
+TRAINER = "0x" + "ab" * 20
 
 
 class FakeChain:
     """Holds promises as the registry does: each lies in a block, and nobody knows the hash of the next one before."""
 
-    def __init__(self) -> None:
+    def __init__(self, trainer: str = TRAINER) -> None:
         self.height = 0
-        self.promises: dict[tuple[str, str], int] = {}
+        self.trainer = trainer
+        self.promises: dict[tuple[str, str, str], int] = {}
+
+    @property
+    def promised(self) -> set[tuple[str, str]]:
+        return {(data_root, plan) for data_root, plan, _ in self.promises}
 
     def block_hash(self, number: int) -> str:
         assert number <= self.height
         return sha256(f"block {number}".encode())
 
-    def commit(self, data_root: str, plan: str) -> str:
-        if (data_root, plan) not in self.promises:
+    def commit(self, data_root: str, plan: str, salt: str) -> Promised:
+        assert len(bytes.fromhex(salt)) == 32
+        if (data_root, plan, salt) not in self.promises:
             self.height += 1
-            self.promises[data_root, plan] = self.height
+            self.promises[data_root, plan, salt] = self.height
             self.height += 1
-        return self.block_hash(self.promises[data_root, plan] + 1)
+        return Promised(self.block_hash(self.promises[data_root, plan, salt] + 1), self.trainer)
 
     def registration(self, run: Path) -> Registration:
         proof = read_proof(run)
-        block = self.promises.get((proof.hashes.data_hash, proof.claims.plan_hash()))
+        block = self.promises.get((proof.hashes.data_hash, proof.claims.plan_hash(), proof.claims.salt or ""))
         found = None if block is None else Commitment(block, self.block_hash(block + 1))
         return Registration(proof.hashes, proof.signer, found)
 
@@ -60,8 +71,8 @@ def key(tmp_path: Path) -> Key:
 
 
 @pytest.fixture
-def chain() -> FakeChain:
-    return FakeChain()
+def chain(key: Key) -> FakeChain:
+    return FakeChain(key.address)
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +127,10 @@ def test_a_promised_run_holds_to_the_bit(text: Path, tmp_path: Path, chain: Fake
     assert [verdicts[name] for name in ("seed", "commitment", "registration", "replay")] == ["ok"] * 4
     assert run.recipe.determinism
     assert run.recipe.determinism.block == chain.block_hash(2)
-    ((data_root, plan),) = chain.promises
+    ((data_root, plan, salt),) = chain.promises
     kept = json.loads((run.path / "plan.json").read_bytes())
-    assert (kept["data_root"], digest(kept["plan"])) == (data_root, plan)
+    assert (kept["data_root"], digest(kept["plan"]), kept["salt"]) == (data_root, plan, salt)
+    assert read_proof(run.path).claims.salt == salt
     assert (read_proof(run.path).hashes.data_hash, read_proof(run.path).claims.plan_hash()) == (data_root, plan)
 
 
@@ -135,10 +147,10 @@ def test_another_block_gives_another_seed_and_nothing_else_of_the_promise_change
     text: Path, tmp_path: Path, chain: FakeChain, key: Key
 ) -> None:
     first = trained(recipe(text), tmp_path / "first", chain, key)
-    later = FakeChain()
+    later = FakeChain(key.address)
     later.height = 7
     second = trained(recipe(text), tmp_path / "second", later, key)
-    assert chain.promises.keys() == later.promises.keys()
+    assert chain.promised == later.promised
     assert first.recipe.seed != second.recipe.seed
     assert first.start["commitments"]["init_root"] != second.start["commitments"]["init_root"]
 
@@ -148,15 +160,16 @@ def test_neither_place_nor_name_nor_a_given_seed_is_promised(text: Path, tmp_pat
     moved = tmp_path / "elsewhere.txt"
     moved.write_bytes(text.read_bytes())
     again = train(recipe(moved, name="other", seed=9), tmp_path / "again", commit=chain.commit)
-    assert len(chain.promises) == 1
-    assert again.recipe.seed == Run.open(tmp_path / "run").recipe.seed
+    assert len(chain.promised) == 1
+    assert len(chain.promises) == 2  # each under a salt of its own: nobody sees that they are the same
+    assert again.recipe.seed != Run.open(tmp_path / "run").recipe.seed  # of another block
 
 
 @pytest.mark.parametrize("change", [{"train.lr": 0.0031}, {"model.width": 32}, {"train.steps": 7}, {"train.batch": 5}])
 def test_whatever_decides_the_result_is_promised(text: Path, tmp_path: Path, change: dict[str, Any]) -> None:
     plans = []
 
-    def stop(_: str, plan: str) -> str:
+    def stop(_: str, plan: str, __: str) -> Promised:
         plans.append(plan)
         raise GatllmError("enough")
 
@@ -167,7 +180,7 @@ def test_whatever_decides_the_result_is_promised(text: Path, tmp_path: Path, cha
 
 
 def test_a_seed_chosen_by_hand_is_caught(text: Path, tmp_path: Path, chain: FakeChain, key: Key) -> None:
-    block = chain.commit("aa" * 32, "bb" * 32)
+    block = chain.commit("aa" * 32, "bb" * 32, "cc" * 32).block
     run = train(recipe(text, seed=5), tmp_path / "run")
     claiming(run, key, **{"determinism.seed": "committed", "determinism.block": block})
     assert "seed" in failures(run.path, chain)
@@ -198,7 +211,7 @@ def test_a_promise_after_training_is_caught(text: Path, tmp_path: Path, chain: F
     wish = {"determinism.seed": "committed", "determinism.block": chain.block_hash(3)}
     run = train(recipe(text, **wish), tmp_path / "run")
     proof = write_proof(run.path, key)
-    chain.commit(proof.hashes.data_hash, proof.claims.plan_hash())
+    chain.commit(proof.hashes.data_hash, proof.claims.plan_hash(), proof.claims.salt or sha256(b"salt"))
     assert failures(run.path, chain) == ["commitment"]
 
 
@@ -238,12 +251,13 @@ def test_a_killed_run_goes_on_under_its_promise(
         with pytest.raises(KeyboardInterrupt):
             train(recipe(text), tmp_path / "run", commit=chain.commit)
 
-    def never(_: str, __: str) -> str:
+    def never(_: str, __: str, ___: str) -> Promised:
         raise AssertionError("a run that began has its promise")
 
     run = train(recipe(text), tmp_path / "run", commit=never)
     write_proof(run.path, key)
-    whole = train(recipe(text), tmp_path / "whole", commit=chain.commit)
+    block = run.recipe.determinism.block if run.recipe.determinism else ""
+    whole = train(recipe(text), tmp_path / "whole", commit=lambda *_: Promised(block, key.address))
     assert run.log[-1]["weights_root"] == whole.log[-1]["weights_root"]
     assert verify(run.path, depth="full", registration=chain.registration(run.path)).ok
     with pytest.raises(UsageError, match="another determinism"):
@@ -253,9 +267,9 @@ def test_a_killed_run_goes_on_under_its_promise(
 _KILLED = """
 import os, sys
 from gatllm.training import Recipe, train
-def commit(data_root, plan):
+def commit(data_root, plan, salt):
     with open(sys.argv[3], "a") as file:
-        file.write(f"{data_root} {plan}\\n")
+        file.write(f"{data_root} {plan} {salt}\\n")
     os.kill(os.getpid(), 9)
 train(Recipe.load(sys.argv[1]), sys.argv[2], commit=commit)
 """
@@ -314,7 +328,7 @@ def test_a_run_that_began_without_a_promise_gets_none_later(text: Path, tmp_path
     assert not chain.promises
 
 
-def test_data_that_the_seed_draws_can_not_be_promised(tmp_path: Path) -> None:
+def test_data_that_the_seed_draws_can_not_be_promised(tmp_path: Path, chain: FakeChain) -> None:
     tables = {
         "name": "sort",
         "objective": "seq2seq",
@@ -324,7 +338,8 @@ def test_data_that_the_seed_draws_can_not_be_promised(tmp_path: Path) -> None:
         "train": {"steps": 2, "batch": 4, "precision": "fp32", "threads": 1},
     }
     with pytest.raises(UsageError, match="can't be promised"):
-        train(Recipe.of(tables, {"determinism.seed": "committed"}), tmp_path / "run")
+        train(Recipe.of(tables, {"determinism.seed": "committed"}), tmp_path / "run", commit=chain.commit)
+    assert not chain.promises  # refused before it is paid
 
 
 def test_a_run_on_another_ones_weights_promises_these(text: Path, tmp_path: Path, chain: FakeChain, key: Key) -> None:
@@ -349,3 +364,67 @@ def test_nonsense_in_the_claims_is_a_failed_item(run: Path, key: Key, recipe_tom
     write_proof(run, key)
     registration = Registration(read_proof(run).hashes, key.address)
     assert [item.name for item in verify(run, registration=registration).failures] == ["seed"]
+
+
+def test_a_run_that_was_committed_by_another_is_not_the_signers(
+    text: Path, tmp_path: Path, chain: FakeChain, key: Key
+) -> None:
+    """A copier sends the pending commitment first, copies the run folder, signs and registers it."""
+    run = trained(recipe(text), tmp_path / "run", chain, key)
+    assert failures(run.path, chain) == []
+    copier = load_key(tmp_path / "copier.key")
+    write_proof(run.path, copier)
+    assert [item.name for item in verify(run.path).failures] == ["seed"]  # without asking a chain
+    claiming(run, copier, **{"determinism.trainer": copier.address})  # the seed is another then
+    assert [item.name for item in verify(run.path).failures] == ["seed"]
+
+
+def test_a_seed_is_of_data_plan_block_and_trainer() -> None:
+    first = committed_seed("aa", "bb", "cc", TRAINER)
+    others = [("ab", "bb", "cc", TRAINER), ("aa", "ba", "cc", TRAINER), ("aa", "bb", "cb", TRAINER)]
+    others += [("aa", "bb", "cc", "0x" + "ac" * 20)]
+    assert len({first, committed_seed("aa", "bb", "cc"), *(committed_seed(*other) for other in others)}) == 6
+    assert committed_seed("aa", "bb", "cc", TRAINER.upper().replace("X", "x")) == first
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"), [("train.samples", 9), ("train.keep", 9), ("train.checkpoints", 9), ("train.lr", 0.1)]
+)
+def test_what_changes_nothing_is_no_part_of_the_plan(text: Path, knob: str, value: float) -> None:
+    """Else a trainer draws seeds by changing it."""
+    commitments = {"tokenizer": "", "code": {}, "environment": {}}
+    bound = {"determinism.seed": "committed", "determinism.trainer": TRAINER}
+    plans = [digest(plan_of(recipe(text, **bound, **more).to_dict(), commitments)) for more in ({}, {knob: value})]
+    assert (plans[0] == plans[1]) == (knob != "train.lr")
+
+
+def test_an_interrupted_promise_keeps_its_salt(text: Path, tmp_path: Path, chain: FakeChain) -> None:
+    salts = []
+
+    def stop(data_root: str, plan: str, salt: str) -> Promised:
+        salts.append(salt)
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(text), tmp_path / "run", commit=stop)
+    train(recipe(text), tmp_path / "run", commit=chain.commit)
+    assert [salt for _, _, salt in chain.promises] == salts[:1]
+    train(recipe(text), tmp_path / "other", commit=chain.commit)
+    assert len({salt for _, _, salt in chain.promises}) == 2
+
+
+def test_what_the_chain_tells_besides_is_told(text: Path, tmp_path: Path, chain: FakeChain, key: Key) -> None:
+    run = trained(recipe(text), tmp_path / "run", chain, key).path
+    found = chain.registration(run)
+    assert found.commitment
+    told = replace(found, earlier=("the same data by 0x11 in block 3",), unanswered=(4, 6))
+    items = {item.name: item for item in verify(run, registration=told).items}
+    assert items["earlier registration"].verdict == items["unanswered commitments"].verdict == "claimed"
+    assert "block(s) 4, 6" in items["unanswered commitments"].detail
+    assert "authorship" not in items
+    bare = replace(found, commitment=None)
+    assert "not shown" in {item.name: item.detail for item in verify(run, registration=bare).items}["authorship"]
+    assert "authorship" not in {item.name for item in verify(run, registration=bare, signer=key.address).items}
+    early = replace(found, commitment=replace(found.commitment, time=32503680000), time=946684800)
+    assert [item.name for item in verify(run, registration=early).failures] == ["commitment", "registration"]

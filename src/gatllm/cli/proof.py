@@ -249,11 +249,11 @@ def _registered(run: Path, setting: Setting) -> tuple[Registration, str | None]:
 
     chain = setting.chain(account=False)
     registry, proof = ProofRegistry(chain, setting.deployment(chain)), read_proof(run)
-    later = registry.get(proof).registered_block + 1
+    later = registry.later_value(proof)
     found = registry.registration_of(proof)
     if found is None:  # a reorganisation between the two questions
         raise GatllmError(f"{run} is no longer registered", "ask again")
-    return found, chain.block_hash(later) if chain.head() >= later else None
+    return found, later
 
 
 @app.command

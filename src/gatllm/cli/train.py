@@ -16,7 +16,7 @@ from gatllm.errors import UsageError
 
 if TYPE_CHECKING:
     from gatllm.progress import Report
-    from gatllm.training.promise import Commit
+    from gatllm.training.promise import Commit, Promised
 
 _NO_SETTING = Setting()
 train_app = App(name="train", help="Train a model by a recipe.")
@@ -109,10 +109,11 @@ def _committing(setting: Setting, folder: Path, report: Report) -> Commit:
     log = folder / "log.jsonl"
     opened = None if log.is_file() and log.stat().st_size else registry()
 
-    def commit(data_root: str, plan: str) -> str:
-        block = (opened or registry()).commit(data_root, plan)
-        note(f"promised on chain: data {data_root[:16]}…, plan {plan[:16]}…; block {block[:16]}… gives the seed")
-        return block
+    def commit(data_root: str, plan: str, salt: str) -> Promised:
+        promised = (opened or registry()).commit(data_root, plan, salt)
+        what = f"data {data_root[:16]}…, plan {plan[:16]}…, hidden by a salt until the run is registered"
+        note(f"promised on chain: {what}; block {promised.block[:16]}… and {promised.trainer} give the seed")
+        return promised
 
     return commit
 

@@ -63,6 +63,18 @@ class Claims:
             raise VerificationError("the recipe's determinism table makes no sense")
         return (wish.get("block") or None) if wish.get("seed") == "committed" else None
 
+    @property
+    def seed_trainer(self) -> str | None:
+        """The address that the seed follows from; None for seeds that were chosen or belong to nobody."""
+        trainer = _table(self.model, "recipe").get("determinism", {}).get("trainer")
+        return trainer if isinstance(trainer, str) and self.seed_block else None
+
+    @property
+    def salt(self) -> str | None:
+        """The salt that hid the commitment until now; None where there was none."""
+        salt = _table(self.model, "commitments").get("salt")
+        return salt if is_hash(salt) else None
+
     def plan_hash(self) -> str:
         """Return the hash of what was promised before training: all that decides the result but data and seed.
 

@@ -35,19 +35,32 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """What a chain holds of a promise that a run answers: its block, and the hash of the block after it."""
+    """What a chain holds of a promise that a run answers: its block, and what the block after it gave.
+
+    ``time`` is that of its block in seconds (None where the chain's clock is not the world's), ``note`` says who could
+    have chosen what the later block gave.
+    """
 
     block: int
     later_hash: str
+    time: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a chain holds about a run: the four hashes, who registered them, and the promise before its training."""
+    """What a chain holds about a run: the four hashes, who registered them, and the promise before its training.
+
+    ``time`` is that of the registration's block, ``earlier`` names registrations before it that share its output, log
+    or data, ``unanswered`` the blocks of the trainer's promises that no run answers.
+    """
 
     hashes: Hashes
     trainer: str
     commitment: Commitment | None = None
+    time: int | None = None
+    earlier: tuple[str, ...] = ()
+    unanswered: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +29,8 @@ from gatllm.proof.signature import recover, verify_statement
 from gatllm.proof.timestamp import check_timestamp
 from gatllm.proof.verdict import Depth, Item, Registration, Verification
 from gatllm.records import read_log
+
+_CLOCKS = 300  # seconds between a trainer's clock and a chain's
 
 
 def verify(
@@ -82,7 +86,7 @@ def verify(
         _check_signature(proof, signer),
         _check_envelope(run, proof),
         _check_timestamp(run, authorities),
-        _check_registration(proof, registration),
+        _check_registration(proof, registration, signer),
     ]
     for check in checks:
         result.items.extend(check)
@@ -223,12 +227,16 @@ def _check_seed(run: Path, proof: Proof) -> Iterator[Item]:
             yield Item("seed", "skipped", "chosen by the trainer, not derived from the commitments")
             return
         block = proof.claims.seed_block
-        derived = committed_seed(proof.hashes.data_hash, proof.claims.plan_hash(), block or "")
+        trainer = proof.claims.seed_trainer
+        derived = committed_seed(proof.hashes.data_hash, proof.claims.plan_hash(), block or "", trainer)
     except (GatllmError, KeyError, TypeError, AttributeError):
         yield Item("seed", "failed", "the recipe or the commitments are not those of a training run")
         return
-    if recipe.get("seed") == derived:
+    if trainer is not None and trainer.lower() != proof.signer.lower():
+        yield Item("seed", "failed", f"is {trainer}'s, but {proof.signer} signed: another's run")
+    elif recipe.get("seed") == derived:
         by = f"and the hash of block {block}" if block else "alone: no later block"
+        by += f", for {trainer}" if trainer else ""
         yield Item("seed", "ok", f"derived from data, recipe, tokenizer, code and environment {by}")
     else:
         yield Item("seed", "failed", f"is {recipe.get('seed')} instead of {derived}, which the commitments give")
@@ -251,10 +259,11 @@ def _check_commitment(proof: Proof, registration: Registration | None) -> Iterat
     elif promised.later_hash != block:
         detail = f"the seed is from block {block}, not from the one after the commitment, {promised.later_hash}"
         yield Item("commitment", "failed", detail)
+    elif promised.time is not None and _seconds(proof.claims.log["started"]) < promised.time - _CLOCKS:
+        yield Item("commitment", "failed", "the log begins before its commitment")
     else:
-        yield Item(
-            "commitment", "ok", f"data and plan promised in block {promised.block}; the block after it gave the seed"
-        )
+        detail = f"data and plan promised in block {promised.block}; the block after it gave the seed"
+        yield Item("commitment", "ok", detail + (f" ({promised.note})" if promised.note else ""))
 
 
 def _check_datasets(proof: Proof, folders: Sequence[Path], report: Report) -> Iterator[Item]:
@@ -330,7 +339,7 @@ def _check_timestamp(run: Path, authorities: Sequence[Path]) -> Iterator[Item]:
         yield Item(TIMESTAMP_FILE, "failed", "there is no time stamp")
 
 
-def _check_registration(proof: Proof, registration: Registration | None) -> Iterator[Item]:
+def _check_registration(proof: Proof, registration: Registration | None, signer: str | None) -> Iterator[Item]:
     if registration is None:
         yield Item("registration", "skipped", "no registration was given")
         return
@@ -339,5 +348,25 @@ def _check_registration(proof: Proof, registration: Registration | None) -> Iter
         yield Item("registration", "failed", f"the chain holds another {', '.join(wrong)}")
     elif registration.trainer.lower() != proof.signer.lower():
         yield Item("registration", "failed", f"registered by {registration.trainer}, signed by {proof.signer}")
+    elif registration.time is not None and _seconds(proof.claims.log["ended"]) > registration.time + _CLOCKS:
+        yield Item("registration", "failed", "the log ends after it was registered")
     else:
         yield Item("registration", "ok", f"the four hashes are registered by {registration.trainer}")
+    # Whoever has the files can sign and register them too, even before their author: told, and not held against anyone.
+    for other in registration.earlier:
+        yield Item("earlier registration", "claimed", other)
+    if registration.unanswered:
+        blocks = ", ".join(map(str, registration.unanswered))
+        detail = (
+            f"{len(registration.unanswered)} of the trainer's, in block(s) {blocks}: so many seeds may have been tried"
+        )
+        yield Item("unanswered commitments", "claimed", detail)
+    if registration.commitment is None and signer is None:
+        yield Item("authorship", "skipped", "not shown: no commitment before training, and nobody said who must sign")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, TypeError):
+        return math.nan  # said by the item on the history

@@ -88,14 +88,11 @@ def assemble(
     precision = choose_precision(dtype or recipe.train.precision, device, threads or recipe.train.threads, attempt)
     commitments["environment"] = environment(precision, team.size)
     if committed:
+        if promise is not None:
+            _refuse_drawn_data(resolved, objective)  # before anything is paid for a promise
         resolved = _seeded(resolved, commitments, before, promise)
         objective.close()
         objective = prepare(resolved, objective.tokenizer, report)
-        if objective.data_root != commitments["data_root"]:
-            raise UsageError(
-                "the data of this recipe is drawn by its seed: it can't be promised before",
-                "leave out determinism.seed",
-            )
         model = _initial(resolved, objective)
         commitments["init_root"] = weights_root(model.state_dict())
     commitments["recipe"] = resolved.digest()
@@ -129,17 +126,44 @@ def _attempt(model: nn.Module, objective: Objective, device: torch.device, *, or
     return attempt
 
 
+def _refuse_drawn_data(recipe: Recipe, objective: Objective) -> None:
+    """Refuse data that the seed draws, by drawing it with another one.
+
+    Raises:
+        UsageError: it is drawn.
+    """
+    other = prepare(recipe.replace({"seed": 1}), objective.tokenizer, silent)
+    try:
+        if other.data_root != objective.data_root:
+            raise UsageError(
+                "the data of this recipe is drawn by its seed: it can't be promised before",
+                "leave out determinism.seed",
+            )
+    finally:
+        other.close()
+
+
 def _seeded(
-    recipe: Recipe, commitments: Mapping[str, Any], before: Mapping[str, Any] | None, promise: Promise | None
+    recipe: Recipe, commitments: dict[str, Any], before: Mapping[str, Any] | None, promise: Promise | None
 ) -> Recipe:
-    """Return the recipe with the seed that follows from data, plan and block; ``promise`` is asked for the block."""
+    """Return the recipe with the seed that follows from data, plan, block and trainer.
+
+    ``promise`` is asked for the last two; the salt of what was promised joins the ``commitments``.
+    """
     values = recipe.to_dict()
-    # A run that goes on with other code or elsewhere keeps the plan that it began with.
     then = {name: (before or commitments)[name] for name in ("code", "environment")}
-    plan = plan_of(values, {**commitments, **then})
-    data_root = str(commitments["data_root"])
-    block = promise(data_root, plan) if promise is not None else values["determinism"]["block"]
-    return recipe.replace({"seed": committed_seed(data_root, digest(plan), block), "determinism.block": block})
+    # A run that goes on with other code or elsewhere keeps the plan that it began with.
+    data_root, known = str(commitments["data_root"]), {**commitments, **then}
+    block, trainer = values["determinism"]["block"], values["determinism"].get("trainer")
+    if promise is not None:
+        values["determinism"]["trainer"] = ""  # whoever it is: it is no part of the plan
+        (block, trainer), commitments["salt"] = promise(data_root, plan_of(values, known))
+        values["determinism"]["trainer"] = trainer
+    elif before and "salt" in before:
+        commitments["salt"] = before["salt"]
+    seed = committed_seed(data_root, digest(plan_of(values, known)), block, trainer)
+    drawn = {} if trainer is None else {"determinism.trainer": trainer}
+    return recipe.replace({"seed": seed, "determinism.block": block, **drawn})
 
 
 def _resolved(recipe: Recipe, objective: Objective, team: Team) -> Recipe:

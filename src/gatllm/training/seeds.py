@@ -14,6 +14,8 @@ from gatllm.records import digest
 
 # Of a resolved recipe: names and places, and what follows from the plan. What else it says decides the result.
 _NOT_PLANNED = ("name", "about", "expect", "seed", "start")
+# What changes nothing of the result: else a trainer draws seeds by changing it.
+_INERT = {"train": ("samples", "keep", "checkpoints"), "data": ("workers",)}
 
 
 def derive(seed: int, use: str, *position: int) -> int:
@@ -31,17 +33,22 @@ def plan_of(recipe: Mapping[str, Any], commitments: Mapping[str, Any]) -> dict[s
     """
     values = {key: value for key, value in recipe.items() if key not in _NOT_PLANNED}
     values["data"] = {key: value for key, value in values["data"].items() if key != "source"}
-    values["determinism"] = {key: value for key, value in values["determinism"].items() if key != "block"}
+    drawn = values["determinism"]
+    values["determinism"] = {key: value for key, value in drawn.items() if key not in ("block", "trainer")}
+    if drawn.get("trainer") is not None:  # before trainers were part of the seed, everything was part of the plan
+        for table, inert in _INERT.items():
+            values[table] = {key: value for key, value in values[table].items() if key not in inert}
     plan = {"recipe": values, **{name: commitments[name] for name in ("tokenizer", "code", "environment")}}
     if recipe.get("start"):
         plan["init_root"] = commitments["init_root"]
     return plan
 
 
-def committed_seed(data_root: str, plan: str, block: str) -> int:
-    """Return the seed that follows from the hashes of data, plan and a block.
+def committed_seed(data_root: str, plan: str, block: str, trainer: str | None = None) -> int:
+    """Return the seed that follows from the hashes of data, plan and a block, and the trainer's address.
 
-    Where the block is later than the promise of data and plan, nobody could choose it.
+    Where the block is later than the promise of data and plan, nobody could choose it; and nobody else's run has it.
     """
-    whole = digest({"data_root": data_root, "plan": plan, "block": block})
+    bound = {} if trainer is None else {"trainer": trainer.lower()}
+    whole = digest({"data_root": data_root, "plan": plan, "block": block, **bound})
     return int(whole[:13], 16)  # 52 bits: a JSON number holds it exactly

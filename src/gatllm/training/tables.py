@@ -119,6 +119,9 @@ class DeterminismTable(Table):
     block: str = Field(
         default="", description="hash of the block after the commitment on chain; `gatllm train --commit` sets it"
     )
+    trainer: str | None = Field(
+        default=None, description="address that made the commitment, in the seed too; `gatllm train --commit` sets it"
+    )
 
 
 class ExpectTable(Table):

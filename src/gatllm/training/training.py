@@ -47,8 +47,8 @@ def train(
     the bit on a processor with the same number of threads, for a budget in steps). A finished run is returned as it
     is. ``observe`` is called with every event of the log and its fields.
 
-    ``commit`` takes the data's root and the hash of the plan (see `seeds.plan_of`), promises both in public before
-    anything is trained, and returns the hash of a later block, which the seed then follows from.
+    ``commit`` takes the data's root, the hash of the plan (see `seeds.plan_of`) and a salt, promises them in public
+    before anything is trained, and returns the hash of a later block and who promised: the seed follows from these.
 
     Raises:
         UsageError: the recipe is wrong, ``out`` holds another run, or several processes would commit.
@@ -61,7 +61,7 @@ def train(
         wanted = pin(wanted)
     path = Path(out)
     if commit is not None:
-        wanted = wanted.replace({"determinism.seed": "committed", "determinism.block": ""})
+        wanted = wanted.replace({"determinism.seed": "committed", "determinism.block": "", "determinism.trainer": None})
     with assembled() as team, Interrupt() as interrupt:
         begun = _begun(path, resume)
         team.wait()
@@ -141,7 +141,7 @@ def _same(run: Run, wanted: Recipe, *, committed: bool) -> Recipe:
         block = run.recipe.determinism.block
         if not block:
             raise UsageError(f"{run.path} was begun without a commitment on chain", "name another --out")
-        wanted = wanted.replace({"determinism.block": block})
+        wanted = wanted.replace({"determinism.block": block, "determinism.trainer": run.recipe.determinism.trainer})
     before, now = run.recipe.to_dict(), wanted.to_dict()
     if wanted.determinism and wanted.determinism.seed == "committed":
         now["seed"] = before["seed"]  # it follows from the rest, and is checked with the commitments
