@@ -3,9 +3,9 @@
     python benchmarks/agents.py --packages DIR [--cases 500] [--set tuned|untouched] [--out FILE]
 
 Files of held-out packages (`review_packages.py` fetches them) are broken by this generator, which shares nothing with
-the errors that anything was trained on: lost indentation, texts cut off, fences and prose, ``...`` placeholders, doubled
-or lost brackets, edit blocks left behind, edits applied a line too far. Each case knows the syntax trees that may have
-been meant. Beside `gatllm fix`: the search alone, and a script that strips fences and closes brackets.
+the errors that anything was trained on: lost indentation, texts cut off, fences and prose, ``...`` placeholders,
+doubled or lost brackets, edit blocks left behind, edits applied a line too far. Each case knows the syntax trees that
+may have been meant. Beside `gatllm fix`: the search alone, and a script that strips fences and closes brackets.
 
 Prints a table and one JSON line: the fraction put right (written without asking), wrong (written, and not what was
 meant), suggested (the meant text is among three candidates), lines touched that the error did not need, milliseconds.
@@ -262,8 +262,8 @@ def touched(before: str, after: str) -> set[int]:
     return {line for tag, first, last, _, _ in codes if tag != "equal" for line in range(first, max(last, first + 1))}
 
 
-def measure(answer: Callable[[str], Answer], some: list[Case]) -> dict[str, object]:
-    """Let one side answer all cases."""
+def measure(answer: Callable[[str], Answer], some: list[Case], failures: list[dict[str, object]]) -> dict[str, object]:
+    """Let one side answer all cases; what it does not put right is added to ``failures``."""
     right: dict[str, list[bool]] = defaultdict(list)
     wrong = suggested = collateral = lines = 0
     times, processor = [], []
@@ -276,6 +276,10 @@ def measure(answer: Callable[[str], Answer], some: list[Case]) -> dict[str, obje
         right[case.kind].append(good)
         wrong += text != case.broken and not good
         suggested += good or any(same(other, case.meant) for other in others)
+        if not good:
+            failures.append(
+                {"kind": case.kind, "broken": case.broken, "meant": case.meant, "got": text, "others": others}
+            )
         if good:
             needed = set().union(*(touched(case.broken, one) for one in case.meant))
             collateral += len(touched(case.broken, text) - needed)
@@ -301,7 +305,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--set", default="untouched", choices=["tuned", "untouched"])
     parser.add_argument("--seed", type=int, default=13)
-    parser.add_argument("--out", type=Path, help="write each case that was not put right, as JSON lines")
+    parser.add_argument("--out", type=Path, help="write the cases that gatllm did not put right, as JSON lines")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     some = cases(options.packages, options.set, options.cases, options.seed)
@@ -312,7 +316,8 @@ def main() -> None:
     }
     for side in sides.values():  # warm
         side("x = (1\n")
-    table = {name: measure(side, some) for name, side in sides.items()}
+    failures: dict[str, list[dict[str, object]]] = {name: [] for name in sides}
+    table = {name: measure(side, some, failures[name]) for name, side in sides.items()}
     print(f"{len(some)} edits, {options.set} packages, seed {options.seed}")
     print(f"{'':14}{'right':>7}{'wrong':>7}{'sugg.':>7}{'coll.':>8}{'median':>9}{'p95 ms':>9}  by kind")
     for name, row in table.items():
@@ -323,18 +328,8 @@ def main() -> None:
         )
     print(json.dumps({"benchmark": "agents", "cases": len(some), "set": options.set, "sides": table}))
     if options.out is not None:
-        with options.out.open("w", encoding="utf-8") as file:
-            for case in some:
-                text, others = sides["gatllm fix"](case.broken)
-                if not same(text, case.meant):
-                    kept = {
-                        "kind": case.kind,
-                        "broken": case.broken,
-                        "meant": case.meant[0],
-                        "got": text,
-                        "others": others,
-                    }
-                    file.write(json.dumps(kept) + "\n")
+        lines = [json.dumps(one) + "\n" for one in failures["gatllm fix"]]
+        options.out.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 
 from gatllm.editor.explaining import explained
 from gatllm.errors import UsageError
+from gatllm.review.rules import RULES, Rule
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,13 @@ from gatllm.errors import UsageError
 )
 def test_known_rules(rule: str, word: str) -> None:
     assert word in explained(rule).lower()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_rule_of_repair_is_explained(rule: Rule) -> None:
+    words = explained(rule.name)
+    assert rule.why in words
+    assert rule.after.split("\n")[0] in words
 
 
 @pytest.mark.parametrize("rule", ["", "F", "X99999", "nonsense"])

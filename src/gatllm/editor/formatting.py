@@ -22,6 +22,7 @@ from gatllm.review.reviewer import Reviewer
 
 _SECONDS = 2.0
 _MOST = 3  # repairs that are tried
+_ERRORS = 8  # errors that are taken out where no repair is found
 _NAME = "gatllm_stand_in_{}_"
 _INDENT = re.compile(r"[ \t]*")
 
@@ -45,7 +46,43 @@ def format_text(reviewer: Reviewer, text: str, path: str = "untitled.py") -> str
     for candidate in repair.candidates:
         if (formatted := through(text, candidate.text, path)) is not None:
             return formatted
+    blunt = _without_errors(text)
+    return through(text, blunt, path) if blunt is not None else None
+
+
+def _without_errors(text: str) -> str | None:
+    """Return a text that compiles because a name stands where the compiler's complaints were; None if that fails.
+
+    No repair, but enough to format what is around: whole lines go, few, until the compiler gets further down.
+    """
+    for _ in range(_ERRORS):
+        error = compile_error(text)
+        if error is None:
+            return text
+        tried = next((one for one in _without_lines(text, error.line - 1) if _further(one, error.line)), None)
+        if tried is None:
+            return None
+        text = tried
     return None
+
+
+def _without_lines(text: str, row: int) -> Iterator[str]:
+    """Yield the text with a name in place of the line at ``row``, and of ever more lines around it."""
+    lines = text.split("\n")
+    row = next((n for n in range(min(row, len(lines) - 1), -1, -1) if lines[n].strip()), 0)
+    for above, below in sorted(((a, b) for a in range(6) for b in range(4)), key=sum):
+        first, last = row - above, row + below
+        if first < 0 or last >= len(lines):
+            continue
+        indent = _INDENT.match(lines[first])[0]  # type: ignore[index]  # it matches anything
+        following = next((line for line in lines[last + 1 :] if line.strip()), "")
+        deeper = len(_INDENT.match(following)[0]) > len(indent)  # type: ignore[index]
+        yield "\n".join([*lines[:first], f"{indent}if x:" if deeper else f"{indent}x", *lines[last + 1 :]])
+
+
+def _further(text: str, line: int) -> bool:
+    error = compile_error(text)
+    return error is None or error.line > line
 
 
 def ruff_format(text: str, path: str) -> str | None:

@@ -29,6 +29,7 @@ _ROUNDS = 7
 _FURTHER = 2  # rounds at most after the first in which something parses
 _COST = 2.0  # log-odds against any edit: the model has seen more broken code than there is
 _LOST = 2.0  # log-odds against deleting a word
+_SWEEPS = 2  # solutions in which what is left is looked for
 _SWEPT = 5.0  # log-odds above which an edit is made though the text parses without it
 _CERTAIN = 10.0  # log-odds of what is no matter of opinion
 _UNASKED = 2.1  # log-odds at most of an edit that nobody asked for, so that no repair wins by it
@@ -219,7 +220,8 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
         if time.monotonic() > until or further > _FURTHER or not any(state.score > best + _MOVED for state in states):
             break
     kept = sorted(solved, key=lambda state: -state.score)[:most]
-    return [_sweep(tagger, state, error) for state in kept]
+    # A sweep asks the model again, which is most of what a repair costs: only for what is likely to be taken.
+    return [_sweep(tagger, state, error) if rank < _SWEEPS else state for rank, state in enumerate(kept)]
 
 
 def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[float]) -> _State:
