@@ -172,12 +172,16 @@ def _smallest(tree: ast.Module, lines: Lines, first: int, last: int) -> tuple[in
 def _header(node: ast.stmt, blocks: list[list[ast.stmt]], lines: Lines, first: int, last: int) -> tuple[int, int, str]:
     """The line or lines that begin a block; the whole statement where the change is not in one such header."""
     starts = [_first(node), *(_last(block[-1]) + 1 for block in blocks[:-1])]
+    if isinstance(node, ast.Match):
+        starts = [case.pattern.lineno - 1 for case in node.cases]
+        if last < starts[0]:
+            return node.lineno - 1, starts[0] - 1, _opening(node)
     for number, block in enumerate(blocks):
         low, high = starts[number], _first(block[0]) - 1
         while number and low <= high and not lines.line(low).strip():
             low += 1
         if low <= first and last <= high:
-            if number == 0:
+            if number == 0 and not isinstance(node, ast.Match):
                 decorated = getattr(node, "decorator_list", [])
                 if decorated and first < node.lineno - 1:
                     return low, _last(block[-1]) if len(blocks) == 1 else _last(node), _kind(node)
@@ -234,8 +238,10 @@ def _opening(node: ast.stmt) -> str:
 
 def _clause(word: str) -> str:
     match word:
-        case "elif" | "case" | "except":
+        case "elif" | "except":
             return word + " {}:"
+        case "case":
+            return "case {}.a:"  # a bare name would match anything, which only the last one may
     return word + ":  # {}"
 
 
