@@ -132,7 +132,7 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
     if (less, more) in _FOREIGN:
         return less != "!" or context[-1:] != ["="]  # `files = !ls` is a notebook's
     if less == more:  # a keyword run together with its neighbour or cut in two; an operator cut in two
-        return any(word in _KEYWORDS or not word[0].isalnum() for word in (*removed, *added))
+        return any(word in _KEYWORDS or not (word[0].isalnum() or word[0] == "_") for word in (*removed, *added))
     if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
         return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_slip(less, more)))
     if not added:  # what no program has, or what was typed twice
@@ -189,11 +189,17 @@ def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
             continue
         inner = _inner(token.string)
         if _FORMATTED.match(token.string) and not holds_code:
-            continue  # a brace may be missing in it; its words are compared with all others
+            if not any(_without_braces(inner) in _without_braces(source) for source in sources):
+                yield "what a string says would change"
+            continue  # a brace may be missing in it
         if not any(inner in source for source in sources) or _RAW_END.search(token.string):
             yield "what a string says would change"
         elif holds_code or (inner and not _half_quoted(sources, inner)):
             yield "code would become a string"
+
+
+def _without_braces(text: str) -> str:
+    return text.replace("{", "").replace("}", "")
 
 
 def _half_quoted(sources: Sequence[str], inner: str) -> bool:

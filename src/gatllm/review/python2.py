@@ -18,7 +18,8 @@ _BODY = re.compile(r"(?P<colon>[ \t]*:[ \t]*)(?P<body>\n(?:[ \t]*\n)*(?P<margin>
 _VALID = "in|is|and|or|if|else|not|for"  # may follow the name `print`
 _SIGNS = re.compile(  # forms of Python 2 that Python 3 has no use for
     rf"^[ \t]*(?:print[ \t]+(?:['\"]|(?!(?:{_VALID})\b)\w|>>[ \t]*\w)|exec[ \t]+['\"\w]|raise[ \t]+[\w.]+[ \t]*,)"
-    r"|\bexcept[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|<>|`[^`\n]+`|\b(?:0[xX][\da-fA-F]+|\d+)[lL]\b|\b[uU][rR]['\"]"
+    r"|\bexcept[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|<>|\b(?:0[xX][\da-fA-F]+|\d+)[lL]\b|\b[uU][rR]['\"]"
+    r"|^[ \t]*print[ \t]+`[^`\n]+`"  # elsewhere backticks may be the words of a docstring that lost a quote
     r"|\blambda[ \t]*\(|\bdef[ \t]+\w+[ \t]*\((?:[^()\n]*,)?[ \t]*\(",
     re.M,
 )

@@ -14,6 +14,7 @@ from gatllm.review.critics import Finding, compile_error, lint, skeleton, syntax
 from gatllm.review.edits import Edit, apply
 from gatllm.review.gate import Step, minimal
 from gatllm.review.names import Names
+from gatllm.review.quotes import with_blanks_inside
 from gatllm.review.region import Region, offset, region
 from gatllm.review.rules import apply_rule, apply_rules
 from gatllm.review.slips import foreign, slips
@@ -99,7 +100,7 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
 
 def _least(before: str, solution: Solution, until: float) -> str:
     """The repair without what is not needed; where a rule had a say, only without new layout."""
-    spared = _spared(before, solution.text, until)
+    spared = with_blanks_inside(before, _spared(before, solution.text, until))
     return spared if solution.steps or time.monotonic() > until else minimal(before, spared)
 
 

@@ -74,7 +74,7 @@ def _run(lines: list[str], first: int, margin: str, what: str) -> tuple[int, int
         if _LEAVES.match(line) and _margin(line) == margin and not whole:
             break
     flat = [line for line in lines[first:last] if _margin(line) == margin]
-    leaves = bool(flat) and _LEAVES.match(flat[-1]) is not None
+    leaves = bool(flat) and _LEAVES.match(flat[0]) is not None
     if not flat or not (whole or len(flat) == 1 or leaves):
         return None
     return first, last

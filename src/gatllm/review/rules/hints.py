@@ -84,7 +84,8 @@ def _closed(text: str, error: Finding) -> Iterator[str]:
         return
     still = _open_at_end(text)
     fixed = text.rstrip().removesuffix("\\") + "".join(_CLOSES[bracket] for bracket in reversed(still)) + "\n"
-    if len(still) > 1 and compile_error(fixed) is None:
+    bare_end = text.rstrip()[-1:] in _CLOSES  # then the last bracket may be the one too many
+    if len(still) > 1 and not bare_end and compile_error(fixed) is None:
         yield fixed
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gatllm.review.critics import Finding
+from gatllm.review.critics import Finding, compile_error
 from gatllm.review.region import line_span
 from gatllm.review.rules.forms import form
-from gatllm.review.rules.rule import Rule
+from gatllm.review.rules.rule import ANY, Rule
 
 _STRING = re.compile(
     r"(?<![\w'\"])(?P<prefix>[rRbBuUfF]{0,2})(?P<quote>\"\"\"|'''|\"|')"
@@ -17,6 +17,7 @@ _STRING = re.compile(
 _ESCAPE = re.compile(r"\\(?:U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|N\{[^}]*\}|[\s\S])")
 _CUT_OFF = frozenset({"\\U", "\\u", "\\x", "\\N"})
 _BEFORE_END = re.compile(r"\\(?P<quote>['\"])(?=\s*(?:[,)\]}:;]|$|\s#|\s(?:as|if|else|and|or|in)\b))")
+_CHAIN = r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\[\]{}]*\]|\([^(){}]*\))*"
 _MOST = 60  # lines that a string goes on for, at most
 _STATEMENT = re.compile(
     r"\s*(?:(?:return|if|for|while|with|def|class|import|from|try|raise|async|assert|yield|del|pass|elif|else|except|@)\b"
@@ -108,6 +109,33 @@ def _three_quotes(text: str, error: Finding) -> Iterator[str]:
     yield f"{text[: opened.end() - 1]}{quote * 3}{body}{quote * 3}{text[close + 1 :]}"
 
 
+def _third_quote(text: str, _: Finding) -> Iterator[str]:
+    """Two quotes where a docstring begins or ends: the third was lost."""
+    lines = text.split("\n")
+    for quote in ('"', "'"):
+        if text.count(quote * 3) % 2 == 0:
+            continue
+        begins = re.compile(rf"(?P<head>\s*[rRuU]?){quote}{quote}(?!{quote})(?=[^\s,)\]}}:.%+{quote}])")
+        ends = re.compile(rf"(?P<head>(?:.*[^\s{quote}(,=\[{{:+])?\s*)(?<!{quote}){quote}{quote}\s*$")
+        for n, line in enumerate(lines):
+            for found in (begins.match(line), ends.match(line)):
+                if found is not None:
+                    new = f"{found['head']}{quote * 3}{line[found.end() :] if found.re is begins else ''}"
+                    tried = "\n".join([*lines[:n], new, *lines[n + 1 :]])
+                    if compile_error(tried) is None:
+                        yield tried
+
+
+def _field(text: str, error: Finding) -> Iterator[str]:
+    """A field of an f-string that lost one of its braces: around the whole expression."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    for found in re.finditer(rf"(?<![{{\w.]){_CHAIN}(?=(?:![rsa])?\}}(?!\}}))", line):
+        yield f"{text[: start + found.start()]}{{{text[start + found.start() :]}"
+    for found in re.finditer(rf"(?<!\{{)\{{{_CHAIN}(?![\w.}}!:=\[(])", line):
+        yield f"{text[: start + found.end()]}}}{text[start + found.end() :]}"
+
+
 def _docstring(text: str, error: Finding) -> Iterator[str]:
     """A docstring without its end: it ends with the line, or where code begins."""
     for quote in ('"""', "'''"):
@@ -178,6 +206,24 @@ RULES = (
         "text = 'first line\nsecond line'\n",
         "text = '''first line\nsecond line'''\n",
         _three_quotes,
+    ),
+    Rule(
+        "third-quote",
+        ANY,
+        "Two quotes where a docstring begins or ends.",
+        "Two quotes are an empty string; before words, or alone at the end of a docstring, they are three less one.",
+        'def f():\n    ""Say `it`.\n\n    Twice.\n    """\n    return 1\n',
+        'def f():\n    """Say `it`.\n\n    Twice.\n    """\n    return 1\n',
+        _third_quote,
+    ),
+    Rule(
+        "brace-of-field",
+        re.compile("f-string: (?:single '}'|expecting '}')"),
+        "A field of an f-string that lost a brace.",
+        "The brace goes around the whole expression: a name with its attributes, indices and calls.",
+        'print(f"it is thing.name} now")\n',
+        'print(f"it is {thing.name} now")\n',
+        _field,
     ),
     Rule(
         "docstring-without-end",

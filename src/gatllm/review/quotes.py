@@ -1,0 +1,40 @@
+"""Where a quote that a repair added belongs: strings end in blanks, and nobody leaves one before a comma."""
+
+from __future__ import annotations
+
+import re
+
+from gatllm.review.critics import compile_error
+
+_BLANK_AFTER = re.compile(r"(?P<quote>['\"])(?P<blank> +)(?P<next>[,)\]}]|$)")
+_BLANK_INSIDE = re.compile(r"=(?P<quote>['\"]) (?P<blank> *)(?=\S)")
+
+
+def with_blanks_inside(before: str, after: str) -> str:
+    """Return a repair with each added quote behind the blanks at the end of its string, and before those at its start.
+
+    Args:
+        before: the text as it was given.
+        after: the repaired text; it compiles.
+    """
+    old, new = before.split("\n"), after.split("\n")
+    if len(old) != len(new):
+        return after
+    for number, (one, other) in enumerate(zip(old, new, strict=True)):
+        if one == other:
+            continue
+        moved = other
+        for found in _BLANK_AFTER.finditer(other):
+            if found[0] not in one or not found["next"]:
+                end = other[found.end() :]
+                moved = other[: found.start()] + found["blank"] + found["quote"] + found["next"] + end
+                break
+        else:
+            begun = _BLANK_INSIDE.search(other)
+            if begun is not None and begun[0] not in one and "= " in one:
+                moved = f"{other[: begun.start()]}= {begun['quote']}{begun['blank']}{other[begun.end() :]}"
+        if moved != other:
+            tried = "\n".join([*new[:number], moved, *new[number + 1 :]])
+            if compile_error(tried) is None:
+                new[number] = moved
+    return "\n".join(new)
