@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gatllm.models import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message, PretrainedLM
 from gatllm.models.chat import FinishReason
+from gatllm.models.tuned import is_tuned, load_lm
 from gatllm.progress import Report, silent
 
 
@@ -56,6 +57,8 @@ def load_generator(model: str | Path | None = None, *, small: bool = False, repo
     Raises:
         GatllmError: it can't be had.
     """
+    if model is not None and is_tuned(model):
+        return load_lm(model, report=report)
     if model is not None and (Path(model) / "recipe.toml").is_file():
         from gatllm.answering.native import NativeGenerator
 

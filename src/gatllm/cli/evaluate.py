@@ -70,10 +70,11 @@ def evaluate(
         return
     if review or out is not None:
         raise UsageError("--review and --out belong to programming tasks", "name a file of them with --tasks")
+    from gatllm.models.tuned import is_tuned
     from gatllm.training import fewshot
 
     limit, tokens = limit or 100, tokens or 32
-    is_run = (Path(model) / "recipe.toml").is_file()
+    is_run = (Path(model) / "recipe.toml").is_file() and not is_tuned(model)
     bare = is_run and _objective(Path(model)) == "seq2seq"
     asked = template or ("{input}" if bare else "Input: {input}\nOutput:")
     counts = shots or ([0] if bare else [0, 1, 5])

@@ -23,9 +23,19 @@ def export(run: Path, *, out: Path | None = None, replace: bool = False, json: b
     """
     from gatllm.models import load_run
     from gatllm.models.conversion import export as export_model
+    from gatllm.models.tuned import is_tuned, load_lm
 
-    loaded = load_run(run)
     folder = out or run / "export"
+    if is_tuned(run):
+        lm = load_lm(run, dtype="float32")
+        lm.save(folder, replace=replace)
+        name = type(lm.model).__name__
+        if json:
+            print_json({"folder": str(folder), "architecture": name, "load_with": "AutoModelForCausalLM"})
+        else:
+            note(f"{folder}: {name}, load it with transformers.AutoModelForCausalLM.from_pretrained")
+        return
+    loaded = load_run(run)
     target = export_model(loaded.model, loaded.tokenizer, folder, replace=replace)
     if json:
         print_json({"folder": str(folder), "architecture": target.name, "load_with": target.auto})

@@ -1,61 +1,127 @@
-"""``gatllm finetune``: a pretrained model learns from a text file."""
+"""``gatllm finetune``: a pretrained model learns from your text, questions and answers, or conversations."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gatllm.cli.console import duration, note, print_json, progress_report
-from gatllm.errors import GatllmError
+from gatllm.cli.console import note, print_json, progress_report, table
+from gatllm.cli.train import parse_overrides, show_event
+from gatllm.errors import UsageError
+
+_TEXTS = (".txt", ".md", ".rst", ".py")
 
 
 def finetune(
     model: str,
-    text: Path,
+    data: Path,
     *,
-    out: Path,
-    steps: int = 100,
+    out: Path | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    adapter: Literal["none", "lora"] = "none",
     batch: int = 4,
-    block: int = 128,
-    lr: float = 5e-5,
-    seed: int = 0,
+    block: int | None = None,
+    lr: float | None = None,
+    seed: int = 1337,
+    set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
     prompt: str = "",
+    quiet: bool = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Train a pretrained model further on a text file, and save it as a Hugging Face folder.
+    """Train a pretrained model further; the same command goes on with a run that was interrupted.
 
-    The last tenth of the text is held out; its loss before and after shows whether the model learnt or over-fits.
+    It is the short form of a recipe with model.kind = "pretrained": the run folder has log, checkpoints, curves and
+    report, and every command takes it.
 
-    Args:
-        model: a Hugging Face folder or hub id (for example openai-community/gpt2), or a GGUF file.
-        text: the text file, UTF-8.
-        out: the folder to write; `gatllm ask --model` takes it.
-        steps: updates.
-        batch: chunks per update.
-        block: tokens per chunk.
-        lr: the highest learning rate.
-        seed: what everything random derives from.
-        prompt: let the finished model go on with this text, as a sample.
-        json: print the numbers as JSON.
+    Parameters
+    ----------
+    model
+        A hub id, a folder or a GGUF file of a causal language model; smollm2 and qwen-coder are fetched by their hash.
+    data
+        A text file, or a dataset folder, JSON, JSONL, CSV or Parquet table of questions and answers or conversations,
+        of which the answers alone are learnt.
+    out
+        The run folder; runs/MODEL-DATA by default.
+    steps
+        Updates.
+    epochs
+        Times through the data; 3 where no budget is given.
+    minutes
+        Time budget.
+    adapter
+        none trains all weights, lora a low-rank adapter on the frozen model.
+    batch
+        Rows of an update.
+    block
+        Tokens of a row; 512, or what the model reads.
+    lr
+        The highest learning rate; 5e-5, with lora 2e-4.
+    seed
+        The seed that everything random derives from.
+    set_
+        KEY=VALUE over the recipe, for example --set model.rank=8; may be repeated.
+    prompt
+        Let the finished model go on with this text (or answer it), as a sample.
+    quiet
+        Show no progress.
+    json
+        Print the numbers as JSON.
     """
-    if out.exists():
-        raise GatllmError(f"{out} is already there", "name another folder or remove it")
-    from gatllm.models import ChatOptions, PretrainedLM
-    from gatllm.training.finetuning import fine_tune
+    from gatllm.training import Recipe
 
-    with progress_report(quiet=json) as report:
-        lm = PretrainedLM.load(model, dtype="float32", report=report)
-        result = fine_tune(lm, text, steps=steps, batch=batch, block=block, lr=lr, seed=seed, report=report)
-    lm.save(out)
-    sample = lm.complete([prompt], ChatOptions(max_new_tokens=60))[0].text if prompt else ""
+    given = {"steps": steps, "epochs": epochs, "minutes": minutes}
+    budgets = {key: value for key, value in given.items() if value is not None} or {"epochs": 3.0}
+    if len(budgets) > 1:
+        raise UsageError("--steps, --epochs and --minutes exclude each other", "give one of them")
+    chat = data.suffix.lower() not in _TEXTS
+    size: dict[str, Any] = {} if block is None else {"context": block}
+    values: dict[str, Any] = {
+        "name": f"{Path(model).name.rsplit('.gguf', 1)[0]}-{data.stem}",
+        "objective": "chat" if chat else "causal",
+        "seed": seed,
+        "data": {"source": str(data)},
+        "model": {"kind": "pretrained", "base": model, "adapter": adapter, **size},
+        "train": {
+            **budgets,
+            "batch": batch,
+            "optimizer": "adamw",
+            "lr": lr if lr is not None else 2e-4 if adapter == "lora" else 5e-5,
+            "betas": [0.9, 0.999],
+            "weight_decay": 0.01,
+            "warmup": 0.1,
+            "select": "best",
+            "evaluations": 10,
+            "samples": 2,
+            "checkpoints": 5,
+            "keep": 1,
+        },
+    }
+    wanted = Recipe.of(values, parse_overrides(set_ or []))
+    from gatllm.training import train as train_run  # it loads torch
+
+    folder = out or Path("runs") / wanted.name
+    with progress_report(quiet=quiet) as report:
+        run = train_run(wanted, folder, report=report, observe=lambda e, f: show_event(e, f, quiet=quiet or json))
+    sample = _sample(folder, prompt, chat=chat) if prompt else ""
     if json:
-        print_json(asdict(result) | {"out": str(out), "sample": sample})
+        print_json({"run": str(run.path), "metrics": run.metrics, "sample": sample})
         return
-    change = "over-fits: fewer steps or more text" if result.overfits else "learnt"
-    note(f"held-out loss {result.loss_before:.3f} → {result.loss_after:.3f} nats per token ({change})")
-    note(f"{result.steps} steps, {result.tokens:,} tokens in {duration(result.seconds)}; saved in {out}")
+    from gatllm.training.report import rows, summary, verdict
+
+    table(str(run.path), ("what", "value"), rows(summary(run)))
+    note(f"{verdict(summary(run)).replace('**', '')} See {run.path / 'report' / 'report.md'}")
     if prompt:
-        print(prompt + sample)
+        print(sample if chat else prompt + sample)
+
+
+def _sample(folder: Path, prompt: str, *, chat: bool) -> str:
+    from gatllm.models import ChatOptions
+    from gatllm.models.tuned import load_lm
+
+    lm, options = load_lm(folder), ChatOptions(max_new_tokens=60)
+    answers = lm.generate([[{"role": "user", "content": prompt}]], options) if chat else lm.complete([prompt], options)
+    return answers[0].text

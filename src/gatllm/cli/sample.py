@@ -81,7 +81,15 @@ def sample(
     """
     from gatllm.inference import Sampling, packed
     from gatllm.models import GPT, Seq2Seq, load_run
+    from gatllm.models.tuned import is_tuned
 
+    if is_tuned(run):
+        from gatllm.cli.sample_pretrained import sample_pretrained
+        from gatllm.models import ChatOptions
+
+        options = ChatOptions(tokens, temperature, top_k, top_p, seed, tuple(stop or ()))
+        sample_pretrained(run, _read(prompts) or [""], options, n, device=device, quiet=quiet, json=json)
+        return
     loaded = load_run(run, device=device)
     if fast and device == "cpu" and isinstance(loaded.model, GPT | Seq2Seq):
         loaded = replace(loaded, model=packed(loaded.model))

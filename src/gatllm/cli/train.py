@@ -86,7 +86,7 @@ def train(
             resume=resume,
             commit=_committing(setting, folder, report) if commit else None,
             report=report,
-            observe=lambda e, f: _show(e, f, quiet=quiet),
+            observe=lambda e, f: show_event(e, f, quiet=quiet),
         )
     if json:
         print_json({"run": str(run.path), "metrics": run.metrics})
@@ -160,7 +160,8 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def _show(event: str, fields: Mapping[str, Any], *, quiet: bool) -> None:
+def show_event(event: str, fields: Mapping[str, Any], *, quiet: bool) -> None:
+    """Print an evaluation or a sample of a run as it comes."""
     if quiet:
         return
     if event == "validation":

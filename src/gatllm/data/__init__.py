@@ -8,6 +8,7 @@ from gatllm.data.corruption import Corruption, corrupt
 from gatllm.data.course import build_course
 from gatllm.data.curriculum import Curriculum
 from gatllm.data.dataset import Dataset, DatasetWriter
+from gatllm.data.examples import Example, read_examples
 from gatllm.data.families import FAMILIES, Family
 from gatllm.data.functions import Function, docstring_pairs, functions
 from gatllm.data.loader import Loader, Sampling
@@ -32,6 +33,7 @@ __all__ = [
     "Dataset",
     "DatasetWriter",
     "Division",
+    "Example",
     "Family",
     "Function",
     "Judge",
@@ -61,6 +63,7 @@ __all__ = [
     "module_of",
     "open_source",
     "pack",
+    "read_examples",
     "render",
     "running",
     "split_of",

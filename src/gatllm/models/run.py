@@ -42,6 +42,8 @@ def load_run(folder: str | Path, *, device: str = "cpu") -> LoadedRun:
     if not path.is_dir():
         raise GatllmError(f"{path} is not a run folder", "name a folder that `gatllm train` made")
     recipe = read_recipe(path)
+    if recipe["model"].get("kind") == "pretrained":
+        raise GatllmError(f"{path} is a pretrained model, trained further", "open it with models.tuned.load_lm")
     model = build(config_from_dict(recipe["model"]))
     put_weights(model, load_weights(path / "model.safetensors"), str(path / "model.safetensors"))
     tokenizer_path = path / "tokenizer.json"

@@ -33,8 +33,9 @@ def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: Mapping
             continue
         first[place] = name
         tensors[name] = tensor.contiguous()
-    about = {**(metadata or {}), **({_ALIASES: json.dumps(aliases, sort_keys=True)} if aliases else {})}
-    write_file(path, save(tensors, metadata=about or None))
+    # Transformers refuses metadata that don't name a framework.
+    about = {"format": "pt", **(metadata or {}), **({_ALIASES: json.dumps(aliases, sort_keys=True)} if aliases else {})}
+    write_file(path, save(tensors, metadata=about))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -13,6 +13,8 @@ from torch import nn
 
 from gatllm.errors import UsageError
 from gatllm.models import build, choose_device, config_from_dict, load_weights, put_weights, weights_root
+from gatllm.models.tuned import KIND as PRETRAINED
+from gatllm.models.tuned import PretrainedConfig, build_tuned
 from gatllm.progress import Report, silent
 from gatllm.records import digest
 from gatllm.tokenizers import Tokenizer
@@ -28,6 +30,7 @@ from gatllm.training.promise import Promise
 from gatllm.training.recipe import Recipe
 from gatllm.training.seeds import committed_seed, derive, plan_of
 from gatllm.training.session import Session
+from gatllm.training.tables import checked
 
 _ADDED = frozenset({"parts.weight"})  # what a run to begin with may lack
 
@@ -101,8 +104,13 @@ def assemble(
 
 def _initial(recipe: Recipe, objective: Objective) -> nn.Module:
     """Return the model before its first update."""
+    seed = derive(recipe.seed, "init")
+    model: nn.Module
     with fixed_order(in_fixed_order(recipe)):
-        model = build(config_from_dict(recipe.model), seed=derive(recipe.seed, "init"))
+        if recipe.model["kind"] == PRETRAINED:
+            model = build_tuned(PretrainedConfig.model_validate(recipe.model), seed=seed)
+        else:
+            model = build(config_from_dict(recipe.model), seed=seed)
     if recipe.start:
         if objective.tokenizer.fingerprint() != load_tokenizer(recipe.start).fingerprint():
             raise UsageError(f"{recipe.start} was trained with another tokenizer", "leave out the [tokenizer] table")
@@ -168,8 +176,11 @@ def _seeded(
 
 def _resolved(recipe: Recipe, objective: Objective, team: Team) -> Recipe:
     """Return the recipe with all that follows from the data: the model's configuration, and the steps of its epochs."""
-    config = config_from_dict(objective.model_config)
-    values = recipe.to_dict() | {"model": config.model_dump(mode="json", exclude_none=True)}
+    if objective.model_config["kind"] == PRETRAINED:
+        model = PretrainedConfig.model_validate(objective.model_config).model_dump(mode="json")
+    else:
+        model = config_from_dict(objective.model_config).model_dump(mode="json", exclude_none=True)
+    values = recipe.to_dict() | {"model": model}
     if recipe.train.epochs is not None:
         passes = objective.batches_per_epoch
         if passes is None:
@@ -179,14 +190,22 @@ def _resolved(recipe: Recipe, objective: Objective, team: Team) -> Recipe:
     return Recipe.of(values)
 
 
-_KINDS = {"causal": "gpt", "seq2seq": "seq2seq", "tagging": "discriminator"}
+# What each objective trains; the first is what a recipe without model.kind means.
+_KINDS = {
+    "causal": ("gpt", PRETRAINED),
+    "chat": ("gpt", PRETRAINED),
+    "seq2seq": ("seq2seq",),
+    "tagging": ("discriminator",),
+}
 
 
 def _check_kind(recipe: Recipe) -> None:
-    kind = _KINDS[recipe.objective]
-    if recipe.model.get("kind", kind) != kind:
-        raise UsageError(
-            f"the objective {recipe.objective} can't train a {recipe.model['kind']}", f"set model.kind to {kind}"
-        )
+    kinds = _KINDS[recipe.objective]
+    kind = recipe.model.get("kind", kinds[0])
+    if kind not in kinds:
+        raise UsageError(f"the objective {recipe.objective} can't train a {kind}", f"model.kind: {' or '.join(kinds)}")
     # Before the data is read, which may take minutes; what follows from the data has some value here.
-    config_from_dict({"kind": kind, "vocabulary": 1, **recipe.model})
+    if kind == PRETRAINED:
+        checked(PretrainedConfig, recipe.model, "model")
+    else:
+        config_from_dict({"kind": kind, "vocabulary": 1, **recipe.model})

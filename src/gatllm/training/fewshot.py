@@ -200,9 +200,10 @@ def run_writer(folder: Path, *, tokens: int = 32, device: str = "cpu") -> Write:
 
 def pretrained_writer(model: str, *, tokens: int = 32, report: Report = silent) -> Write:
     """Return what asks a pretrained language model (see `models.PretrainedLM.load`), greedily."""
-    from gatllm.models import ChatOptions, PretrainedLM
+    from gatllm.models import ChatOptions
+    from gatllm.models.tuned import load_lm
 
-    loaded = PretrainedLM.load(model, report=report)
+    loaded = load_lm(model, report=report)
 
     def write(prompts: Sequence[str]) -> list[str]:
         options = ChatOptions(max_new_tokens=tokens, temperature=0.0, stop=("\n",))

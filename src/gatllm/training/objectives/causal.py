@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
 from gatllm.models import GPTConfig, config_from_dict
+from gatllm.models.tuned import KIND, TunedLM, base_tokenizer, companions, resolve
 from gatllm.progress import Progress, Report
 from gatllm.tokenizers import Tokenizer
 from gatllm.training.objectives.corpora import Corpus, common_root, load_corpus
@@ -36,12 +37,16 @@ class Causal:
         self.recipe = recipe
         self.tokenizer = tokenizer
         self.data_root = corpus.root
-        values = {"kind": "gpt", "vocabulary": tokenizer.size, **recipe.model}
-        config = config_from_dict(values)
-        if not isinstance(config, GPTConfig) or config.vocabulary < tokenizer.size:
-            raise GatllmError(f"model.vocabulary is below the tokenizer's {tokenizer.size}", "leave it out")
-        self.model_config: Mapping[str, Any] = values
-        self.context = config.context
+        if recipe.model.get("kind") == KIND:
+            tuned = resolve(recipe.model)
+            self.model_config: Mapping[str, Any] = tuned.model_dump()
+            self.context = tuned.context
+        else:
+            self.model_config = {"kind": "gpt", "vocabulary": tokenizer.size, **recipe.model}
+            config = config_from_dict(self.model_config)
+            if not isinstance(config, GPTConfig) or config.vocabulary < tokenizer.size:
+                raise GatllmError(f"model.vocabulary is below the tokenizer's {tokenizer.size}", "leave it out")
+            self.context = config.context
         self.rewarded: list[Rewarded] = []
         if table.rewarded:
             half = self.context // 2
@@ -116,9 +121,9 @@ class Causal:
             tokens = torch.cat([tokens, chosen], dim=1)
         return self.tokenizer.decode(tokens[0].tolist())
 
-    def artifacts(self, _model: nn.Module) -> Mapping[str, str]:
-        """Return nothing: weights and tokenizer are all that is needed."""
-        return {}
+    def artifacts(self, model: nn.Module) -> Mapping[str, str]:
+        """Return what makes the run a folder of 🤗 Transformers, where the model is one of theirs."""
+        return companions(model) if isinstance(model, TunedLM) else {}
 
     def close(self) -> None:
         """Do nothing: no process, no open file."""
@@ -128,6 +133,8 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None, report: Report) -> Caus
     """Read the text, train the tokenizer where none is given, encode."""
     table = cast(TextTable, recipe.data)
     corpus = load_corpus(table.source, table.validation, report, unit=table.unit)
+    if recipe.model.get("kind") == KIND:
+        tokenizer = base_tokenizer(str(recipe.model["base"]))
     if tokenizer is None:
         report(Progress("tokenizer", 0, unit="", note=recipe.tokenizer.kind))
         # A character that only the validation text has must have an id too; it is learnt from nothing, and counted.

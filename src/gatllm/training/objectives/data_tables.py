@@ -45,6 +45,13 @@ class PairTable(Table):
     rewarded_share: float = Field(default=0.25, ge=0, lt=1, description="their share of rows and of the loss")
 
 
+class ChatTable(Table):
+    """Conversations, or questions and answers: a dataset folder, or a JSON, JSONL, CSV or Parquet table."""
+
+    source: str
+    validation_limit: int = Field(default=256, ge=1, description="conversations of the fixed validation set at most")
+
+
 class TaggingTable(Table):
     """Code for the discriminator; ``source`` is a dataset folder (positive or negative) or ``stdlib``.
 

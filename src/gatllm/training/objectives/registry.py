@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from gatllm.errors import UsageError
-from gatllm.training.objectives.data_tables import PairTable, TaggingTable, TextTable
+from gatllm.training.objectives.data_tables import ChatTable, PairTable, TaggingTable, TextTable
 from gatllm.training.tables import Table
 
 # name → its [data] table; the module of the same name holds `prepare(recipe, tokenizer, report) -> Objective`.
-_TABLES: dict[str, type[Table]] = {"causal": TextTable, "seq2seq": PairTable, "tagging": TaggingTable}
+_TABLES: dict[str, type[Table]] = {
+    "causal": TextTable,
+    "chat": ChatTable,
+    "seq2seq": PairTable,
+    "tagging": TaggingTable,
+}
 
 
 def data_table(objective: str) -> type[Table]:

@@ -1,0 +1,212 @@
+"""A pretrained language model in training: whole, or frozen under a low-rank adapter (LoRA, Hu et al. 2022)."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from gatllm.errors import GatllmError, UsageError, VerificationError
+from gatllm.models.device import choose_device
+from gatllm.models.fingerprint import weights_root
+from gatllm.models.pretrained import PretrainedLM, best_dtype
+from gatllm.models.run import read_recipe
+from gatllm.models.weights import load_weights, put_weights
+from gatllm.progress import Report, silent
+from gatllm.tokenizers import Pretrained
+
+KIND = "pretrained"
+WEIGHTS = "model.safetensors"
+_CONTEXT = 512  # tokens of a row where the recipe names none and the model has room for more
+_NAMES = {"smollm2": True, "qwen-coder": False}  # the shipped-by-hash models: whether it is the small one
+
+
+class PretrainedConfig(BaseModel):
+    """The ``[model]`` table of a recipe that trains a pretrained model further."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["pretrained"] = "pretrained"
+    base: str = Field(description="hub id, 🤗 folder, GGUF file, smollm2 or qwen-coder")
+    base_root: str = Field("", description="Merkle root of the base's weights, set when the run begins")
+    vocabulary: Annotated[int, Field(ge=1)] = 1
+    context: Annotated[int, Field(ge=2)] = _CONTEXT
+    adapter: Literal["none", "lora"] = Field("none", description="train all weights, or a low-rank adapter alone")
+    rank: Annotated[int, Field(ge=1)] = Field(16, description="of the adapter's matrices")
+    alpha: float = Field(32.0, gt=0, description="the adapter counts alpha / rank times")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the adapter's inputs")
+    targets: tuple[str, ...] = Field((), description="linear maps that get an adapter; none: all inside the blocks")
+    checkpointing: bool = Field(False, description="compute activations again in the backward pass: less memory")
+
+
+class TunedLM(nn.Module):
+    """A 🤗 causal language model as the loop wants it: tokens in, logits out; its state is what is trained."""
+
+    def __init__(self, lm: Any, config: PretrainedConfig) -> None:
+        super().__init__()
+        self.lm, self.config = lm, config
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None, positions: Tensor | None = None) -> Tensor:
+        """Return logits (batch, tokens, vocabulary) of the token after each of ``tokens`` (batch, tokens).
+
+        Args:
+            tokens: ids.
+            mask: (batch, 1, tokens, tokens), true where a token (row) sees another (column); none: all before it.
+            positions: (batch, tokens), counted from the beginning of each text in a row.
+        """
+        logits: Tensor = self.lm(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False).logits
+        return logits
+
+    def state_dict(self, *_: Any, **__: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Return what is trained, under the names that 🤗 Transformers (or peft) reads."""
+        if self.config.adapter == "none":
+            return dict(self.lm.state_dict())
+        from peft import get_peft_model_state_dict
+
+        return dict(get_peft_model_state_dict(self.lm))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *_: Any, **__: Any) -> Any:
+        """Take what `state_dict` gave."""
+        if self.config.adapter == "none":
+            return self.lm.load_state_dict(state_dict)
+        from peft import set_peft_model_state_dict
+
+        return set_peft_model_state_dict(self.lm, dict(state_dict))
+
+    def merged(self) -> Any:
+        """Return the 🤗 model with the adapter in its weights."""
+        return self.lm if self.config.adapter == "none" else self.lm.merge_and_unload()
+
+
+@lru_cache(maxsize=1)
+def open_base(base: str) -> PretrainedLM:
+    """Return the model that a recipe begins with, in fp32 on the processor; the last one is kept.
+
+    Raises:
+        GatllmError: there is no such model.
+    """
+    if base in _NAMES and not Path(base).exists():
+        return PretrainedLM.load(None, small=_NAMES[base], dtype="float32", device="cpu")
+    return PretrainedLM.load(base, dtype="float32", device="cpu")
+
+
+def base_tokenizer(base: str) -> Pretrained:
+    """Return the base's own tokenizer, as a run keeps it."""
+    return Pretrained.from_json(open_base(base).tokenizer.backend_tokenizer.to_str())
+
+
+def resolve(values: Mapping[str, Any]) -> PretrainedConfig:
+    """Return the configuration with what follows from the base.
+
+    Raises:
+        UsageError: a row has more tokens than the base has positions.
+    """
+    lm = open_base(str(values["base"]))
+    positions = int(getattr(lm.model.config, "max_position_embeddings", None) or _CONTEXT)
+    given = {"context": min(_CONTEXT, positions), **values}
+    if int(given["context"]) > positions:
+        raise UsageError(f"{values['base']} reads {positions} tokens, not {given['context']}", f"--block {positions}")
+    size = int(lm.model.get_input_embeddings().weight.shape[0])
+    given |= {"vocabulary": size, "base_root": weights_root(lm.model.state_dict())}
+    return PretrainedConfig.model_validate(given)
+
+
+def build_tuned(config: PretrainedConfig, *, seed: int) -> TunedLM:
+    """Return the base with its adapter; what the adapter begins with follows from ``seed``.
+
+    Raises:
+        VerificationError: the base is not the one that the run began with.
+        GatllmError: peft is missing, or there is no such linear map.
+    """
+    import torch
+
+    lm = copy.deepcopy(open_base(config.base).model)
+    if config.base_root and weights_root(lm.state_dict()) != config.base_root:
+        raise VerificationError(f"{config.base} is not the model that this run began with", "restore it")
+    if config.checkpointing:
+        lm.gradient_checkpointing_enable()
+    if config.adapter == "none":
+        return TunedLM(lm.float(), config)
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        raise GatllmError("an adapter needs peft", "pip install 'gatllm[lora]'") from None
+    lm = lm.to(best_dtype("auto", "cpu"))  # it stays as it is: bf16 is exact enough where the processor multiplies it
+    if config.checkpointing:
+        lm.enable_input_require_grads()
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by names that will change
+        torch.manual_seed(seed)
+        wanted = LoraConfig(
+            r=config.rank,
+            lora_alpha=config.alpha,  # type: ignore[arg-type]
+            lora_dropout=config.dropout,
+            target_modules=list(config.targets) or "all-linear",
+            fan_in_fan_out=lm.config.model_type == "gpt2",  # its linear maps are stored the other way round
+            task_type="CAUSAL_LM",
+        )
+        try:
+            return TunedLM(get_peft_model(lm, wanted), config)
+        except ValueError as error:
+            raise GatllmError(
+                f"no adapter for {config.base}: {str(error).splitlines()[0]}", "name model.targets"
+            ) from None
+
+
+def companions(model: TunedLM) -> dict[str, str]:
+    """Return the files that make a run folder one that 🤗 Transformers (or peft) opens: file name → text."""
+    tokenizer = open_base(model.config.base).tokenizer
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        if model.config.adapter == "none":
+            model.lm.config.save_pretrained(folder)
+            if model.lm.generation_config is not None:
+                model.lm.generation_config.save_pretrained(folder)
+        else:
+            model.lm.peft_config["default"].save_pretrained(folder)
+        files = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(folder).iterdir())}
+    files.pop("tokenizer.json", None)  # the run has its own
+    return files
+
+
+def load_lm(
+    where: str | Path | None = None,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    max_context: int = 8192,
+    report: Report = silent,
+) -> PretrainedLM:
+    """Open a pretrained model as `PretrainedLM.load` does, or the run folder of one that was trained further.
+
+    Raises:
+        GatllmError: weights or base are missing or damaged.
+    """
+    options: dict[str, Any] = {"dtype": dtype, "device": device, "max_context": max_context, "report": report}
+    table = _table(where)
+    if table is None or table.adapter == "none":  # such a run is itself a folder of Transformers
+        return PretrainedLM.load(where, **options)
+    run = Path(str(where))
+    model = build_tuned(table, seed=0)
+    put_weights(model, load_weights(run / WEIGHTS), str(run / WEIGHTS))
+    merged = model.merged().to(choose_device(device), best_dtype(dtype, str(choose_device(device))))
+    return PretrainedLM(merged, open_base(table.base).tokenizer, run.name, max_context=max_context)
+
+
+def is_tuned(run: str | Path) -> bool:
+    """Tell whether a folder is a run of a pretrained model."""
+    return _table(run) is not None
+
+
+def _table(where: str | Path | None) -> PretrainedConfig | None:
+    if where is None or not (Path(where) / "recipe.toml").is_file():
+        return None
+    table = read_recipe(Path(where))["model"]
+    return PretrainedConfig.model_validate(table) if table.get("kind") == KIND else None

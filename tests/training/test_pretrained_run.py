@@ -1,0 +1,192 @@
+"""Pretrained models in the one loop: text and answers, whole or by adapter, resumed exactly, opened by all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gatllm.errors import GatllmError, UsageError
+from gatllm.models import ChatOptions
+from gatllm.models.chat_format import ChatFormat
+from gatllm.models.tuned import is_tuned, load_lm, open_base
+from gatllm.progress import Progress
+from gatllm.training import Recipe, Run, replay, train
+from gatllm.training.objectives.chat import apart, rendered
+from tests.models.tiny_lm import write_tiny_lm
+
+TRAIN = {
+    "steps": 12,
+    "batch": 2,
+    "optimizer": "adamw",
+    "lr": 1e-2,
+    "precision": "fp32",
+    "threads": 1,
+    "evaluations": 2,
+    "samples": 1,
+    "checkpoints": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_lm(tmp_path_factory.mktemp("base") / "lm")
+
+
+def recipe(base: Path, data: Path, objective: str, **model: Any) -> Recipe:
+    return Recipe.of(
+        {
+            "name": "tuned",
+            "objective": objective,
+            "data": {"source": str(data)},
+            "model": {"kind": "pretrained", "base": str(base), "context": 32, **model},
+            "train": TRAIN,
+        }
+    )
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    file = tmp_path / "dataset.txt"
+    file.write_text("def add(a, b):\n    return a + b\n\n\n" * 60)
+    return file
+
+
+@pytest.fixture
+def chats(tmp_path: Path) -> Path:
+    file = tmp_path / "pairs.json"
+    file.write_text(json.dumps({"sky?": "blue", "grass?": "green", "snow?": "white"}))
+    return file
+
+
+def test_a_text_is_learnt_and_the_run_is_a_folder_of_transformers(base: Path, text: Path, tmp_path: Path) -> None:
+    run = train(recipe(base, text, "causal").replace({"train.steps": 60}), tmp_path / "run")
+    losses = [entry["loss"] for entry in run.events("validation")]
+    assert losses[-1] < losses[0] / 2
+    assert is_tuned(run.path)
+    options = ChatOptions(max_new_tokens=12)
+    ours = load_lm(run.path, dtype="float32").complete(["def add(a, b):\n"], options)
+    assert "return a + b" in ours[0].text
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    theirs = AutoModelForCausalLM.from_pretrained(run.path)
+    ids = AutoTokenizer.from_pretrained(run.path)("def add(a, b):\n", return_tensors="pt").input_ids
+    said = theirs.generate(ids, max_new_tokens=12, do_sample=False)[0, ids.shape[1] :]
+    assert AutoTokenizer.from_pretrained(run.path).decode(said).startswith(ours[0].text)
+
+
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_a_run_that_stops_goes_on_to_the_same_bits(base: Path, chats: Path, tmp_path: Path, adapter: str) -> None:
+    wanted = recipe(base, chats, "chat", adapter=adapter, rank=2)
+    whole = train(wanted, tmp_path / "whole")
+
+    def stop(progress: Progress) -> None:
+        if progress.task == "training" and progress.done == 7:
+            raise MemoryError
+
+    with pytest.raises((MemoryError, GatllmError)):
+        train(wanted, tmp_path / "stopped", report=stop)
+    again = train(wanted, tmp_path / "stopped")
+    assert again.events("end")[0]["weights_root"] == whole.events("end")[0]["weights_root"]
+    assert replay(whole, 0, 3).weights_root == whole.events("checkpoint")[0]["weights_root"]
+    answer = load_lm(whole.path, dtype="float32").generate([[{"role": "user", "content": "sky?"}]], ChatOptions())
+    assert isinstance(answer[0].text, str)
+
+
+def test_an_adapter_leaves_the_base_alone_and_is_small(base: Path, chats: Path, tmp_path: Path) -> None:
+    run = train(recipe(base, chats, "chat", adapter="lora", rank=2), tmp_path / "run")
+    assert all("lora_" in name for name in _names(run))
+    assert (run.path / "adapter_config.json").is_file()
+
+
+def _names(run: Run) -> list[str]:
+    from gatllm.models.weights import load_weights
+
+    return list(load_weights(run.path / "model.safetensors"))
+
+
+def test_answers_are_learnt_after_the_very_prompt_that_is_asked_later(base: Path) -> None:
+    tokenizer = open_base(str(base)).tokenizer
+    form = ChatFormat(tokenizer)
+    turns: list[Any] = [
+        {"role": "user", "content": "sky?"},
+        {"role": "assistant", "content": "blue"},
+        {"role": "user", "content": "grass?"},
+        {"role": "assistant", "content": "green"},
+    ]
+    ((ids, learnt),) = rendered(turns, form, tokenizer)
+    said = tokenizer.decode([token for token, counts in zip(ids, learnt, strict=True) if counts])
+    assert said == "blue<|im_end|>green<|im_end|>"
+    assert ids[: learnt.index(True)] == form.encode(turns[:1])
+
+
+def test_conversations_of_one_row_do_not_see_each_other(base: Path) -> None:
+    from gatllm.models.tuned import PretrainedConfig, build_tuned
+
+    model = build_tuned(PretrainedConfig(base=str(base)), seed=1).eval()
+    first, second = torch.tensor([[5, 6, 7]]), torch.tensor([[8, 9, 10, 11]])
+    items = torch.tensor([[0, 0, 0, 1, 1, 1, 1]])
+    positions = torch.tensor([[0, 1, 2, 0, 1, 2, 3]])
+    with torch.no_grad():
+        together = model(torch.cat([first, second], 1), apart(items), positions)
+        alone = model(second)
+    torch.testing.assert_close(together[:, 3:], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_what_cannot_work_is_one_clear_line(base: Path, text: Path, chats: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="reads 128 tokens, not 500"):
+        train(recipe(base, text, "causal", context=500), tmp_path / "run")
+    with pytest.raises(GatllmError, match=r"no adapter for .*nowhere"):
+        train(recipe(base, chats, "chat", adapter="lora", targets=["nowhere"]), tmp_path / "run2")
+    with pytest.raises(GatllmError, match="text without answers"):
+        train(recipe(base, text, "chat"), tmp_path / "run3")
+    with pytest.raises(UsageError, match=r"unknown key model\.ranc; did you mean rank"):
+        train(recipe(base, chats, "chat", ranc=3), tmp_path / "run4")
+
+
+def test_the_command_is_the_short_form(
+    base: Path, chats: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from gatllm.cli import main
+
+    arguments = ["finetune", str(base), str(chats), "--out", str(tmp_path / "out"), "--steps", "2", "--block", "32",
+                 "--prompt", "sky?", "--json", "--quiet"]  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    assert json.loads(capfd.readouterr().out)["metrics"]["held_out"] == 0
+    assert (tmp_path / "out" / "report" / "report.md").is_file()
+
+
+def test_our_own_model_learns_conversations(chats: Path, tmp_path: Path) -> None:
+    values = {
+        "name": "chat",
+        "objective": "chat",
+        "data": {"source": str(chats)},
+        "tokenizer": {"size": 300},
+        "model": {"layers": 1, "heads": 2, "width": 16, "context": 64},
+        "train": {**TRAIN, "optimizer": "muon"},
+    }
+    run = train(Recipe.of(values), tmp_path / "run")
+    losses = [entry["loss"] for entry in run.events("step")]
+    assert losses[-1] < losses[0]
+
+
+def test_the_commands_open_the_run(
+    base: Path, chats: Path, text: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from gatllm.cli import main
+
+    train(recipe(base, text, "causal").replace({"train.steps": 1}), tmp_path / "text")
+    train(recipe(base, chats, "chat", adapter="lora", rank=2).replace({"train.steps": 1}), tmp_path / "chat")
+    for run, count in ((tmp_path / "text", 4), (tmp_path / "chat", 4)):
+        with pytest.raises(SystemExit) as ended:
+            main(["sample", str(run), "def", "sky?", "--n", "2", "--tokens", "3", "--json"])
+        assert ended.value.code == 0
+        assert len(json.loads(capfd.readouterr().out)) == count
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(tmp_path / "chat"), "--out", str(tmp_path / "export"), "--json"])
+    assert ended.value.code == 0
+    ours = load_lm(tmp_path / "chat", dtype="float32").complete(["def"], ChatOptions(max_new_tokens=4))
+    assert load_lm(tmp_path / "export", dtype="float32").complete(["def"], ChatOptions(max_new_tokens=4)) == ours
