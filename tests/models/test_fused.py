@@ -87,3 +87,12 @@ def test_dropout_keeps_the_mean(probability: float) -> None:
     first = dropout(x, probability, True)
     torch.manual_seed(5)
     assert torch.equal(first, dropout(x, probability, True))
+
+
+@pytest.mark.parametrize("probability", [0.0005, 0.999])
+def test_dropout_of_nearly_none_or_all_is_that(probability: float) -> None:
+    torch.manual_seed(1)
+    dropped = dropout(torch.ones(400, 1000), probability, True)
+    assert dropped.isfinite().all()
+    assert abs(float((dropped == 0).float().mean()) - probability) < 0.0002
+    assert abs(float(dropped.mean()) - 1) < 0.2

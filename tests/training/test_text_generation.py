@@ -49,6 +49,7 @@ def test_five_pairs_are_learnt_word_for_word(tmp_path: Path) -> None:
     fitted = gatllm.TextGeneration(FIVE, tmp_path / "qa", report=told.append, train__precision="fp32").fit()
     assert {question: fitted.answer(question) for question in FIVE} == FIVE
     assert fitted.answer(list(FIVE)) == list(FIVE.values())  # several at once, of different lengths
+    assert fitted.answer(["what is the capital of Peru?", *FIVE]) == ["I do not know", *FIVE.values()]
     assert fitted.held_out == 0
     assert fitted.run is not None
     assert len(fitted.run.events("step")) < 1000  # it stops when all are learnt

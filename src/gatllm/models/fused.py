@@ -144,8 +144,14 @@ class _SquaredReLU(Function):
 
 
 def _dropout_mask(x: Tensor, probability: float) -> Tensor:
-    """Return 0 or 1 / (1 - p) for each element: eight draws out of each 64-bit number of torch's generator."""
-    dropped = max(1, round(probability * 256))
+    """Return 0 or 1 / (1 - p) for each element: eight draws out of each 64-bit number of torch's generator.
+
+    So p is taken to the next of 256 steps, but where that would be none or all.
+    """
+    dropped = round(probability * 256)
+    if not 0 < dropped < 256:  # a byte is too coarse: with 256 of them nothing would be kept, and with 0 all
+        rare: Tensor = torch.rand(x.shape).ge_(probability).to(x.dtype).mul_(1 / (1 - probability))
+        return rare
     count = x.numel()
     draws = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
     kept = draws.view(torch.uint8)[:count] >= dropped

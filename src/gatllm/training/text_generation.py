@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from gatllm.data import Dataset, Options, Rows, build
+from gatllm.data import Dataset, Options, Rows, build, divide
 from gatllm.errors import UsageError
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import digest
+from gatllm.training.known import I_DO_NOT_KNOW, Known
 from gatllm.training.recipe import Recipe
 from gatllm.training.training import train
 
@@ -52,6 +53,7 @@ class TextGeneration:
         self._keys = {key.replace("__", "."): value for key, value in keys.items()}
         self.run: Run | None = None
         self._loaded: tuple[Seq2Seq, Tokenizer] | None = None
+        self._known: Known | None = None
 
     def fit(self) -> Self:
         """Learn the answers: until each is given word for word, or the budget is spent.
@@ -71,6 +73,8 @@ class TextGeneration:
         if not isinstance(loaded.model, Seq2Seq):
             raise UsageError("questions and answers need an encoder-decoder", 'leave model.kind at "seq2seq"')
         self._loaded = loaded.model, loaded.tokenizer
+        keyed = [(record["origin"], (record["prompt"], record["text"])) for record in dataset.records()]
+        self._known = Known(divide(keyed).train)  # what was held back it was never told
         return self
 
     def _name(self) -> str:
@@ -99,6 +103,8 @@ class TextGeneration:
     def answer(self, question: str | Sequence[str], *, n: int = 1, **sampling: Any) -> Any:
         """Return the answer to a question, or those to several, asked side by side.
 
+        A question that resembles none it was told gets "I do not know", not the answer to the nearest one.
+
         Args:
             question: one question or several.
             n: answers to each; above 1 each question has a list of them (with a ``temperature``: they differ).
@@ -113,7 +119,13 @@ class TextGeneration:
         model, tokenizer = self._fitted()
         questions = [question] if isinstance(question, str) else list(question)
         options = Sampling(**{"n": n, **sampling})
-        groups = [[one.text for one in group] for group in generate(model, tokenizer, questions, options)]
+        known = self._known
+        asked = [one for one in questions if known is None or one in known]
+        written = iter(generate(model, tokenizer, asked, options) if asked else [])
+        groups = [
+            [answer.text for answer in next(written)] if known is None or one in known else [I_DO_NOT_KNOW] * n
+            for one in questions
+        ]
         answers: list[Any] = [group[0] for group in groups] if n == 1 else list(groups)
         return answers[0] if isinstance(question, str) else answers
 
