@@ -221,10 +221,10 @@ def test_what_fails_the_prompts_own_example_is_revised_with_the_report(runner: R
     assert "return 2 * x" in answer.text
     assert answer.verdict == "real"
     assert answer.reviews[0].rounds == 1
-    assert "double(5) must return 10, but it returned 7" in generator.asked[1][-1]["content"]
+    assert "double(5) must return 10, but it returned 7" in generator.asked[5][-1]["content"]
     assert apply_edits(answer.reviews[0].proposed, answer.edits) == answer.reviews[0].code
     run = [entry for entry in answer.transcript if entry["event"] == "review"]
-    assert [entry["run"] for entry in run] == ["failed", "passed"]
+    assert [entry["run"] for entry in run] == ["failed", *["passed"] * 5]
 
 
 def test_of_proposals_that_pass_one_of_the_largest_cluster_is_shown(runner: Runner) -> None:

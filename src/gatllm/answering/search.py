@@ -24,7 +24,7 @@ from gatllm.models import ContextOverflowError
 if TYPE_CHECKING:
     from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
 
-TEMPERATURE = 0.8
+TEMPERATURE, TOP_P = 0.8, 0.95
 _DEFINES = r"^(?:async\s+def|def|class)\s+{name}\b|^{name}\s*="
 
 
@@ -104,18 +104,18 @@ class Search:
             {"role": "assistant", "content": f"```python\n{best.code}```"},
             {"role": "user", "content": f"{complaint}\nGive the corrected code only."},
         ]
-        completions = self.generator.generate([asked], self.options)
-        reviews = [*self._reviews(completions, number)]
-        stated = best.trial is not None and best.trial.outcome == "failed"
-        if stated and not any(_is_right(review) for review in reviews) and self.breadth > 1:
+        if best.trial is None or best.trial.outcome != "failed":
+            completions = self.generator.generate([asked], self.options)
+        else:
+            # One batch: a small generator seldom corrects itself, and eight rows cost little more than one.
             drawn = replace(
                 self.options,
                 temperature=self.options.temperature or TEMPERATURE,
-                seed=self.options.seed + 1 + number * self.breadth,
+                top_p=min(self.options.top_p, TOP_P),
+                seed=self.options.seed + 1 + number * (self.breadth + 1),
             )
-            more = self.generator.generate([messages] * self.breadth, drawn)
-            reviews += self._reviews(more, number)
-            completions += more
+            completions = self.generator.generate([*[messages] * self.breadth, asked], drawn)
+        reviews = list(self._reviews(completions, number))
         return Round(number, complaint, tuple(completions), tuple(reviews))
 
     def _reviews(self, completions: Sequence[Completion], number: int) -> Iterator[CodeReview]:
