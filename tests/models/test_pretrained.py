@@ -9,7 +9,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import pretrained
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.decoding import filter_logits
-from gatllm.models.pretrained import PretrainedLM
+from gatllm.models.pretrained import QWEN_CODER, QWEN_CODER_LARGE, PretrainedLM, largest_that_fits
 from tests.models.tiny_lm import write_tiny_lm
 
 USER: list[Message] = [{"role": "user", "content": "add two numbers"}]
@@ -168,3 +168,15 @@ def test_the_small_published_model_answers(tmp_path: Path, monkeypatch: pytest.M
     text, _ = streamed(again, options, [{"role": "user", "content": "What is the capital of France?"}])
     assert "Paris" in text
     assert text == streamed(first, options, [{"role": "user", "content": "What is the capital of France?"}])[0]
+
+
+def test_the_larger_generator_is_chosen_where_it_is_here_and_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATLLM_MODELS", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert largest_that_fits(64 << 30) is QWEN_CODER  # it would have to be fetched first
+    (tmp_path / QWEN_CODER_LARGE.name).write_bytes(b"here")
+    assert largest_that_fits(64 << 30) is QWEN_CODER_LARGE
+    assert largest_that_fits(4 << 30) is QWEN_CODER

