@@ -250,3 +250,28 @@ def test_a_huge_body_is_refused_in_the_same_shape(app: FastAPI, connect: Connect
         assert response.json()["error"]["type"] == "invalid_request_error"
 
     run(go())
+
+
+def test_several_answers_share_one_prompt_which_is_counted_once(connect: Connect) -> None:
+    app = create_app(Assistant(FakeGenerator("one two", "three four five"), Reviewer()))
+    one = create_app(Assistant(FakeGenerator("one two"), Reviewer()))
+
+    async def usage(app: FastAPI, n: int, stream: bool) -> dict[str, int]:
+        async with connect(app) as client:
+            body = {"model": "gatllm", "messages": ASK, "n": n, "stream": stream}
+            options = {"stream_options": {"include_usage": True}} if stream else {}
+            response = await client.post("/v1/chat/completions", json=body | options)
+        if not stream:
+            return dict(response.json()["usage"])
+        lines = [line for line in response.text.splitlines() if line.startswith("data: {")]
+        return dict(json.loads(lines[-1][6:])["usage"])
+
+    async def go() -> None:
+        alone = await usage(one, 1, False)
+        for stream in (False, True):
+            both = await usage(app, 2, stream)
+            assert both["prompt_tokens"] == alone["prompt_tokens"]
+            assert both["completion_tokens"] >= 5
+            assert both["total_tokens"] == both["prompt_tokens"] + both["completion_tokens"]
+
+    run(go())

@@ -50,13 +50,18 @@ def load_generator(model: str | Path | None = None, *, small: bool = False, repo
     """Return a generator.
 
     Args:
-        model: a run folder of our own, a 🤗 folder, a GGUF file or a hub id; None: the default chat generator.
+        model: a run folder of our own, a 🤗 folder, a GGUF file, a hub id, or the
+            address of an engine that speaks OpenAI's API; None: the default chat generator.
         small: with no model named, the small chat generator instead.
         report: told how far a download is.
 
     Raises:
         GatllmError: it can't be had.
     """
+    if isinstance(model, str) and model.startswith(("http://", "https://")):
+        from gatllm.answering.remote import RemoteGenerator
+
+        return RemoteGenerator(model)
     if model is not None and is_tuned(model):
         return load_lm(model, report=report)
     if model is not None and (Path(model) / "recipe.toml").is_file():

@@ -63,7 +63,6 @@ def places(parts: Parts, caller: Caller | None) -> list[tuple[str, str]]:
     listed = [
         ("/", "Chat", True),
         ("/market", "Market", market),
-        ("/training", "Training", True),
         ("/requests", "Requests", True),
         ("/account", "Account", True),
         ("/operator", "Operator", known and caller is not None and caller.role == "operator"),
