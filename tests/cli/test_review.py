@@ -265,6 +265,15 @@ def test_code_for_a_newer_python_is_no_mistake_where_that_is_meant(tmp_path: Pat
     assert (tmp_path / "new.py").read_text() == text
 
 
+def test_what_a_text_is_tells_more_than_where_the_compiler_stops(tmp_path: Path) -> None:
+    (tmp_path / "merge.py").write_text("x = 1\n<<<<<<< HEAD\ny = 1\n=======\ny = 2\n>>>>>>> other\n")
+    done = gatllm("check", "merge.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("merge.py:2:1: SyntaxError:")
+    assert "conflict" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
 def test_diffs_name_files_from_the_working_directory(bad: Path, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     below = bad.rename(tmp_path / "below" / "bad.py")
@@ -309,6 +318,7 @@ def test_notebooks_are_checked_cell_by_cell(tmp_path: Path) -> None:
     done = gatllm("check", "n.ipynb", folder=tmp_path)
     assert done.returncode == 1
     assert "n.ipynb:cell 2:3:" in done.stdout
+    assert "n.ipynb:cell 2:1:" not in done.stdout  # a magic is no suspect
     assert "F821" not in done.stdout.replace("`get`", "")
     found = json.loads(gatllm("check", "--all", "--format", "sarif", folder=tmp_path).stdout)
     place = found["runs"][0]["results"][0]["locations"][0]["physicalLocation"]

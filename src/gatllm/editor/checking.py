@@ -11,6 +11,7 @@ from gatllm.editor.linting import Linted, Linter, is_newer
 from gatllm.editor.notebooks import Cell, Notebook, masked
 from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, compile_error
+from gatllm.review.detection import detect
 from gatllm.review.reviewer import Review, Reviewer
 
 NOTEBOOK = ".ipynb"
@@ -48,7 +49,9 @@ def check_sources(reviewer: Reviewer, linter: Linter, sources: Sequence[Source])
         found = reviewer.check_all([source.text for source in modules], linter=lambda _: _findings(linting.result()))
         linted = linting.result()
     reviews = {
-        id(source): _for_target(_without_noqa(review, source.text), one, linter.target_for(source.name))
+        id(source): _detected(
+            _for_target(_without_noqa(review, source.text), one, linter.target_for(source.name)), source.text
+        )
         for source, review, one in zip(modules, found, linted, strict=True)
     }
     out: list[Checked | GatllmError] = []
@@ -92,6 +95,17 @@ def _for_target(review: Review, linted: Linted, target: str) -> Review:
     return Review("fake" if findings else "real", None, (), findings)
 
 
+def _detected(review: Review, text: str) -> Review:
+    """Say what a text is where that tells more than the place at which the compiler stops: a merge conflict, say."""
+    error = next((finding for finding in review.findings if finding.critic == "compiler"), None)
+    seen = detect(text, error) if error is not None else None
+    if error is None or seen is None:
+        return review
+    told = replace(error, line=seen.line, column=1, message=seen.words)
+    findings = tuple(told if finding is error else finding for finding in review.findings)
+    return replace(review, findings=findings, suspects=())
+
+
 def _check_notebook(reviewer: Reviewer, linter: Linter, source: Source) -> list[Checked]:
     notebook = Notebook(source.text)
     if not notebook.is_python:
@@ -108,7 +122,9 @@ def _check_notebook(reviewer: Reviewer, linter: Linter, source: Source) -> list[
         review = Review("fake" if findings else "real", None, (), findings)
         if error is not None:  # names come from other cells: the model is asked where something is wrong, and no more
             (seen,) = reviewer.check_all([text.text], linter=lambda texts: [()] * len(texts))
-            review = replace(review, suspects=seen.suspects, probability=seen.probability)
+            lines = text.text.split("\n")
+            kept = [one for one in seen.suspects if not text.masks(lines, one.line, one.column)]
+            review = replace(review, suspects=tuple(kept), probability=seen.probability)
         if findings:
             out.append(Checked(source.name, review, cell.number, _placer(notebook, cell)))
     return out or [Checked(source.name, Review("real", None, (), ()))]

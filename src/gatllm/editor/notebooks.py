@@ -41,6 +41,11 @@ class Masked:
         """Tell whether a replacement reaches into a stand-in."""
         return any(one.start < end and one.end > start for one in replacements for start, end in self.spans)
 
+    def masks(self, lines: Sequence[str], line: int, column: int) -> bool:
+        """Tell whether a place (line and column from 1 in ``lines`` of the text) lies in a stand-in."""
+        at = sum(len(one) + 1 for one in lines[: line - 1]) + column - 1
+        return any(start <= at < end for start, end in self.spans)
+
 
 def masked(source: str) -> Masked:
     """Return a cell's source with stand-ins for what is IPython's."""
