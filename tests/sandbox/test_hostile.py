@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +131,21 @@ ESCAPES = {
     "much memory": "x = bytearray(1 << 30)",
     "a link out": "import os; os.symlink('/etc', '/tmp/e')",
     "shared memory": "import ctypes\nif ctypes.CDLL(None).shmget(77, 4096, 0o1666) < 0: raise OSError",
+    "owning a descriptor": "import fcntl, os\nr, w = os.pipe()\nfcntl.fcntl(r, fcntl.F_SETOWN, os.getppid())",
+    "owning it with half a word more": (
+        "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nr, w = os.pipe()\n"
+        "if libc.syscall(72, r, ctypes.c_long(8 | 1 << 32), os.getppid()) < 0: raise OSError"
+    ),
+    "owning it by structure": (
+        "import fcntl, os, struct\nr, w = os.pipe()\nfcntl.fcntl(r, 15, struct.pack('ii', 1, os.getppid()))"
+    ),
+    "another signal of a descriptor": "import fcntl, os\nr, w = os.pipe()\nfcntl.fcntl(r, 10, 9)",
+    "owning it by FIOSETOWN": (
+        "import fcntl, os, struct\nr, w = os.pipe()\nfcntl.ioctl(r, 0x8901, struct.pack('i', os.getppid()))"
+    ),
+    "owning it by SIOCSPGRP": (
+        "import fcntl, os, struct\nr, w = os.pipe()\nfcntl.ioctl(r, 0x8902, struct.pack('i', os.getppid()))"
+    ),
     "many files": "import os\nopen_files = [open('/dev/null') for _ in range(100)]",
 }
 
@@ -235,3 +251,36 @@ def test_errors_are_told_with_their_line(runner: Runner) -> None:
     execution = runner.run("def f():\n    return {}['a']\n\nf()\n")
     assert execution.error == CandidateError("KeyError", "'a'", 2)
     assert str(execution.error) == "line 2: KeyError: 'a'"
+
+
+@pytest.mark.parametrize("number", [9, 19])
+def test_no_descriptor_signals_the_server(runner: Runner, number: int) -> None:
+    """KILL cost a restart and STOP seven seconds."""
+    runner.check(Job(HONEST, "add", CASES))
+    server = next(iter(runner._all))._process
+    code = (
+        "import fcntl, os, time\nr, w = os.pipe()\n"
+        f"for ask in ((fcntl.F_SETOWN, os.getppid()), (10, {number}), (fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)):\n"
+        "    try:\n        fcntl.fcntl(r, *ask)\n    except OSError: pass\n"
+        "os.write(w, b'x')\ntime.sleep(0.1)\nprint('here')"
+    )
+    assert runner.run(code).stdout == "here\n"
+    assert next(iter(runner._all))._process is server
+
+
+def test_a_stalled_server_is_replaced_within_the_limit() -> None:
+    limits = Limits(cpu_seconds=1, wall_seconds=1.0)
+    with Runner(workers=1, limits=limits) as made:
+        assert made.check(Job(HONEST, "add", CASES)).passed
+        process = made._all[0]._process
+        assert process
+        tree = [process.pid]
+        for pid in tree:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                tree += [int(child) for child in (task / "children").read_text().split()]
+        for pid in tree:
+            os.kill(pid, signal.SIGSTOP)
+        execution = made.run("print(1)")
+        assert execution.status == "timeout"
+        assert made._all[0]._process is None
+        assert made.check(Job(HONEST, "add", CASES)).passed

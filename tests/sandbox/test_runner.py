@@ -15,6 +15,7 @@ from gatllm.errors import GatllmError
 from gatllm.sandbox import Case, Job, Limits, Runner, Value, same
 from gatllm.sandbox import runner as runner_module
 from gatllm.sandbox._server import decode, encode
+from gatllm.sandbox.execution import shown
 from gatllm.sandbox.protections import NAMES, Protections
 
 scalars = (
@@ -78,12 +79,27 @@ def test_what_was_not_encoded_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("expected", "actual", "equal"),
     [
-        (1, True, True),
+        (1, True, False),
+        (True, 1, False),
+        (True, True, True),
+        (False, 0.0, False),
         (True, 0, False),
+        (0.0, -0.0, False),
+        (-0.0, -0.0, True),
+        (0, -0.0, False),
+        (0, 0.0, True),
+        ([1], [True], False),
+        ({1: 2}, {True: 2}, False),
+        ({1}, {True}, False),
+        ({0.0}, {-0.0}, False),
+        ({"a": 0}, {"a": False}, False),
+        (1 + 0j, complex(1, -0.0), False),
+        (1 + 2j, 1 + 2j, True),
+        ({1, 2}, {1, 3}, False),
         (10**400, 1.0, False),
         (1, 1.0, True),
         (1.0, 1, True),
-        (1.0, True, True),
+        (1.0, True, False),
         ((1,), [1], False),
         ([1, [2]], [1, [2]], True),
         ([1], [1, 1], False),
@@ -107,7 +123,60 @@ def test_a_tolerance_is_for_floats_at_any_depth() -> None:
     assert not same([0.3], [0.4], 1e-9)
 
 
+def test_who_asks_for_it_gets_equality_as_python_sees_it() -> None:
+    for expected, actual in ((True, 1), (0.0, -0.0), ({1: [True]}, {True: [1.0]}), ({1}, {True})):
+        assert same(expected, actual, loose=True)
+        assert not same(expected, actual)
+    assert same(0.0, -0.0, 1e-9)
+    assert not same(1, 2, loose=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10**5000, "<an integer of 16610 bits>"),
+        ([10**5000, -(10**5000)], "[<an integer of 16610 bits>, <an integer of 16610 bits>]"),
+        ((1,), "(1,)"),
+        ({"a": {1}}, "{'a': {1}}"),
+        (set(), "set()"),
+        (frozenset(), "frozenset()"),
+        ([[[[[1]]]]], "[[[[[…]]]]]"),
+        (list(range(20)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …]"),
+        (True, "True"),
+        (None, "None"),
+        (-0.0, "-0.0"),
+    ],
+    ids=lambda item: item if isinstance(item, str) else "",
+)
+def test_a_value_is_shown_whatever_its_size(value: Any, text: str) -> None:
+    assert shown(value) == text
+    assert len(shown([value] * 99)) <= 200
+
+
+@given(values, st.integers(2, 300))
+def test_what_is_shown_is_short_and_one_line(value: Any, most: int) -> None:
+    assert len(shown(value, most)) <= most
+    assert len(shown(value, most).splitlines()) <= 1
+
+
+def test_a_great_result_is_a_wrong_one_and_costs_no_other(runner: Runner) -> None:
+    jobs = [Job(f"def f(x): return {text}", "f", (Case((1,), 2),)) for text in ("10**5000", "2", "[10**5000]")]
+    jobs.append(Job("def f(x):\n    a = []\n    for _ in range(400): a = [a]\n    return a", "f", (Case((1,), 2),)))
+    verdicts = list(runner.check_all(jobs))
+    assert [verdict.passed for verdict in verdicts] == [False, True, False, False]
+    assert verdicts[0].why == "case 1: <an integer of 16610 bits> instead of 2"
+
+
 HONEST = {
+    "pickling an own class": (
+        "import pickle, copyreg\nclass A:\n    def __init__(self): self.x = 1\n"
+        "assert pickle.loads(pickle.dumps(A())).x == 1"
+    ),
+    "its own module": "import sys\nx = 5\nassert sys.modules[__name__].x == 5",
+    "deep copies of slots": (
+        "import copy\nclass A:\n    __slots__ = ('x',)\na = A()\na.x = [1]\nassert copy.deepcopy(a).x == [1]"
+    ),
+    "flags of descriptors": "import fcntl, os\nr, w = os.pipe()\nfcntl.fcntl(r, fcntl.F_SETFL, os.O_NONBLOCK)",
     "temporary folder": "import tempfile\nwith tempfile.TemporaryDirectory() as t: open(t + '/f', 'w').write('x')",
     "paths": "from pathlib import Path\nPath('a').resolve()",
     "dataclass": "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\nassert A(1) == A(1)",
@@ -210,3 +279,18 @@ def test_the_weak_way_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> Non
         assert "memory" in weak.protections.active
         assert weak.check(Job("def f(x): return x", "f", (Case((1,), 1),))).passed
         assert weak.run("while True: pass").status == "timeout"
+
+
+def test_what_is_to_be_done_at_the_end_is_done(runner: Runner) -> None:
+    code = "import atexit\natexit.register(print, 'first')\natexit.register(print, 'last')\nprint('body')"
+    assert runner.run(code).stdout == "body\nlast\nfirst\n"
+    execution = runner.run(code + "\nraise ValueError")
+    assert (execution.status, execution.stdout) == ("error", "body\nlast\nfirst\n")
+    assert runner.run("import atexit, time\natexit.register(time.sleep, 99)").status == "timeout"
+    broken = runner.run("import atexit\natexit.register(lambda: 1 / 0)")
+    assert (broken.status, "ZeroDivisionError" in broken.stderr) == ("finished", True)
+
+
+def test_a_class_of_a_function_s_program_is_pickled_too(runner: Runner) -> None:
+    code = "import pickle\nclass A: pass\ndef f(): return type(pickle.loads(pickle.dumps(A()))).__name__"
+    assert runner.call(code, "f", [()]).results == [Value("A")]

@@ -7,6 +7,7 @@ server never believes it: it only carries bytes, counts them and kills.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import builtins
 import contextlib
@@ -24,6 +25,7 @@ import struct
 import sys
 import time
 import traceback
+import types
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -191,7 +193,11 @@ def _describe(error: BaseException) -> dict[str, Any]:
 def _compute(request: dict[str, Any]) -> dict[str, Any]:
     """Run the candidate and return its reply. Everything from here on is the candidate's word."""
     code, function = request["code"], request["function"]
-    namespace: dict[str, Any] = {"__builtins__": builtins, "__name__": "candidate" if function else "__main__"}
+    # A module of its own under its own name: what looks classes up by module and name (pickle, typing) finds them.
+    module = types.ModuleType("candidate" if function else "__main__")
+    sys.modules[module.__name__] = module
+    namespace = module.__dict__
+    namespace["__builtins__"] = builtins
     # The parent decides what counts; here every end of the candidate, SystemExit included, is only an answer.
     try:
         linecache.cache[FILE_NAME] = (len(code), None, code.splitlines(keepends=True), FILE_NAME)
@@ -219,6 +225,8 @@ def _child(request: dict[str, Any], seccomp: _Filter, ends: dict[str, int], scra
     _limit(request["limits"])
     seccomp.load()
     reply = _compute(request)
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()  # the child ends by os._exit, which runs none of them
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BaseException):
             stream.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -107,19 +108,73 @@ def _close(expected: float, actual: float, tolerance: float) -> bool:
         return False
 
 
-def same(expected: Any, actual: Any, tolerance: float = 0.0) -> bool:
-    """Tell whether two plain values are equal as Python sees it: numbers by value, all else by type and value.
+def _negative_zero(number: float) -> bool:
+    return number == 0 and isinstance(number, float) and math.copysign(1, number) < 0
 
-    ``tolerance`` is the relative and absolute distance that floats may have. A NaN is the same as a NaN.
+
+def _same_number(expected: Any, actual: Any, tolerance: float, loose: bool) -> bool:
+    if not loose and isinstance(expected, bool) != isinstance(actual, bool):
+        return False
+    if expected == actual:
+        return loose or tolerance > 0 or _negative_zero(expected) == _negative_zero(actual)
+    return (isinstance(expected, float) or isinstance(actual, float)) and _close(expected, actual, tolerance)
+
+
+def same(expected: Any, actual: Any, tolerance: float = 0.0, *, loose: bool = False) -> bool:
+    """Tell whether two plain values are equal: numbers by value (1 is 1.0), all else by type and value.
+
+    True is not 1, and -0.0 not 0.0, at any depth, unless ``loose``, which sees them as Python does. ``tolerance`` is
+    the relative and absolute distance that floats may have. A NaN is the same as a NaN.
     """
+
+    def alike(first: Any, second: Any) -> bool:
+        return same(first, second, tolerance, loose=loose)
+
     if isinstance(expected, int | float) and isinstance(actual, int | float):
-        return expected == actual or (
-            (isinstance(expected, float) or isinstance(actual, float)) and _close(expected, actual, tolerance)
-        )
+        return _same_number(expected, actual, tolerance, loose)
     if type(expected) is not type(actual):
         return False
+    if isinstance(expected, complex):
+        expected, actual = (expected.real, expected.imag), (actual.real, actual.imag)
     if isinstance(expected, list | tuple):
-        return len(expected) == len(actual) and all(map(same, expected, actual, [tolerance] * len(expected)))
-    if isinstance(expected, dict):
-        return expected.keys() == actual.keys() and all(same(expected[key], actual[key], tolerance) for key in expected)
+        return len(expected) == len(actual) and all(map(alike, expected, actual))
+    if isinstance(expected, dict | set | frozenset):
+        keys = {key: key for key in actual}  # 1 finds True here: what it found is compared again
+        held = len(expected) == len(actual) and all(key in keys and alike(key, keys[key]) for key in expected)
+        values: dict[Any, Any] = expected if isinstance(expected, dict) else {}
+        return held and all(alike(value, actual[key]) for key, value in values.items())
     return bool(expected == actual)
+
+
+_SHOWN_BITS = 512
+_SHOWN_ITEMS = 12
+_SHOWN_DEPTH = 4
+_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
+
+
+def shown(value: Any, most: int = 200) -> str:
+    """Return a plain value in words of at most ``most`` characters, whatever its size or depth."""
+    text = _shown(value, _SHOWN_DEPTH)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _shown(value: Any, depth: int) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _SHOWN_BITS:
+        return f"<an integer of {value.bit_length()} bits>"  # Python refuses to write out the longest
+    if isinstance(value, str | bytes):
+        return repr(value[:_SHOWN_BITS]) + ("…" if len(value) > _SHOWN_BITS else "")
+    brackets = _BRACKETS.get(type(value))
+    if brackets is None:
+        return repr(value)
+    if not depth:
+        return f"{brackets[0]}…{brackets[1]}"
+    first = list(itertools.islice(value, _SHOWN_ITEMS))
+    if isinstance(value, dict):
+        parts = [f"{_shown(key, depth - 1)}: {_shown(value[key], depth - 1)}" for key in first]
+    else:
+        parts = [_shown(item, depth - 1) for item in first]
+    more = ["…"] if len(value) > _SHOWN_ITEMS else []
+    inner = ", ".join(parts + more) + ("," if type(value) is tuple and len(value) == 1 else "")
+    if not value and brackets == "{}" and not isinstance(value, dict):
+        return f"{type(value).__name__}()"
+    return f"{brackets[0]}{inner}{brackets[1]}"

@@ -26,6 +26,11 @@ _CHILD = """
     ioprio_set
 """
 _CLONE_THREAD = 0x00010000
+# The kernel signals whoever owns a descriptor: a candidate must not name its server there. Only the lower half of the
+# argument counts in the kernel, so only that is compared.
+_FCNTL = {"F_SETOWN": 8, "F_SETSIG": 10, "F_SETOWN_EX": 15}
+_IOCTL = {"FIOSETOWN": 0x8901, "SIOCSPGRP": 0x8902}
+_LOWER_HALF = 0xFFFFFFFF
 
 
 def available() -> bool:
@@ -60,6 +65,10 @@ def _program(names: str, *, threads_only: bool) -> bytes:
         no_thread = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_THREAD, 0)
         rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "clone", no_thread)
         rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags lie in memory; libc then takes clone
+        for call, commands in (("fcntl", _FCNTL), ("ioctl", _IOCTL)):
+            for command in commands.values():
+                asked = pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _LOWER_HALF, command)
+                rules.add_rule(pyseccomp.ERRNO(errno.EPERM), call, asked)
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         return os.pread(file.fileno(), 1 << 20, 0)

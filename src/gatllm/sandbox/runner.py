@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from gatllm.errors import GatllmError
 from gatllm.sandbox._server import encode
-from gatllm.sandbox.execution import CandidateError, Execution, Value, read_execution, same
+from gatllm.sandbox.execution import CandidateError, Execution, Value, read_execution, same, shown
 from gatllm.sandbox.limits import Limits
 from gatllm.sandbox.protections import Protections, probe
 from gatllm.sandbox.quick import QuickTier
 from gatllm.sandbox.walls import Wall, walls
-from gatllm.sandbox.worker import Worker, WorkerError
+from gatllm.sandbox.worker import StalledError, Worker, WorkerError
 
 _MOST_CODE = 1 << 20
 
@@ -108,22 +108,22 @@ class Runner:
         """
         return self._execute(code, function, [encode(list(arguments)) for arguments in inputs], "", limits)
 
-    def check(self, job: Job, *, tolerance: float = 0.0, limits: Limits | None = None) -> Verdict:
-        """Judge a candidate: it passes when every call returns the expected value."""
+    def check(self, job: Job, *, tolerance: float = 0.0, loose: bool = False, limits: Limits | None = None) -> Verdict:
+        """Judge a candidate: it passes when every call returns the expected value (see `same`)."""
         arguments = [case.arguments for case in job.cases]
         if self._quick is not None and (found := self._quick.call(job.code, job.function, arguments)) is not None:
-            verdict = judge(job, found, tolerance)
+            verdict = judge(job, found, tolerance, loose=loose)
             if verdict.passed:
                 return verdict
         execution = self.call(job.code, job.function, arguments, limits=limits)
-        return judge(job, execution, tolerance)
+        return judge(job, execution, tolerance, loose=loose)
 
     def check_all(
-        self, jobs: Iterable[Job], *, tolerance: float = 0.0, limits: Limits | None = None
+        self, jobs: Iterable[Job], *, tolerance: float = 0.0, loose: bool = False, limits: Limits | None = None
     ) -> Iterator[Verdict]:
         """Judge many candidates on all servers at once; verdicts come in the order of the jobs."""
         with ThreadPoolExecutor(self.workers) as pool:
-            yield from pool.map(lambda job: self.check(job, tolerance=tolerance, limits=limits), jobs)
+            yield from pool.map(lambda job: self.check(job, tolerance=tolerance, loose=loose, limits=limits), jobs)
 
     def _execute(
         self, code: str, function: str | None, inputs: list[Any], stdin: str, limits: Limits | None
@@ -141,24 +141,26 @@ class Runner:
         with self._worker() as worker:
             try:
                 answer = worker.run(request, limits.wall_seconds)
+            except StalledError:  # stopped or starved: a new one takes its place
+                return Execution("timeout", seconds=limits.wall_seconds)
             except WorkerError:
                 return Execution("killed")
         return read_execution(answer, None if function is None else len(inputs))
 
 
-def judge(job: Job, execution: Execution, tolerance: float = 0.0) -> Verdict:
+def judge(job: Job, execution: Execution, tolerance: float = 0.0, *, loose: bool = False) -> Verdict:
     """Hold what a candidate computed against what it should have."""
     if execution.status != "finished":
         why = str(execution.error) if execution.error else execution.status
         return Verdict(False, why, tuple(False for _ in job.cases), execution)
     passed = tuple(
-        isinstance(result, Value) and same(case.expected, result.value, tolerance)
+        isinstance(result, Value) and same(case.expected, result.value, tolerance, loose=loose)
         for case, result in zip(job.cases, execution.results, strict=True)
     )
     for number, (good, case, result) in enumerate(zip(passed, job.cases, execution.results, strict=True), 1):
         if not good:
-            got = repr(result.value) if isinstance(result, Value) else str(result)
-            return Verdict(False, f"case {number}: {got[:200]} instead of {case.expected!r:.200}", passed, execution)
+            got = shown(result.value) if isinstance(result, Value) else str(result)[:200]
+            return Verdict(False, f"case {number}: {got} instead of {shown(case.expected)}", passed, execution)
     return Verdict(bool(passed), "" if passed else "there was no case to pass", passed, execution)
 
 

@@ -21,7 +21,7 @@ from gatllm.sandbox import filters
 from gatllm.sandbox.walls import Wall, bare
 
 _START_SECONDS = 20.0
-_GRACE_SECONDS = 5.0  # the server keeps the time of a run; the parent only makes sure that the server lives
+_GRACE_SECONDS = 0.5  # the server keeps the time of a run; the parent only makes sure that the server lives
 _MOST_FRAME = 16 << 20
 RUNS_BEFORE_RENEWAL = 1000
 
@@ -35,6 +35,10 @@ def _starter() -> ThreadPoolExecutor:
 
 class WorkerError(Exception):
     """The server ended or hangs; the run that it did is lost."""
+
+
+class StalledError(WorkerError):
+    """The server did not answer in time."""
 
 
 class Worker:
@@ -129,8 +133,10 @@ class Worker:
         while len(data) < count:
             ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
             piece = os.read(descriptor, count - len(data)) if ready else b""
+            if not ready:
+                raise StalledError("it does not answer")
             if not piece:
-                raise WorkerError("it ended" if ready else "it does not answer")
+                raise WorkerError("it ended")
             data += piece
         return bytes(data)
 
