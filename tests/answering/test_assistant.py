@@ -8,6 +8,7 @@ import pytest
 from gatllm.answering import Answer, Assessment, Assistant, ConfidenceModel, Draft, FakeGenerator, Library, Text, Wishes
 from gatllm.answering.checking import apply_edits
 from gatllm.data import Dataset
+from gatllm.errors import UsageError
 from gatllm.models import ChatOptions, ContextOverflowError
 from gatllm.records import GENESIS, canonical_bytes, read_log, verify_inclusion
 from gatllm.review import Reviewer
@@ -284,3 +285,18 @@ def test_what_does_not_exist_is_said_first_and_what_exists_is_told_to_the_genera
     assert answer.text.startswith("There is no `list.reverse_sorted`. There is `list.reverse` and `sorted`.\n")
     assert "Correction: There is no `json.parse_text`." in answer.text
     assert "json.loads(s, *," in generator.asked[0][-1]["content"]
+
+
+def test_an_empty_question_and_one_of_100_000_characters_are_refused_before_anything_reads_them() -> None:
+    ours, generator = assistant(GOOD)
+    with pytest.raises(UsageError, match="no question"):
+        ours.ask(" \n")
+    with pytest.raises(ContextOverflowError, match=r"100,000 characters, at most 32,768"):
+        ours.ask("x" * 100_000)
+    assert generator.asked == []
+
+
+def test_a_generator_that_returns_nothing_is_said_to() -> None:
+    answer = assistant("")[0].ask("double a number")
+    assert answer.text == "The generator returned nothing: ask again, or in other words.\n"
+    assert answer.verdict == "unchecked"

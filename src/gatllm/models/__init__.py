@@ -2,7 +2,7 @@
 
 from gatllm.models.attention import attend
 from gatllm.models.build import Model, build
-from gatllm.models.chat import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message
+from gatllm.models.chat import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message, TooLongError
 from gatllm.models.config import (
     DiscriminatorConfig,
     GPTConfig,
@@ -39,6 +39,7 @@ __all__ = [
     "PretrainedLM",
     "Seq2Seq",
     "Seq2SeqConfig",
+    "TooLongError",
     "TransformerConfig",
     "attend",
     "build",

@@ -70,6 +70,16 @@ class ContextOverflowError(GatllmError):
         self.context = context
 
 
+class TooLongError(ContextOverflowError):
+    """The prompt has more characters than any tokenizer could fit; nothing has read it."""
+
+    def __init__(self, characters: int, most: int) -> None:
+        GatllmError.__init__(
+            self, f"the question has {characters:,} characters, at most {most:,} are read", "shorten it"
+        )
+        self.prompt_tokens, self.context = characters, most
+
+
 class ChatGenerator(Protocol):
     """Anything that continues a conversation."""
 
