@@ -143,3 +143,19 @@ def test_what_is_too_long_is_left_to_the_critics(reviewer: Reviewer) -> None:
     review = reviewer.check("lst = [1]\n" * 200_000)
     assert review.probability is None
     assert not review.suspects
+
+
+def test_a_large_text_is_repaired_near_its_error(reviewer: Reviewer) -> None:
+    data = "ROWS = [\n" + "    (1, 'one', 1.0),\n" * 20_000 + "]\n"
+    text = data + "\n\ndef f(x):\n    return (x\n"
+    assert Reviewer().fix(text).text == data + "\n\ndef f(x):\n    return (x)\n"
+    long = "x = [" + "1, " * 100_000 + "]\n"
+    assert Reviewer().fix(long + "y = (1\n").text == long + "y = (1)\n"
+    assert "too long" in Reviewer().fix("x = [" + "1, " * 100_000 + "\n").why
+
+
+@pytest.mark.parametrize("text", ["(" * 5000, "\n".join(" " * n + "if x:" for n in range(300))])
+def test_what_is_nested_too_deeply_is_left_with_the_compilers_words(text: str) -> None:
+    repair = Reviewer().fix(text)
+    assert not repair.changed
+    assert "too many" in repair.why

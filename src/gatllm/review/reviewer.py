@@ -18,7 +18,7 @@ from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
 from gatllm.review.gate import Step, harm, minimal
 from gatllm.review.python2 import is_python2, rest_of_python2
-from gatllm.review.region import place
+from gatllm.review.region import line_span, place
 from gatllm.review.repair import Solution, improve, repair
 from gatllm.review.rules import apply_rules
 from gatllm.review.search import search
@@ -35,6 +35,12 @@ _RULES = 2.5  # seconds at most for rules before the search
 _POOL = 6  # repairs that are looked for, so that one of them may pass the gate
 _TOGETHER = 8  # texts whose windows share batches
 _MOST = 1 << 20  # characters; what is longer is data, and would take the model minutes
+_LARGE = 200_000  # characters; of what is longer the part near the error is looked at
+_NEAR = 30  # lines on each side that such a part has at least
+_MARGIN = re.compile(r"^(?=[^\W\d@])", re.M)  # a statement at the margin
+_HOSTILE = re.compile(
+    "too many nested parentheses|too many levels of indentation|nested too deeply|too many statically"
+)
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _VAGUE = -4.0  # log-odds of a token's likeliest edit up to which it is not worth naming
 _CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
@@ -240,11 +246,9 @@ class Reviewer:
         error = compile_error(text)
         if error is None:
             return self._suggest(text) if semantic else Repair(text, False, True, (), "", "it compiles already")
-        if (seen := detect(text, error)) is not None:
-            return _detected(text, seen, candidates)
         until = time.monotonic() + 2 * seconds
-        if syntax_error(text) is None:
-            return self._by_rules(text, until)
+        if (settled := self._settled(text, error, candidates, until)) is not None:
+            return settled
         by: Literal["model", "search"] = "model"
         given, begun = _begun(text)
         found = self._by_model(text, given, begun, max(candidates, _POOL), seconds)
@@ -260,6 +264,32 @@ class Reviewer:
             why = f"not sure what was meant: {_listed(kept[0].harm)} (--candidates shows what it could be)"
             return Repair(text, False, False, kept, "", why)
         return Repair(kept[0].text, True, True, kept, by)
+
+    def _settled(self, text: str, error: Finding, most: int, until: float) -> Repair | None:
+        """What needs no search: texts that are no Python files with a slip, too large, or wrong beyond the grammar."""
+        if _HOSTILE.search(error.message):
+            return Repair(text, False, False, (), "", f"line {error.line}: {error.message}")
+        if len(text) > _LARGE:
+            return self._fix_part(text, error, most)
+        if (seen := detect(text, error)) is not None:
+            return _detected(text, seen, most)
+        return self._by_rules(text, until) if syntax_error(text) is None else None
+
+    def _fix_part(self, text: str, error: Finding, most: int) -> Repair:
+        """Repair the lines around the error of a large text, which is compiled as a whole only to judge the result."""
+        start, end = _around(text, error.line)
+        if end - start > _LARGE:
+            return Repair(
+                text, False, False, (), "", f"line {error.line}: {error.message}; the line is too long to repair"
+            )
+        part = self.fix(text[start:end], candidates=most, seconds=1.0)
+        if not part.changed:
+            return Repair(text, False, False, (), "", f"line {error.line}: {error.message}")
+        whole = text[:start] + part.text + text[end:]
+        left = compile_error(whole)
+        if left is not None:
+            return Repair(text, False, False, (), "", f"line {left.line}: {left.message}")
+        return Repair(whole, True, True, (Candidate(whole, part.candidates[0].score),), part.by)
 
     def _by_rules(self, text: str, until: float) -> Repair:
         """Repair what parses and does not compile: the grammar has no opinion there, so that only rules count."""
@@ -298,6 +328,17 @@ class Reviewer:
             return Repair(text, False, True, (), "", "the discriminator is not sure of any change")
         candidate = Candidate(solution.text, solution.score, ("nothing proves it",))
         return Repair(text, False, True, (candidate,), "", "a suggestion, nothing proves it")
+
+
+def _around(text: str, line: int) -> tuple[int, int]:
+    """Offsets of the lines around one, from the beginning of a statement at the margin to that of another."""
+    start, _ = line_span(text, max(line - _NEAR, 1))
+    at, _ = line_span(text, line)
+    above = [found.start() for found in _MARGIN.finditer(text, start, at)]
+    _, last = line_span(text, line + _NEAR)
+    below = _MARGIN.search(text, last)
+    begins = next((one for one in above if at - one <= _LARGE // 2), at) if above else start
+    return begins, min(below.start() if below else len(text), last + _LARGE)
 
 
 def _detected(text: str, seen: Detection, most: int) -> Repair:
