@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gatllm.answering import Transcript
 from gatllm.cli import main
 from gatllm.cli.market_setting import ether, wei
 from gatllm.data import Dataset, DatasetWriter
@@ -137,8 +138,11 @@ def test_a_dataset_is_minted_sold_unlocked_and_rewarded(chain: Devnet, dataset: 
 
     paid = run("subscribe", "--months", "10", "--json", *buyer)
     assert run("status", *buyer, "--json")["paid_until"] == paid["paid_until"] > 0
-    (home / "weights.json").write_text(json.dumps({root: 3.5}))
-    assert run("reward", "weights.json", "--out", "epoch.json").strip() == "epoch.json"
+    answered = Transcript()
+    answered.add("answer", sources=[{"root": root, "fraction": 0.5}, {"root": "0" * 64, "fraction": 0.5}])
+    (home / "answers").mkdir()
+    answered.save(home / "answers" / "one.jsonl")
+    assert run("reward", "answers", "--out", "epoch.json").strip() == "epoch.json"
     assert "does not own" in run("claim", "epoch.json", token, code=1)
     assert run("claim", "epoch.json", root, *buyer, "--json")["amount_wei"] == str(10 * 3 * 10**15 * 40 // 100)
     assert "claimed already" in run("claim", "epoch.json", root, *buyer, code=1)

@@ -108,22 +108,31 @@ def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
     Parameters
     ----------
     weights
-        JSON: how much of the answers came from each dataset, {"TOKEN or ROOT": number}.
+        A folder of transcripts (`gatllm ask --transcript`), whose sources are counted; or JSON that says how much of
+        the answers came from each dataset, {"TOKEN or ROOT": number}.
     out
         The statement to write; publish it, owners claim with it.
     """
     import json
 
-    from gatllm.market import open_epoch
+    from gatllm.market import open_epoch, weights_of
     from gatllm.records import write_file
 
-    try:
-        given = {str(token): float(weight) for token, weight in json.loads(file_of(weights)).items()}
-    except (ValueError, TypeError, AttributeError):
-        raise GatllmError(f"{weights} holds no weights", 'it is JSON like {"TOKEN": 12.5}') from None
+    given = {}
+    if weights.is_dir():
+        counted = weights_of(sorted(weights.glob("*.jsonl")))
+    else:
+        try:
+            given = {str(token): float(weight) for token, weight in json.loads(file_of(weights)).items()}
+        except (ValueError, TypeError, AttributeError):
+            raise GatllmError(f"{weights} holds no weights", 'it is JSON like {"TOKEN": 12.5}') from None
     with progress_report() as report:
         tokens = setting.tokens(report=report)
         deployment = setting.deployment(tokens.chain)
+        if weights.is_dir():
+            given = {root: weight for root, weight in counted.items() if tokens.of_root(root)}
+            if left := sum(counted.values()) - sum(given.values()):
+                note(f"{left:.2f} answers came from datasets without a token: they earn nothing")
         statement = open_epoch(tokens, deployment, given, lambda made: write_file(out, made.to_bytes()))
     note(f"epoch {statement.epoch}: {ether(statement.total)} for {len(statement.amounts)} datasets")
     print_path(out)

@@ -22,7 +22,7 @@ from gatllm.market.trade.deployment import (
 from gatllm.market.trade.minting import MintedDataset, mint_dataset, publish_for, quote_mint
 from gatllm.market.trade.overview import Overview, overview
 from gatllm.market.trade.registry import ProofRegistry, RegisteredRun
-from gatllm.market.trade.rewards import Rewards, Statement, open_epoch, shares
+from gatllm.market.trade.rewards import Rewards, Statement, open_epoch, shares, weights_of
 from gatllm.market.trade.seaport import Offer, Trade, find_seaport, known_seaport
 from gatllm.market.trade.signin import SignedIn, SignIn
 from gatllm.market.trade.subscriptions import Subscriptions
@@ -100,5 +100,6 @@ __all__ = [
     "shares",
     "unlock_dataset",
     "unwrap",
+    "weights_of",
     "wrap",
 ]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatllm.errors import GatllmError
+from gatllm.answering import Transcript
+from gatllm.errors import GatllmError, VerificationError
 from gatllm.market import Chain, DatasetTokens, Origin, Subscriptions, deploy
-from gatllm.market.trade.rewards import Rewards, Statement, shares
+from gatllm.market.trade.rewards import Rewards, Statement, shares, weights_of
 from gatllm.records import sha256
 
 
@@ -100,3 +101,33 @@ def test_another_statement_is_refused(
         Rewards(tokens.chain, own).claim(Statement(0, {root: 1000}), _root(5))
     with pytest.raises(GatllmError, match="only the contract's owner"):
         Rewards(tokens.chain, own).publish(Statement(1, {root: 1}))
+
+
+def transcript(path: Path, *sources: tuple[str, float], text: str = "") -> Path:
+    kept = Transcript()
+    kept.add("prompt", text="?")
+    kept.add("answer", text=text, sources=[{"root": root, "fraction": part} for root, part in sources])
+    kept.save(path)
+    return path
+
+
+def test_weights_are_those_of_the_sources(tmp_path: Path) -> None:
+    first = transcript(tmp_path / "a.jsonl", (_root(1), 0.75), (_root(2), 0.25))
+    second = transcript(tmp_path / "b.jsonl", (_root(1), 1.0), text="another")
+    nothing = transcript(tmp_path / "c.jsonl", text="no source in the data")
+    assert weights_of([first, second, nothing]) == {_root(1): 1.75, _root(2): 0.25}
+    (tmp_path / "copy.jsonl").write_bytes(first.read_bytes())
+    assert weights_of([first, tmp_path / "copy.jsonl"]) == weights_of([first])
+
+
+@pytest.mark.parametrize("parts", [[("x", 0.8), ("y", 0.8)], [("x", -0.5)], [("x", True), ("y", 1.0)], [("x", "1")]])
+def test_more_than_a_whole_answer_is_refused(tmp_path: Path, parts: list[tuple[str, float]]) -> None:
+    with pytest.raises(VerificationError, match="not parts of a whole"):
+        weights_of([transcript(tmp_path / "a.jsonl", *parts)])
+
+
+def test_a_changed_transcript_earns_nothing(tmp_path: Path) -> None:
+    path = transcript(tmp_path / "a.jsonl", (_root(1), 1.0))
+    path.write_bytes(path.read_bytes().replace(b'"text":"?"', b'"text":"!"'))
+    with pytest.raises(VerificationError, match="does not follow"):
+        weights_of([path])

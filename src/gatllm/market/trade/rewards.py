@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from gatllm.errors import GatllmError
+from gatllm.errors import GatllmError, VerificationError
 from gatllm.market.chain.client import Chain, Receipt
 from gatllm.market.trade.deployment import Deployment
 from gatllm.market.trade.subscriptions import Subscriptions
 from gatllm.market.trade.tokens import DatasetTokens, token_number
-from gatllm.records import canonical_bytes, sha256
+from gatllm.records import canonical_bytes, read_log, sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,37 @@ def shares(weights: Mapping[str, float], total: int) -> dict[str, int]:
     for root in by_rest[: total - sum(amounts.values())]:
         amounts[root] += 1
     return {root: amount for root, amount in sorted(amounts.items()) if amount}
+
+
+def weights_of(transcripts: Iterable[Path]) -> dict[str, float]:
+    """Return how much of some answers came from each dataset (its Merkle root), as their sources say and nothing else.
+
+    Every answer is worth one, divided by its sources' fractions of the evidence; one without a source gives nobody
+    anything. An answer that is there twice counts once.
+
+    Raises:
+        VerificationError: a transcript was changed, or its fractions are none.
+    """
+    weights: dict[str, float] = {}
+    counted: set[str] = set()
+    for path in transcripts:
+        entries = read_log(path)
+        if not entries or entries[-1]["event"] != "answer":
+            raise VerificationError(f"{path} is no transcript of an answer")
+        name = sha256(canonical_bytes(entries[-1]))
+        if name in counted:
+            continue
+        counted.add(name)
+        sources = entries[-1].get("sources", [])
+        parts = [each.get("fraction") for each in sources]
+        if (
+            not all(isinstance(part, float | int) and not isinstance(part, bool) and 0 <= part <= 1 for part in parts)
+            or sum(parts) > 1 + 1e-4
+        ):
+            raise VerificationError(f"the sources in {path} are not parts of a whole")
+        for source, part in zip(sources, parts, strict=True):
+            weights[str(source["root"])] = weights.get(str(source["root"]), 0.0) + float(part)
+    return weights
 
 
 def _keccak(data: bytes) -> bytes:
