@@ -1,0 +1,163 @@
+"""A member of a council: it commits, reveals, criticises, votes and counts, and believes nothing that is not signed."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import exp
+from typing import Any
+
+from gatllm.answering.blocks import CodeBlock, split
+from gatllm.answering.checking import CodeReviewer, review_code
+from gatllm.answering.council.counting import agreed_on, best_of, standing, tally
+from gatllm.answering.council.messages import (
+    LONGEST_TEXT,
+    Confidence,
+    Critique,
+    Identity,
+    Proposal,
+    Revision,
+    Verdict,
+    Vote,
+    commitment,
+    fresh,
+    read_message,
+)
+from gatllm.errors import VerificationError
+from gatllm.models import ChatGenerator, ChatOptions, Completion
+from gatllm.models import Message as Turn
+
+_KEPT = 64  # decisions that a node remembers its proposals of
+
+
+@dataclass
+class _Own:
+    """What a node keeps of its part in one round."""
+
+    proposal: Proposal
+    completion: Completion
+    voted: Vote | None = None
+
+
+@dataclass
+class Node:
+    """A member with a generator, a reviewer or both.
+
+    ``seed`` makes its proposals its own where several members share a generator.
+    """
+
+    name: str
+    identity: Identity
+    generator: ChatGenerator | None = None
+    reviewer: CodeReviewer | None = None
+    seed: int = 0
+    _own: OrderedDict[tuple[str, int], _Own] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def describe(self) -> dict[str, Any]:
+        """Return who the node is: name, public key, and what it does."""
+        roles = [role for role, has in (("generator", self.generator), ("reviewer", self.reviewer)) if has is not None]
+        return {
+            "name": self.name,
+            "key": self.identity.public,
+            "roles": roles,
+            "context": self.generator.context if self.generator else None,
+        }
+
+    def propose(self, decision: str, number: int, turns: Sequence[Turn], options: ChatOptions) -> list[Any]:
+        """Make a proposal and commit to it; asked again, the same commitment is sent again."""
+        if self.generator is None:
+            return []
+        with self._lock:
+            kept = self._own.get((decision, number))
+        if kept is None:
+            completion = self.generator.generate([turns], replace(options, seed=options.seed + self.seed))[0]
+            salt, text = fresh(), completion.text[:LONGEST_TEXT]
+            kind = Proposal if number == 1 else Revision
+            opened = kind(**self._head(decision, number), commitment=commitment(text, salt), text=text, salt=salt)
+            with self._lock:
+                kept = self._own.setdefault((decision, number), _Own(opened, completion))
+                while len(self._own) > _KEPT:
+                    self._own.popitem(last=False)
+        return [self.identity.sign(kept.proposal.model_copy(update={"text": None, "salt": None}))]
+
+    def reveal(self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float]) -> list[Any]:
+        """Open the proposal, once its own commitment is among those of the others; not before."""
+        kept = self._own.get((decision, number))
+        if kept is None:
+            return []
+        committed = [each for each in self._valid(seen, decision, number, stakes) if isinstance(each, Proposal)]
+        if not any(each.sender == self.identity.public for each in committed):
+            raise VerificationError("a proposal is opened only after it was committed to")
+        sure = min(max(exp(kept.completion.mean_logprob), 0.0), 1.0)
+        return [
+            self.identity.sign(kept.proposal),
+            self.identity.sign(Confidence(**self._head(decision, number), value=round(sure, 6))),
+        ]
+
+    def review(self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float]) -> list[Any]:
+        """Criticise every proposal that was opened."""
+        if self.reviewer is None:
+            return []
+        found = []
+        for proposal in self._opened(seen, decision, number, stakes):
+            score, findings = _judge(proposal.text or "", self.reviewer)
+            head = self._head(decision, number)
+            found.append(self.identity.sign(Critique(**head, of=proposal.sender, score=score, findings=findings)))
+        return found
+
+    def vote(self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float]) -> list[Any]:
+        """Vote for the proposal that stands best; a vote once given is not changed."""
+        messages = self._valid(seen, decision, number, stakes)
+        critiques = [each for each in messages if isinstance(each, Critique)]
+        best = best_of(standing(self._opened(seen, decision, number, stakes), critiques, stakes))
+        if best is None:
+            return []
+        vote = self.identity.sign(Vote(**self._head(decision, number), of=best))
+        kept = self._own.get((decision, number))
+        if kept is not None:
+            kept.voted = kept.voted or vote
+            vote = kept.voted
+        return [vote]
+
+    def count(self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float]) -> list[Any]:
+        """Sign how the votes are counted."""
+        weights = tally(
+            [each for each in self._valid(seen, decision, number, stakes) if isinstance(each, Vote)], stakes
+        )
+        best = agreed_on(weights)
+        weight = weights[best] if best else max(weights.values(), default=0.0)
+        return [self.identity.sign(Verdict(**self._head(decision, number), of=best, weight=min(weight, 1.0)))]
+
+    def _head(self, decision: str, number: int) -> dict[str, Any]:
+        return {"decision": decision, "round": number, "sender": self.identity.public}
+
+    def _valid(self, seen: Sequence[Any], decision: str, number: int, stakes: Mapping[str, float]) -> list[Any]:
+        """Return the messages that are signed by members and belong to this round; one of each kind and subject."""
+        found: dict[tuple[str, str, str], Any] = {}
+        for value in seen:
+            message = read_message(value)
+            if message.sender in stakes and (message.decision, message.round) == (decision, number):
+                found.setdefault((message.kind, message.sender, getattr(message, "of", None) or ""), message)
+        return list(found.values())
+
+    def _opened(self, seen: Sequence[Any], decision: str, number: int, stakes: Mapping[str, float]) -> list[Proposal]:
+        messages = self._valid(seen, decision, number, stakes)
+        return [each for each in messages if isinstance(each, Proposal) and each.is_opened]
+
+
+def _judge(text: str, reviewer: CodeReviewer) -> tuple[float, tuple[str, ...]]:
+    """Return a score from 0 (can't be right) to 1, and what was found."""
+    score, findings = 1.0, []
+    for piece in split(text):
+        if isinstance(piece, CodeBlock) and piece.is_python and piece.code.strip():
+            review = review_code(piece.code, reviewer)
+            errors = [f"line {note.line}: {note.message}" for note in review.notes if note.error]
+            findings += errors + [note.why for note in review.edits[:1] if note.why]
+            sound = 0.0 if errors else 0.5 if review.changed else 1.0
+            score = min(score, sound * (1 - (review.probability or 0.0)))
+    return round(score, 6), tuple(finding[:500] for finding in findings[:20])
+
+
