@@ -131,12 +131,15 @@ def test_mistakes_are_one_clear_line(
     assert message in last
 
 
-def test_a_council_leaves_minutes_that_can_be_counted_again(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from gatllm.answering import verify_minutes
-
+def test_a_council_leaves_a_decision_that_can_be_verified(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     options = ("--model", "lm", "--max-tokens", "4", "--council", "3", "--json", "--wishes", str(tmp_path / "w"))
-    assert gatllm("ask", *options, "raise a value") == 0
+    assert gatllm("ask", *options, "--transcript", str(tmp_path / "t.jsonl"), "raise a value") == 0
     answer = json.loads(capfd.readouterr().out)
     (kept,) = [entry for entry in answer["transcript"] if entry["event"] == "council"]
-    assert verify_minutes(kept["minutes"]) == kept["by"]
-    assert len([entry for entry in kept["minutes"] if entry["event"] == "reveal" and entry["round"] == 1]) == 3
+    kinds = [entry["message"]["kind"] for entry in kept["log"] if entry["event"] == "message"]
+    assert kinds.count("Proposal") >= 6  # each is committed to, then opened
+    assert gatllm("verify", str(tmp_path / "t.jsonl")) == 0
+    assert "every commitment kept" in capfd.readouterr().out
+    changed = (tmp_path / "t.jsonl").read_bytes().replace(b'"Vote"', b'"Veto"')
+    (tmp_path / "t.jsonl").write_bytes(changed)
+    assert gatllm("verify", str(tmp_path / "t.jsonl")) == 3

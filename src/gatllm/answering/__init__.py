@@ -16,7 +16,7 @@ from gatllm.answering.answer import (
 from gatllm.answering.assistant import Assistant
 from gatllm.answering.calibration import Calibration, Quality
 from gatllm.answering.confidence import Confidence, ConfidenceModel
-from gatllm.answering.council import Council, Decision, Judge, Member, verify_minutes
+from gatllm.answering.council import Council, Decision, Identity, LocalPeer, Member, Node, verify_transcript
 from gatllm.answering.generators import FakeGenerator, load_generator
 from gatllm.answering.library import Library
 from gatllm.answering.threshold import Reliability
@@ -38,9 +38,11 @@ __all__ = [
     "Event",
     "Evidence",
     "FakeGenerator",
-    "Judge",
+    "Identity",
     "Library",
+    "LocalPeer",
     "Member",
+    "Node",
     "Note",
     "Quality",
     "Reliability",
@@ -50,5 +52,5 @@ __all__ = [
     "Transcript",
     "Wishes",
     "load_generator",
-    "verify_minutes",
+    "verify_transcript",
 ]

@@ -12,7 +12,6 @@ from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event
 from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, find_code, split
 from gatllm.answering.checking import CodeReviewer, review_code, unchecked
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
-from gatllm.answering.council import Council
 from gatllm.answering.knowledge import mentions, reference
 from gatllm.answering.library import Library, Passage, as_context
 from gatllm.answering.material import without_orders
@@ -276,7 +275,8 @@ class _Work:
             piece = _whole_characters(said)
             if isinstance(piece, Completion):
                 self.completions.append(piece)
-                self._minutes()
+                if piece.decision is not None:
+                    self.transcript.add("council", **piece.decision)
                 self.transcript.add(
                     "proposal", text=piece.text, finish_reason=piece.finish_reason,
                     completion_tokens=piece.completion_tokens,
@@ -284,15 +284,6 @@ class _Work:
                 )  # fmt: skip
             else:
                 yield piece
-
-    def _minutes(self) -> None:
-        """Keep how a council came to its decision."""
-        generator = self.owner.generator
-        if isinstance(generator, Council) and (decision := generator.last) is not None:
-            self.transcript.add(
-                "council", by=decision.by, weight=decision.weight, agreed=decision.agreed, rounds=decision.rounds,
-                minutes=list(decision.minutes),
-            )  # fmt: skip
 
     def _part(self, part: Piece, messages: list[Message]) -> Generator[Event, None, None]:
         if not isinstance(part, CodeBlock):
@@ -354,6 +345,15 @@ class _Work:
             return []
         return similar_code(self.owner.library, self.prompt, self.text)
 
+    def _warning(self, first: Completion) -> str:
+        """Return the warning that the answer is shown with."""
+        warnings = [self.assessment.warning]
+        if first.decision is not None and not first.decision["agreed"]:
+            warnings.append(
+                f"the council did not agree: {first.decision['weight']:.0%} of the stake is for this answer"
+            )
+        return "; ".join(filter(None, warnings))
+
     def answer(self, *, declined: bool = False) -> Answer:
         """Put the answer together; the transcript ends with it."""
         sources = self._sources()
@@ -372,7 +372,7 @@ class _Work:
             text=self.text,
             confidence=self.assessment.confidence,
             threshold=self.assessment.threshold,
-            warning=self.assessment.warning,
+            warning=self._warning(first),
             verdict=self._verdict(),
             reviews=tuple(self.reviews),
             sources=tuple(sources),

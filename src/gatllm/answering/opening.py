@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gatllm.answering.assistant import Assistant
 from gatllm.answering.confidence import ConfidenceModel
-from gatllm.answering.council import Council, Judge, Member
+from gatllm.answering.council import Council, Identity, Node, read_address, seats
 from gatllm.answering.generators import load_generator
 from gatllm.answering.library import Library, store_folder
 from gatllm.answering.threshold import Reliability
@@ -19,7 +19,6 @@ from gatllm.errors import GatllmError
 from gatllm.models import ChatGenerator, ChatOptions
 from gatllm.progress import Report, silent
 from gatllm.records import sha256
-from gatllm.review import Reviewer
 from gatllm.review.default import load_reviewer
 from gatllm.sandbox import Runner
 
@@ -34,7 +33,7 @@ def open_assistant(
     discriminator: Path | None = None,
     wishes: Path | None = None,
     options: ChatOptions | None = None,
-    council: int = 1,
+    council: Sequence[str] = (),
     retrieval: bool = True,
     generator: ChatGenerator | None = None,
     report: Report = silent,
@@ -48,8 +47,9 @@ def open_assistant(
         discriminator: a run folder; None: see `review.default`.
         wishes: the log of wishes for more data; None: ``wishes.jsonl`` here.
         options: how to generate.
-        council: how many proposals must be agreed on; above 1, the generator sits in a council with itself, each
-            member with its own seed, and answers are drawn (temperature 0.8 where ``options`` say greedy).
+        council: addresses of the members that have to agree (see `read_address`); or one number above 1: the generator
+            sits in a council with itself, each member with its own seed, and answers are drawn (temperature 0.8 where
+            ``options`` say greedy).
         retrieval: show the generator code of contributed datasets that is near the prompt (the standard library, which
             stands in where there are none, is nothing it has to be shown).
         generator: one that is already loaded, instead of ``model``.
@@ -62,11 +62,13 @@ def open_assistant(
     library = Library.open(contributed or [_standard_library(report)], report=report)
     reviewer = load_reviewer(discriminator)
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
-    chosen = generator or load_generator(model, small=small, report=report)
-    if council > 1:
-        judges = [Judge("critics", Reviewer())] + ([Judge("discriminator", reviewer)] if reviewer.has_model else [])
-        members = [Member(f"{chosen.name}#{seat}", chosen, seed=1000 * seat) for seat in range(council)]
-        chosen = Council(members, judges)
+    alone = len(council) == 1 and council[0].isdigit()
+    if council and not alone:
+        chosen: ChatGenerator = Council([read_address(address) for address in council])
+    else:
+        chosen = generator or load_generator(model, small=small, report=report)
+    if alone and int(council[0]) > 1:
+        chosen = Council(seats(Node(chosen.name, Identity.generate(), chosen, reviewer), int(council[0])))
         if options is not None and options.temperature == 0:
             options = replace(options, temperature=0.8)
     return Assistant(

@@ -32,7 +32,7 @@ def ask(
     top_p: float = 1.0,
     number: Annotated[int, Parameter(name=["--number", "-n"])] = 1,
     seed: int = 0,
-    council: int = 1,
+    council: list[str] | None = None,
     retrieval: bool = True,
     stop: list[str] | None = None,
     only_confident: Annotated[bool, _FLAG] = False,
@@ -58,7 +58,8 @@ def ask(
         top_p: draw among the likeliest tokens that make up this probability.
         number: how many answers; beyond the first they are drawn with the seeds that follow.
         seed: what everything random derives from.
-        council: how many proposals, reviewed by all reviewers, have to agree on the answer.
+        council: how many proposals of this generator have to agree on the answer; or, repeated, the addresses of the
+            members that have to agree: [KEY@]http://HOST:PORT[=STAKE] (see `gatllm node`).
         retrieval: show the generator code from the datasets that is near the question.
         stop: end the answer before this text; may be repeated.
         only_confident: do not answer below the threshold; exit code 1 then.
@@ -76,8 +77,8 @@ def ask(
     from gatllm.models import ChatOptions
 
     options = ChatOptions(max_tokens, temperature, top_k, top_p, seed, tuple(stop or ()))
-    if council < 1:
-        raise UsageError(f"a council of {council} can't answer", "name 1 or more")
+    if council == ["0"]:
+        raise UsageError("a council of 0 can't answer", "name 1 or more")
     assistant = _open(model, small, data, discriminator, wishes, options, council, retrieval)
     options = assistant.options
     answers = []
@@ -158,7 +159,7 @@ def _open(
     discriminator: Path | None,
     wishes: Path,
     options: ChatOptions,
-    council: int = 1,
+    council: list[str] | None = None,
     retrieval: bool = True,
 ) -> Assistant:
     from gatllm.answering.opening import open_assistant
@@ -171,7 +172,7 @@ def _open(
             discriminator=discriminator,
             wishes=wishes,
             options=options,
-            council=council,
+            council=council or (),
             retrieval=retrieval,
             report=report,
         )

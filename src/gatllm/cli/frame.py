@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "report": ("gatllm.cli.train:report_app", "Write the report of a run: one page with its curves.", "train"),
     "ask": ("gatllm.cli.ask:ask", "Ask one question; the answer is reviewed before it is shown.", "chat"),
+    "node": ("gatllm.cli.node:node", "Be a member of a council over HTTP.", "chat"),
+    "verify": ("gatllm.cli.node:verify", "Check a transcript: hashes, signatures, the council's count.", "chat"),
     "chat": ("gatllm.cli.ask:chat", "Talk with the assistant in the terminal.", "chat"),
     "check": ("gatllm.cli.review:check", "Find what is wrong in Python files.", ""),
     "sample": ("gatllm.cli.sample:sample", "Let a trained model write.", "train"),

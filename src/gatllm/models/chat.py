@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NotRequired, Protocol, TypedDict
+from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
 from gatllm.errors import GatllmError
 
@@ -39,13 +39,17 @@ class ChatOptions:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One whole answer. Log-probabilities are natural, of the chosen tokens, before temperature and filters."""
+    """One whole answer. Log-probabilities are natural, of the chosen tokens, before temperature and filters.
+
+    ``decision``: where a council gave the answer, how it came to it (plain JSON values).
+    """
 
     text: str
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
     token_logprobs: tuple[float, ...] = field(default=(), repr=False)
+    decision: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def mean_logprob(self) -> float:

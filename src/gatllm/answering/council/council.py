@@ -1,9 +1,10 @@
 """Several generators and reviewers agree on an answer, in the style of proof of stake.
 
-One round: every member **commits** to its proposal by its hash, so that nobody can copy; then all are **revealed**; every
-reviewer **criticises** every proposal; every member **votes** for the one that stands best and signs the **verdict**.
-With more than two thirds of all stake the council agrees; otherwise the members get the critiques and propose again. The
-decision log is a hash chain of signed messages from which anyone can repeat the count (`verify_decision`).
+One round: every member **commits** to its proposal by its hash, so that nobody can copy; then all are **revealed**;
+every reviewer **criticises** every proposal; every member **votes** for the one that stands best and signs the
+**verdict**. With more than two thirds of all stake the council agrees; otherwise the members get the critiques and
+propose again. The decision log is a hash chain of signed messages from which anyone can repeat the count
+(`verify_decision`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How a council counts: what every member, and anyone who reads the log, computes from the same messages.
 
 Faulty members with less than a third of the stake can't change the outcome: a proposal's score is the stake-weighted
-median of the critiques, which honest reviewers hold between them, and a decision needs more than two thirds of all stake,
-members that crashed or lied included.
+median of the critiques, which honest reviewers hold between them, and a decision needs more than two thirds of all
+stake, members that crashed or lied included.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ def structure(text: str) -> str:
 def standing(
     proposals: Iterable[Proposal], critiques: Iterable[Critique], stakes: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return how each proposal stands, from 0 to 1: half the stake behind its like, half the median of its critiques."""
+    """Return how each proposal stands, from 0 to 1: half stake behind its like, half the median of its critiques."""
     same = {each.sender: structure(each.text or "") for each in proposals}
     scores: dict[str, list[tuple[float, float]]] = {sender: [] for sender in same}
     for each in critiques:
         if each.of in scores:
             scores[each.of].append((each.score, stakes[each.sender]))
     total = sum(stakes.values())
-    return {
-        sender: round(
-            (sum(stakes[other] for other in same if same[other] == same[sender]) / total + _median(scores[sender])) / 2, 9
-        )
-        for sender in same
-    }
+
+    def behind(sender: str) -> float:
+        return sum(stakes[other] for other in same if same[other] == same[sender]) / total
+
+    return {sender: round((behind(sender) + _median(scores[sender])) / 2, 9) for sender in same}
 
 
 def _median(scores: list[tuple[float, float]]) -> float:

@@ -18,7 +18,6 @@ from gatllm.records import canonical_bytes, sha256, write_file
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-VERSION = 1
 LONGEST_TEXT = 100_000  # characters of a proposal
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -29,7 +28,7 @@ class _Message(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     decision: _Hash
     round: Annotated[int, Field(ge=1, le=9)]
     sender: _Hash
@@ -98,7 +97,8 @@ _ADAPTER: TypeAdapter[Any] = TypeAdapter(Message)
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a message."""
-    return _ADAPTER.json_schema() | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Council message"}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Message of a council"}
+    return head | _ADAPTER.json_schema()
 
 
 def commitment(text: str, salt: str) -> str:

@@ -141,16 +141,16 @@ class HttpPeer:
         try:
             body = None if value is None else json.dumps(value).encode()
             connection.request(method, parts.path + path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            data = bytearray()
-            # Piece by piece: neither an endless answer nor one that drips may hold the council up.
-            while piece := response.read1(1 << 16):
-                data += piece
-                if len(data) > MOST_BYTES:
-                    raise GatllmError(f"{self.url} answered with more than {MOST_BYTES} bytes")
-                if time.monotonic() > end:
-                    raise GatllmError(f"{self.url} did not answer in time")
-            found = json.loads(data)
+            with connection.getresponse() as response:
+                data = bytearray()
+                # Piece by piece: neither an endless answer nor one that drips may hold the council up.
+                while piece := response.read1(1 << 16):
+                    data += piece
+                    if len(data) > MOST_BYTES:
+                        raise GatllmError(f"{self.url} answered with more than {MOST_BYTES} bytes")
+                    if time.monotonic() > end:
+                        raise GatllmError(f"{self.url} did not answer in time")
+                found = json.loads(data)
         except (OSError, HTTPException, ValueError, RecursionError) as error:
             reason = "in time" if isinstance(error, TimeoutError) else f"as a node does ({type(error).__name__})"
             raise GatllmError(f"{self.url} did not answer {reason}", "start it: gatllm node") from None

@@ -53,8 +53,8 @@ class Node:
     generator: ChatGenerator | None = None
     reviewer: CodeReviewer | None = None
     seed: int = 0
-    _own: OrderedDict[tuple[str, int], _Own] = field(default_factory=OrderedDict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _own: OrderedDict[tuple[str, int], _Own] = field(default_factory=OrderedDict, repr=False, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, init=False)
 
     def describe(self) -> dict[str, Any]:
         """Return who the node is: name, public key, and what it does."""
@@ -109,11 +109,16 @@ class Node:
         return found
 
     def vote(self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float]) -> list[Any]:
-        """Vote for the proposal that stands best; a vote once given is not changed."""
+        """Vote for the proposal that stands best; a vote once given is not changed.
+
+        A reviewer does not vote for what it found can't be right, whatever the others say: so those who lie need more
+        than two thirds of the stake themselves.
+        """
         messages = self._valid(seen, decision, number, stakes)
         critiques = [each for each in messages if isinstance(each, Critique)]
         best = best_of(standing(self._opened(seen, decision, number, stakes), critiques, stakes))
-        if best is None:
+        refused = any((each.sender, each.of, each.score) == (self.identity.public, best, 0.0) for each in critiques)
+        if best is None or refused:
             return []
         vote = self.identity.sign(Vote(**self._head(decision, number), of=best))
         kept = self._own.get((decision, number))
@@ -159,5 +164,3 @@ def _judge(text: str, reviewer: CodeReviewer) -> tuple[float, tuple[str, ...]]:
             sound = 0.0 if errors else 0.5 if review.changed else 1.0
             score = min(score, sound * (1 - (review.probability or 0.0)))
     return round(score, 6), tuple(finding[:500] for finding in findings[:20])
-
-

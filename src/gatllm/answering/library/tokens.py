@@ -135,14 +135,14 @@ def _tables() -> tuple[NDArray[np.uint8], Hashes]:
     return classes, values
 
 
-_powers: list[Hashes] = []
+_powers: list[tuple[Hashes, Hashes]] = []  # the newest last; threads may be reading the ones before
 
 
 def powers_to(count: int) -> tuple[Hashes, Hashes]:
     """Return at least ``count`` powers of an odd number and of its inverse, modulo 2^64."""
     import numpy as np
 
-    if not _powers or len(_powers[0]) <= count:
+    if not _powers or len(_powers[-1][0]) <= count:
         size = 1 << max(count, 1 << 12).bit_length()
         base = 0x5851F42D4C957F2D
         rows = []
@@ -150,8 +150,9 @@ def powers_to(count: int) -> tuple[Hashes, Hashes]:
             row = np.full(size, factor, np.uint64)
             row[0] = 1
             rows.append(np.multiply.accumulate(row))
-        _powers[:] = rows
-    return _powers[0], _powers[1]
+        _powers.append((rows[0], rows[1]))
+        return _powers[-1] if len(_powers[-1][0]) > count else (rows[0], rows[1])
+    return _powers[-1]
 
 
 def mix(values: Hashes) -> Hashes:
