@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from gatllm.review.critics import quietly_parsed
+from gatllm.review.slips import is_slip
 from gatllm.review.tags import Span, Tag, is_space
 from gatllm.tokenizers.lexicon import parts
 
@@ -147,3 +149,39 @@ def unbound(tree: ast.Module) -> set[str]:
             case ast.MatchAs(name=name) | ast.MatchStar(name=name) | ast.MatchMapping(rest=name):
                 bound.add(name or "")
     return set() if "*" in bound else used - bound
+
+
+def with_known_names(text: str) -> str | None:
+    """Return a text that compiles with each undefined name as the one name that it is a slip away from; None without.
+
+    A name of one letter or two is near to too many.
+    """
+    tree = quietly_parsed(text)
+    if tree is None:
+        return None
+    places = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    missing = unbound(tree)
+    known = {node.id for node in places} | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    known = (known | set(_BUILTINS) | _defined(tree)) - missing
+    meant = {
+        name: near[0]
+        for name in missing
+        if len(name) > 2 and len(near := [other for other in known if is_slip(name, other)]) == 1
+    }
+    lines = [line.encode() for line in text.split("\n")]  # places are counted in bytes
+    for node in sorted(places, key=lambda node: (node.lineno, node.col_offset), reverse=True):
+        if node.id in meant:
+            line, at = lines[node.lineno - 1], node.col_offset
+            lines[node.lineno - 1] = line[:at] + meant[node.id].encode() + line[at + len(node.id.encode()) :]
+    return b"\n".join(lines).decode() if meant else None
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """Names of functions, classes and imports."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).split(".")[0])
+    return found

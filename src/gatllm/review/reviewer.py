@@ -17,6 +17,7 @@ from gatllm.review.detection import Detection, detect
 from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
 from gatllm.review.gate import Step, harm, minimal
+from gatllm.review.names import with_known_names
 from gatllm.review.python2 import is_python2, rest_of_python2
 from gatllm.review.region import line_span, place
 from gatllm.review.repair import Solution, improve, repair
@@ -321,6 +322,9 @@ class Reviewer:
         """Suggest a change of meaning; nothing proves it, so that it is never written."""
         if len(text) > _MOST:
             return Repair(text, False, True, (), "", "it is too long for the discriminator")
+        if (respelt := with_known_names(text)) is not None:
+            candidate = Candidate(respelt, None, ("nothing proves it",))
+            return Repair(text, False, True, (candidate,), "", "a suggestion, nothing proves it")
         if self._tagger is None:
             return Repair(text, False, True, (), "", "errors of meaning need a discriminator")
         solution = improve(self._tagger, text)
