@@ -208,7 +208,7 @@ def test_files_with_a_version_are_kept_by_browsers(app: FastAPI, connect: Connec
             for script in scripts():  # none where set-up has not brought them
                 kept = await client.get(f"/static/vendor/{script['file']}")
                 assert (kept.status_code, kept.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
-            for name in ("style.css", "market.js"):
+            for name in ("style.css", "market.css"):
                 asked_after = await client.get(f"/static/{name}")
                 assert (asked_after.status_code, asked_after.headers["cache-control"]) == (200, "no-cache")
                 again = await client.get(f"/static/{name}", headers={"if-none-match": asked_after.headers["etag"]})

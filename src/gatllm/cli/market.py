@@ -38,7 +38,7 @@ def devnet(*, port: int = 8545, block_time: float | None = None, setting: Settin
     block_time
         Seconds between blocks; by default each transaction makes one.
     """
-    from gatllm.market import Chain, Devnet, deploy
+    from gatllm.market import Chain, Devnet, deploy, find_seaport
 
     running = Devnet(setting.folder / "devnet", port=port, block_time=block_time)
     try:
@@ -47,6 +47,7 @@ def devnet(*, port: int = 8545, block_time: float | None = None, setting: Settin
             running.fund(mine.address)
             chain = Chain(running.url, mine, state_dir=setting.folder, report=report)
             deployment = deploy(chain, setting.folder, store=setting.open_store())
+            find_seaport(chain, deployment, setting.folder)  # where datasets are sold
             rows = [("address", running.url), ("state", str(running.folder / "state.json")), ("you", mine.address)]
             table("local chain", ("what", "where"), [*rows, *deployment.addresses.items()])
             note("keys of funded accounts are public knowledge here; Ctrl-C stops the chain, its state stays")

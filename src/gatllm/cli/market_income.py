@@ -115,7 +115,7 @@ def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
     """
     import json
 
-    from gatllm.market import open_epoch, weights_of
+    from gatllm.market import Statement, open_epoch, weights_of
     from gatllm.records import write_file
 
     given = {}
@@ -133,7 +133,12 @@ def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
             given = {root: weight for root, weight in counted.items() if tokens.of_root(root)}
             if left := sum(counted.values()) - sum(given.values()):
                 note(f"{left:.2f} answers came from datasets without a token: they earn nothing")
-        statement = open_epoch(tokens, deployment, given, lambda made: write_file(out, made.to_bytes()))
+
+        def keep(made: Statement) -> None:
+            for place in (out, setting.folder / "statements" / f"epoch-{made.epoch}.json"):  # the second for the page
+                write_file(place, made.to_bytes())
+
+        statement = open_epoch(tokens, deployment, given, keep)
     note(f"epoch {statement.epoch}: {ether(statement.total)} for {len(statement.amounts)} datasets")
     print_path(out)
 

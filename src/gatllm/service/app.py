@@ -16,13 +16,14 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatllm import __version__
 from gatllm.answering import Assistant
-from gatllm.service import errors, health, metrics, openai, pages
+from gatllm.service import contribute, datasets, errors, health, metrics, openai, pages
 from gatllm.service.access import Access, Openness
 from gatllm.service.accounts import Accounts
+from gatllm.service.contributions import UPLOAD_BYTES
 from gatllm.service.conversations import Conversations
 from gatllm.service.data_requests import DataRequests
 from gatllm.service.database import Database, temporary_database
@@ -57,6 +58,19 @@ class _Static(StaticFiles):
             kept = "public, max-age=31536000, immutable" if _VERSIONED.fullmatch(path) else "no-cache"
             answer.headers["cache-control"] = kept
         return answer
+
+
+class _BodyLimits:
+    """ASGI middleware: bodies are small, but for uploads that a page without script sends at once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._small = RequestBodyLimitMiddleware(app, max_body_size=LARGEST_BODY)
+        self._large = RequestBodyLimitMiddleware(app, max_body_size=UPLOAD_BYTES + LARGEST_BODY)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on under its limit."""
+        upload = scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/contribute")
+        await (self._large if upload else self._small)(scope, receive, send)
 
 
 def create_app(
@@ -115,11 +129,14 @@ def create_app(
     app.state.slots = waiting
     assistant.wishes = parts.data_requests
     errors.install(app, message)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
+    app.add_middleware(_BodyLimits)
     if market is not None:
         market.sessions = Sessions(accounts)
         app.state.market = market
-        app.include_router(market_router)
+        for part in (market_router, contribute.router, datasets.router, datasets.gateway):
+            app.include_router(part)
+        if market.contributions.folder.is_dir():
+            market.jobs.wake()  # what an earlier process left open
         if paid:
             app.add_middleware(Paywall, market=market, paths=PAID)
     app.add_middleware(Patience)

@@ -6,22 +6,30 @@ sees, publishes, names or mints it.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gatllm.errors import GatllmError
+from gatllm.errors import GatllmError, UsageError
 from gatllm.records import write_file
 
 State = Literal["uploading", "checking", "rejected", "checked", "publishing", "published", "minted"]
 _ID = re.compile(r"[0-9a-f]{32}")
+_PART = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
 OPEN_LIMIT = 20  # contributions of one wallet that are not minted
+UPLOAD_BYTES = 1 << 30  # of one contribution
+WALLET_BYTES = 2 << 30  # of all uploads of one wallet
+UPLOAD_FILES = 20_000
+FREE_BYTES = 2 << 30  # of the disk, which no upload may take
+UPLOAD_AGE = 2 * 24 * 3600  # seconds after which an upload that nobody goes on with is removed
 
 
 class NotYoursError(GatllmError):
@@ -39,18 +47,22 @@ class Contribution(BaseModel):
     id: str
     owner: str
     created: float
+    changed: float = 0.0
     state: State = "uploading"
     kind: Literal["positive", "negative"] = "positive"
-    title: str = ""
-    description: str = ""
-    contributor: str = ""
-    licence: str = ""
+    title: str = Field("", max_length=100)
+    description: str = Field("", max_length=4000)
+    contributor: str = Field("", max_length=100)
+    licence: str = Field("", max_length=64, pattern=r"^[A-Za-z0-9.+-]*$")
     sealed: bool = True
     problem: str = ""
     root: str = ""
     records: int = 0
     content: str = ""
     metadata: str = ""
+    minted_kind: int = 0
+    received: int = 0  # bytes
+    files: int = 0
 
 
 class Contributions:
@@ -73,7 +85,9 @@ class Contributions:
         with self._lock:
             if sum(one.state != "minted" for one in self.of(owner)) >= OPEN_LIMIT:
                 raise GatllmError(f"you have {OPEN_LIMIT} contributions that are not minted", "finish or remove some")
-            made = Contribution(id=secrets.token_hex(16), owner=owner, created=time.time(), **fields)
+            self._sweep()
+            now = time.time()
+            made = _valid({"id": secrets.token_hex(16), "owner": owner, "created": now, "changed": now, **fields})
             self._write(made)
         return made
 
@@ -110,12 +124,91 @@ class Contributions:
             if now is None or now.state not in states:
                 state = "gone" if now is None else now.state
                 raise GatllmError(f"this contribution is {state}", "look at it again")
-            try:
-                changed = Contribution.model_validate({**now.model_dump(), **fields})
-            except ValidationError as error:
-                raise GatllmError(f"this does not fit: {error.errors()[0]['msg']}") from None
+            changed = _valid({**now.model_dump(), "changed": time.time(), **fields})
             self._write(changed)
         return changed
+
+    def receive(self, contribution: Contribution, name: str, offset: int, data: bytes) -> int:
+        """Append bytes to a file of an upload; return how many it has now.
+
+        Whoever was cut off asks for the size and goes on from there: bytes at another offset are not taken.
+
+        Raises:
+            UsageError: the name leads elsewhere.
+            GatllmError: it is more than may be uploaded, or no longer an upload.
+        """
+        target = self._upload_path(contribution, name)
+        with self._lock:
+            now = self._read(contribution.id)
+            if now is None or now.state != "uploading":
+                raise GatllmError("this contribution takes no more files", "begin another")
+            size = target.stat().st_size if target.exists() else 0
+            if offset != size:
+                return size
+            self._refuse_too_much(now, len(data), new=not target.exists())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("ab") as file:
+                file.write(data)
+            files = now.files + (size == 0)
+            self._write(now.model_copy(update={"received": now.received + len(data), "files": files}))
+        return size + len(data)
+
+    def received(self, contribution: Contribution, name: str) -> int:
+        """Return how many bytes of a file have arrived."""
+        target = self._upload_path(contribution, name)
+        return target.stat().st_size if target.is_file() else 0
+
+    def remove(self, contribution: Contribution) -> None:
+        """Remove a contribution that is not minted, with all that was uploaded.
+
+        Raises:
+            GatllmError: it is minted, or at work.
+        """
+        with self._lock:
+            now = self._read(contribution.id)
+            if now is None or now.state in ("checking", "publishing", "minted"):
+                raise GatllmError("this contribution can't be removed now", "wait until its job is done")
+            self._delete(now)
+
+    def forget_plain(self, contribution: Contribution) -> None:
+        """Remove the plain data of a contribution; the record stays, and the report without what it quotes."""
+        for name in ("upload", "dataset", "negative"):
+            shutil.rmtree(self.path(contribution) / name, ignore_errors=True)
+        place = self.path(contribution) / "report.json"
+        if place.exists():
+            report = json.loads(place.read_text(encoding="utf-8"))
+            summary = {name: value for name, value in report.get("summary", {}).items() if name != "packages"}
+            write_file(place, json.dumps(report | {"summary": summary, "preview": [], "refused": []}) + "\n")
+
+    def _upload_path(self, contribution: Contribution, name: str) -> Path:
+        parts = name.split("/")
+        if not 0 < len(parts) <= 20 or len(name) > 1_000:
+            raise UsageError("the file's name is too long", "rename it")
+        if any(not _PART.fullmatch(part) or part.startswith(".") for part in parts):
+            raise UsageError(f"a file can't be called {name[:80]!r}", "leave out hidden files and folders")
+        return self.path(contribution).joinpath("upload", *parts)
+
+    def _refuse_too_much(self, contribution: Contribution, more: int, *, new: bool) -> None:
+        if contribution.received + more > UPLOAD_BYTES:
+            raise GatllmError(f"an upload has at most {UPLOAD_BYTES >> 20:,} MiB", "divide it")
+        if new and contribution.files >= UPLOAD_FILES:
+            raise GatllmError(f"an upload has at most {UPLOAD_FILES:,} files", "put them into an archive")
+        kept = sum(one.received for one in self.of(contribution.owner) if one.state != "minted")
+        if kept + more > WALLET_BYTES:
+            raise GatllmError("your uploads are too large together", "mint or remove some")
+        if shutil.disk_usage(self.folder).free - more < FREE_BYTES:
+            raise GatllmError("this server has no room for uploads at the moment", "try again later")
+
+    def _sweep(self) -> None:
+        """Remove uploads that nobody goes on with."""
+        for one in list(self.all()):
+            if one.state in ("uploading", "rejected") and time.time() - one.changed > UPLOAD_AGE:
+                self._delete(one)
+
+    def _delete(self, contribution: Contribution) -> None:
+        # The record goes first: what is left of a removal that was cut off is nobody's contribution.
+        (self.path(contribution) / "contribution.json").unlink()
+        shutil.rmtree(self.path(contribution), ignore_errors=True)
 
     def _read(self, name: str) -> Contribution | None:
         try:
@@ -127,3 +220,11 @@ class Contributions:
 
     def _write(self, contribution: Contribution) -> None:
         write_file(self.path(contribution) / "contribution.json", contribution.model_dump_json(indent=1) + "\n")
+
+
+def _valid(fields: dict[str, Any]) -> Contribution:
+    try:
+        return Contribution.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))} does not fit: {first['msg']}") from None

@@ -8,39 +8,50 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatllm.data import Dataset
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.market import (
-    About,
     DatasetTokens,
     Deployment,
     KeyVault,
     SignIn,
     Store,
     Subscriptions,
+    Trade,
     Unlocker,
-    publish_for,
+    known_seaport,
 )
-from gatllm.service.access import Reader
+from gatllm.service.access import caller_or_none
+from gatllm.service.catalogue import Catalogue
+from gatllm.service.contribution_jobs import ContributionJobs
 from gatllm.service.contributions import Contributions, NotYoursError
-from gatllm.service.pages.rendering import page as whole_page
+from gatllm.service.pages.rendering import scripts, whole_page
+from gatllm.service.parts import parts_of
 from gatllm.service.sessions import Sessions
 
 COOKIE = "gatllm-session"
 _REMEMBERED = 10_000  # subscribers
+# Where transactions and tokens can be looked at: name, block explorer, OpenSea's name of the chain.
+EXPLORERS = {
+    1: ("Ethereum", "https://etherscan.io", "ethereum"),
+    10: ("OP Mainnet", "https://optimistic.etherscan.io", "optimism"),
+    137: ("Polygon", "https://polygonscan.com", "polygon"),
+    8453: ("Base", "https://basescan.org", "base"),
+    42161: ("Arbitrum One", "https://arbiscan.io", "arbitrum"),
+    11155111: ("Sepolia", "https://sepolia.etherscan.io", ""),
+}
 _STATEMENT = "Sign in to gatllm. This costs nothing and moves nothing."
 
 
@@ -68,6 +79,28 @@ class Market:
         """What people brought, each bound to the wallet that did."""
         return Contributions(self.state_dir / "contributions")
 
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What is on offer, and what was."""
+        return Catalogue(self.tokens, self.store, self.contributions, self.state_dir)
+
+    @property
+    def trade(self) -> Trade:
+        """Where datasets are bought and sold.
+
+        Raises:
+            GatllmError: this chain has no Seaport.
+        """
+        seaport = known_seaport(self.tokens.chain, self.deployment)
+        if seaport is None:
+            raise GatllmError("there is no Seaport on this chain", "give the token away, or trade elsewhere")
+        return Trade(self.tokens, seaport)
+
+    @cached_property
+    def jobs(self) -> ContributionJobs:
+        """The work behind them."""
+        return ContributionJobs(self.contributions, self.store, self.vault)
+
     def paid_until(self, address: str) -> int:
         """Return until when an address has paid; asked of the chain only while what is known has run out.
 
@@ -86,14 +119,14 @@ class Market:
         return until
 
 
-def _session(request: Request, market: Market) -> str | None:
+def session_of(request: Request, market: Market) -> str | None:
     """Return the address that is signed in, by token or cookie."""
     given = request.headers.get("authorization", "")
     token = given[7:] if given.lower().startswith("bearer ") else request.cookies.get(COOKIE, "")
     return market.sessions.address(token)
 
 
-class _Route(APIRoute):
+class MarketRoute(APIRoute):
     """Errors that a user can cause become one clear sentence with a fitting status."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
@@ -109,6 +142,14 @@ class _Route(APIRoute):
         return handle
 
 
+def site_of(request: Request) -> str:
+    """Return the address of the page that asks, as the browser has it: what a wallet signs must name it.
+
+    The host is one that this service is reached by (`guard.Guard`), so that no other site's challenge is made here.
+    """
+    return f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
+
+
 def refusal(status: int, message: str, **more: Any) -> JSONResponse:
     """Return an error in the shape of the service's API."""
     kinds = {401: "authentication_error", 402: "payment_required", 403: "permission_error"}
@@ -116,24 +157,26 @@ def refusal(status: int, message: str, **more: Any) -> JSONResponse:
     return JSONResponse({"error": {"message": message, "type": kind, **more}}, status)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A request's body: what it does not name is an error."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Who(_Strict):
+class Who(Strict):
     """Whose wallet asks."""
 
     address: str
 
 
-class Signed(_Strict):
+class Signed(Strict):
     """A signed challenge."""
 
     message: str = Field(max_length=4000)
     signature: str = Field(max_length=10_000)
 
 
-class WhoseToken(_Strict):
+class WhoseToken(Strict):
     """Whose wallet asks about which token."""
 
     token: str
@@ -146,24 +189,18 @@ class Unlock(Signed):
     token: str
 
 
-class Mint(_Strict):
-    """Which contribution is minted, by whose wallet."""
-
-    contribution: str
-    address: str
-
-
-class Subscribe(_Strict):
+class Subscribe(Strict):
     """Who pays for how long."""
 
     address: str
     months: int = Field(1, ge=1, le=12)
 
 
-router = APIRouter(prefix="/market", route_class=_Route)
+router = APIRouter(prefix="/market", route_class=MarketRoute, dependencies=[Depends(caller_or_none)])
 
 
-def _market(request: Request) -> Market:
+def market_of(request: Request) -> Market:
+    """Return what the market's pages work on."""
     market: Market = request.app.state.market
     return market
 
@@ -171,18 +208,14 @@ def _market(request: Request) -> Market:
 @router.get("/status")
 def status(request: Request, address: str | None = None) -> dict[str, Any]:
     """What a page shows first: the chain, the price, and what an address has paid."""
-    market = _market(request)
+    market = market_of(request)
     chain = market.tokens.chain
-    value = {
-        "chain_id": chain.chain_id,
+    value: dict[str, Any] = {
+        "chain": chain_json(market),
         "token_contract": market.tokens.address,
         "price_wei": str(market.subscriptions.price()),
-        "contributions": [
-            {"id": one.id, "title": one.title, "state": one.state}
-            for one in market.contributions.of(_session(request, market) or "")
-            if one.state in ("checked", "published")
-        ],
     }
+    value["account"] = session_of(request, market)
     if address is not None:
         value["paid_until"] = market.paid_until(str(chain.checksum(address)))
     return value
@@ -191,13 +224,13 @@ def status(request: Request, address: str | None = None) -> dict[str, Any]:
 @router.post("/session/challenge")
 def challenge(request: Request, who: Who) -> dict[str, str]:
     """The text that a wallet signs to sign in."""
-    return {"message": _market(request).signin.challenge(who.address, _STATEMENT)}
+    return {"message": market_of(request).signin.challenge(who.address, _STATEMENT, site=site_of(request))}
 
 
 @router.post("/session")
 def sign_in(request: Request, signed: Signed) -> JSONResponse:
     """A session for whoever signed the challenge, as a token and as a cookie."""
-    market = _market(request)
+    market = market_of(request)
     who = market.signin.check(signed.message, signed.signature)
     if who.statement != _STATEMENT:
         raise VerificationError("this was signed for another purpose", "sign in anew")
@@ -208,63 +241,68 @@ def sign_in(request: Request, signed: Signed) -> JSONResponse:
     return answer
 
 
+@router.delete("/session", status_code=204)
+def sign_out(request: Request) -> Response:
+    """End the session of whoever asks."""
+    caller = getattr(request.state, "caller", None)
+    if caller is not None and caller.session_id:
+        parts_of(request).accounts.revoke_session(caller.account_id, caller.session_id)
+    answer = Response(status_code=204)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
 @router.post("/unlock/challenge")
 def unlock_challenge(request: Request, which: WhoseToken) -> dict[str, str]:
     """The text that an owner signs to get a dataset's key."""
-    return {"message": _market(request).unlocker.challenge(which.token, which.address)}
+    return {"message": market_of(request).unlocker.challenge(which.token, which.address, site=site_of(request))}
 
 
 @router.post("/unlock")
 def unlock(request: Request, signed: Unlock) -> dict[str, str]:
     """The key of a dataset, for its current owner."""
-    release = _market(request).unlocker.release(signed.token, signed.message, signed.signature)
+    release = market_of(request).unlocker.release(signed.token, signed.message, signed.signature)
     return {"token": release.token, "key": release.key.hex()}
 
 
 @router.get("/deployment")
 def deployment(request: Request) -> dict[str, Any]:
     """The address book: where the contracts lie, for `gatllm market --deployment`."""
-    return asdict(_market(request).deployment)
-
-
-@router.post("/mint/prepare")
-def prepare_mint(request: Request, mint: Mint) -> dict[str, Any]:
-    """Put a contribution into the store; return the two transactions that its contributor's wallet sends.
-
-    Everything is asked before anything is written: whose it is, how far it is, and whether it is minted.
-    """
-    market = _market(request)
-    owner = _session(request, market)
-    if owner is None or owner.lower() != mint.address.lower():
-        raise VerificationError("sign in with the wallet that mints", "connect it first, at /market")
-    found = market.contributions.get(mint.contribution, owner)
-    if found.state not in ("checked", "published"):
-        raise GatllmError(f"this contribution is {found.state}", "wait until it is checked, or begin anew")
-    dataset = Dataset.open(market.contributions.path(found) / "dataset")
-    root = dataset.manifest.merkle_root
-    market.tokens.refuse_minted(root, owner)
-    about = About(found.title, found.description)
-    published = publish_for(owner, dataset, market.store, market.vault, sealed=found.sealed, about=about)
-    origin = published.origin
-    market.contributions.change(
-        found, "checked", "published", state="published", root=root, content=origin.content, metadata=origin.metadata
-    )
-    prepared = market.tokens.prepare(origin, owner)
-    return {"token": origin.id_for(owner), "root": root, "content": published.content.uri, **prepared}
+    return asdict(market_of(request).deployment)
 
 
 @router.post("/subscribe/prepare")
 def prepare_subscription(request: Request, wish: Subscribe) -> dict[str, Any]:
     """The transaction that a wallet sends to pay for the chat."""
-    market = _market(request)
+    market = market_of(request)
     return {"chain_id": market.tokens.chain.chain_id, **market.subscriptions.prepare(wish.address, wish.months)}
 
 
 @router.get("", include_in_schema=False)
-async def page(request: Request, caller: Reader) -> HTMLResponse:
-    """The page on which contributors mint and readers pay."""
-    script = files("gatllm.service").joinpath("static/market.js").read_text(encoding="utf-8")
-    return await whole_page(request, caller, "market.html", script=Markup(script))  # noqa: S704  # our own file
+def page(request: Request) -> HTMLResponse:
+    """The page on which readers pay."""
+    market = market_of(request)
+    account = session_of(request, market)
+    until = market.paid_until(account) if account else 0
+    paid = f"paid until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC" if until > time.time() else "not paid"
+    price = f"{Decimal(market.subscriptions.price()) / 10**18:f}"
+    return market_page(request, "market.html", price=price, paid=paid, owned=market.catalogue.owned(account))
+
+
+def market_page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page with what all of the market's pages show: navigation, wallet, what went wrong."""
+    market = market_of(request)
+    shared = {"wallet_scripts": scripts("wallet"), "account": session_of(request, market), "chain": chain_json(market)}
+    caller = getattr(request.state, "caller", None)
+    return whole_page(request, caller, template, status=status, **{**shared, "problem": "", **values})
+
+
+def chain_json(market: Market) -> dict[str, Any]:
+    """Return what a wallet must know of the chain; a local chain's address too, so that it can be added."""
+    chain = market.tokens.chain
+    known = EXPLORERS.get(chain.chain_id, ("", "", ""))
+    name = "local chain" if chain.local else known[0] or f"chain {chain.chain_id}"
+    return {"id": chain.chain_id, "name": name, "rpc": chain.rpc_url if chain.local else "", "explorer": known[1]}
 
 
 class Paywall:
@@ -287,7 +325,7 @@ class Paywall:
         await self._app(scope, receive, send)
 
     def _refuse(self, request: Request) -> Response | None:
-        address = _session(request, self._market)
+        address = session_of(request, self._market)
         if address is None:
             return _lead(request) or refusal(401, "sign in with a wallet first, at /market", code="not_signed_in")
         try:

@@ -76,7 +76,7 @@ def test_a_cancelled_offer(seller: Trade, token: str, trader: Callable[[], Trade
 def test_an_offer_that_is_over(
     seller: Trade, token: str, trader: Callable[[], Trade], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="over at once"):
+    with pytest.raises(UsageError, match="makes no sense"):
         seller.offer(token, ETHER, days=0)
     now = seller.chain.timestamp()
     with monkeypatch.context() as patched:

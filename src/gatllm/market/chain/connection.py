@@ -131,6 +131,11 @@ class ChainReader:
         with self._answers():
             return int(self.web3.eth.get_balance(self.checksum(address)))
 
+    def gas_price(self) -> int:
+        """Return what a unit of gas costs now, in wei."""
+        with self._answers():
+            return int(self.web3.eth.gas_price)
+
     def has_code(self, address: str) -> bool:
         """Tell whether a contract lies at ``address``."""
         with self._answers():

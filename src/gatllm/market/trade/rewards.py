@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gatllm.errors import GatllmError, VerificationError
-from gatllm.market.chain.client import Chain, Receipt
+from gatllm.market.chain.client import Chain, Receipt, call_json
 from gatllm.market.trade.deployment import Deployment
 from gatllm.market.trade.subscriptions import Subscriptions
 from gatllm.market.trade.tokens import DatasetTokens, token_number
@@ -209,11 +209,26 @@ class Rewards:
         Raises:
             GatllmError: no share, claimed already, or the account does not own the dataset.
         """
-        root = f"{token_number(root):064x}"
         self.check(statement)
+        return self.chain.send(self._claim(statement, root))
+
+    def prepare_claim(self, statement: Statement, root: str, owner: str) -> dict[str, str]:
+        """Return the transaction with which the owner's wallet takes a dataset's share.
+
+        Raises:
+            GatllmError: the statement is not the one that was published, or the dataset has no share.
+        """
+        self.check(statement)
+        return call_json(self._claim(statement, root), owner)
+
+    def is_claimed(self, epoch: int, root: str) -> bool:
+        """Tell whether a dataset's share of an epoch was taken."""
+        return bool(self.chain.read(self.contract.functions.claimed(epoch, token_number(root))))
+
+    def _claim(self, statement: Statement, root: str) -> Any:
+        root = f"{token_number(root):064x}"
         proof = statement.proof(root)
-        call = self.contract.functions.claim(statement.epoch, token_number(root), statement.amounts[root], proof)
-        return self.chain.send(call)
+        return self.contract.functions.claim(statement.epoch, token_number(root), statement.amounts[root], proof)
 
 
 def open_epoch(

@@ -14,15 +14,23 @@ from typing import Any
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.market.chain.artifacts import artifact
-from gatllm.market.chain.client import Chain, Quote, Receipt
+from gatllm.market.chain.client import Chain, Quote, Receipt, call_json
 from gatllm.market.chain.devnet import DEVNET_CHAIN_ID
 from gatllm.market.trade.deployment import Deployment, save_deployment
 from gatllm.market.trade.tokens import DatasetTokens
+from gatllm.proof import recover_typed
 
 SEAPORT = "0x0000000000000068F116a894984e2DB1123eB395"  # version 1.6, the same on every chain that OpenSea serves
 _ZERO = "0x" + "00" * 20
 _ZERO32 = "0x" + "00" * 32
 _NATIVE, _ERC721 = 0, 2
+_MOST_DAYS = 366
+_DOMAIN_TYPE = [
+    {"name": "name", "type": "string"},
+    {"name": "version", "type": "string"},
+    {"name": "chainId", "type": "uint256"},
+    {"name": "verifyingContract", "type": "address"},
+]
 
 _ITEM = [
     {"name": "itemType", "type": "uint8"},
@@ -48,6 +56,8 @@ _TYPES = {
         {"name": "counter", "type": "uint256"},
     ],
 }
+
+_FIELDS = {field["name"] for field in _TYPES["OrderComponents"]} | {"totalOriginalConsiderationItems"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +95,31 @@ class Offer:
             value = json.loads(path.read_text(encoding="utf-8"))
             if value["format"] != "gatllm-offer/1":
                 raise ValueError
+        except OSError as error:
+            raise GatllmError(f"can't read {path}: {error.strerror}", "name an offer's file") from None
+        except (ValueError, KeyError, TypeError):
+            raise GatllmError(f"{path} is no offer of one dataset for ether", "ask the seller for the file") from None
+        return cls.of(value, str(path))
+
+    @classmethod
+    def of(cls, value: dict[str, Any], where: str = "this") -> Offer:
+        """Return an offer from its JSON.
+
+        Raises:
+            GatllmError: it is no offer of one dataset for ether at a fixed price.
+        """
+        try:
             offer = cls(int(value["chain_id"]), value["seaport"], value["parameters"], value["signature"])
+            if set(offer.parameters) != _FIELDS:
+                raise ValueError
+            int(offer.token, 16), int(offer.parameters["startTime"]), int(offer.parameters["endTime"])
             kinds = [int(item["itemType"]) for item in offer.parameters["offer"]]
             prices = {int(item["itemType"]) for item in offer.parameters["consideration"]}
             fixed = all(item["startAmount"] == item["endAmount"] for item in offer.parameters["consideration"])
             if kinds != [_ERC721] or prices != {_NATIVE} or not fixed or offer.price <= 0:
                 raise ValueError
-        except OSError as error:
-            raise GatllmError(f"can't read {path}: {error.strerror}", "name an offer's file") from None
-        except (ValueError, KeyError, TypeError, IndexError):
-            raise GatllmError(f"{path} is no offer of one dataset for ether", "ask the seller for the file") from None
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise GatllmError(f"{where} is no offer of one dataset for ether", "ask the seller for the file") from None
         return offer
 
 
@@ -146,22 +171,91 @@ class Trade:
             GatllmError: the account does not own the token.
             UsageError: price or days are not above 0.
         """
-        number = int(self.tokens.get(token).id, 16)
+        number = self._checked(token, price, days)
+        approve = self._approval(number, self.chain.address)
+        if self.chain.account is None:
+            raise UsageError("selling needs an account", "set GATLLM_KEY or name a key file with --key")
+        if approve is not None:
+            self.chain.send(approve)
+        parameters = self._parameters(number, price, days, self.chain.address)
+        signed = self.chain.account.sign_typed_data(self._domain(), _TYPES, _components(parameters))
+        return Offer(self.chain.chain_id, str(self.contract.address), parameters, "0x" + bytes(signed.signature).hex())
+
+    def prepare_offer(self, token: str, price: int, seller: str, *, days: float = 30) -> dict[str, Any]:
+        """Return what another wallet sends and signs to offer a token.
+
+        ``approve`` is the permission for Seaport to move this one token (None: given already), ``typed_data`` what is
+        signed (EIP-712), ``parameters`` what goes with the signature into `accept`.
+
+        Raises:
+            GatllmError: ``seller`` does not own the token.
+            UsageError: price or days are not above 0.
+        """
+        number = self._checked(token, price, days)
+        approve = self._approval(number, seller)
+        parameters = self._parameters(number, price, days, seller)
+        # Numbers stay texts: those of JSON end at 2**53.
+        message = {name: value for name, value in parameters.items() if name != "totalOriginalConsiderationItems"}
+        typed = {
+            "domain": self._domain(),
+            "types": {"EIP712Domain": _DOMAIN_TYPE, **_TYPES},
+            "primaryType": "OrderComponents",
+            "message": message,
+        }
+        call = None if approve is None else call_json(approve, seller)
+        return {"approve": call, "parameters": parameters, "typed_data": typed}
+
+    def accept(self, parameters: dict[str, Any], signature: str) -> Offer:
+        """Return the offer that a wallet signed, checked: of a token that the signer owns, and open now.
+
+        Raises:
+            GatllmError: it is none, or is not signed by its seller.
+        """
+        offer = Offer.of({"chain_id": self.chain.chain_id, "seaport": str(self.contract.address),
+                          "parameters": parameters, "signature": signature})  # fmt: skip
+        seller = recover_typed(signature, self._domain(), _TYPES, _components(offer.parameters))
+        if seller != offer.parameters["offerer"]:
+            raise GatllmError("the offer is not signed by its seller", "sign it with the wallet that owns the token")
+        self.check(offer)
+        return offer
+
+    def prepare_buy(self, offer: Offer, buyer: str) -> dict[str, str]:
+        """Return the transaction with which the wallet of ``buyer`` takes an offer.
+
+        Raises:
+            GatllmError: the offer can't be taken (any more).
+        """
+        self.check(offer)
+        return call_json(self._fulfil(offer), buyer, offer.price)
+
+    def prepare_cancel(self, offer: Offer) -> dict[str, str]:
+        """Return the transaction with which the seller's wallet takes an offer back."""
+        call = self.contract.functions.cancel([_components(offer.parameters)])
+        return call_json(call, str(offer.parameters["offerer"]))
+
+    def _checked(self, token: str, price: int, days: float) -> int:
         if price <= 0:
             raise UsageError("the price must be above 0", "give a price in ether, for example 0.5")
-        if days <= 0:
+        if not 0 < days <= _MOST_DAYS:
             raise UsageError(
-                f"an offer of {days:g} days is over at once", "give the days that it stands, for example 30"
+                f"an offer of {days:g} days makes no sense", "give the days that it stands, for example 30"
             )
-        if self.tokens.owner_of(number) != self.chain.address:
-            raise GatllmError(f"{self.chain.address} does not own dataset {number:064x}", "use the owner's account")
-        contract = self.tokens.contract
-        if self.chain.read(contract.functions.getApproved(number)) != self.contract.address:
-            self.chain.send(contract.functions.approve(self.contract.address, number))
-        parameters = self._parameters(number, price, days)
-        return Offer(self.chain.chain_id, str(self.contract.address), parameters, self._sign(parameters))
+        return int(self.tokens.get(token).id, 16)
 
-    def _parameters(self, number: int, price: int, days: float) -> dict[str, Any]:
+    def _approval(self, number: int, seller: str) -> Any:
+        """Return the call that lets Seaport move a token of ``seller``, or None where it may already."""
+        if self.tokens.owner_of(number) != seller:
+            raise GatllmError(f"{seller} does not own dataset {number:064x}", "use the owner's account")
+        functions = self.tokens.contract.functions
+        if self.chain.read(functions.getApproved(number)) == self.contract.address:
+            return None
+        return functions.approve(self.contract.address, number)
+
+    def _domain(self) -> dict[str, Any]:
+        chain_id, contract = self.chain.chain_id, str(self.contract.address)
+        return {"name": "Seaport", "version": "1.6", "chainId": chain_id, "verifyingContract": contract}
+
+    def _parameters(self, number: int, price: int, days: float, seller: str) -> dict[str, Any]:
         receiver, royalty = self.tokens.royalty(number, price)
         now = self.chain.timestamp()
 
@@ -169,12 +263,12 @@ class Trade:
             amounts = {"startAmount": str(amount), "endAmount": str(amount)}
             return {"itemType": kind, "token": token, "identifierOrCriteria": str(identifier), **amounts}
 
-        shares = [(price - royalty, self.chain.address), (royalty, receiver)]
+        amounts = [(price - royalty, seller), (royalty, receiver)]
         consideration = [
-            item(_NATIVE, _ZERO, 0, amount) | {"recipient": recipient} for amount, recipient in shares if amount
+            item(_NATIVE, _ZERO, 0, amount) | {"recipient": recipient} for amount, recipient in amounts if amount
         ]
         return {
-            "offerer": self.chain.address,
+            "offerer": seller,
             "zone": _ZERO,
             "offer": [item(_ERC721, self.tokens.address, number, 1)],
             "consideration": consideration,
@@ -185,20 +279,8 @@ class Trade:
             "salt": str(secrets.randbits(255)),
             "totalOriginalConsiderationItems": len(consideration),
             "conduitKey": _ZERO32,
-            "counter": str(self.chain.read(self.contract.functions.getCounter(self.chain.address))),
+            "counter": str(self.chain.read(self.contract.functions.getCounter(seller))),
         }
-
-    def _sign(self, parameters: dict[str, Any]) -> str:
-        if self.chain.account is None:
-            raise UsageError("selling needs an account", "set GATLLM_KEY or name a key file with --key")
-        domain = {
-            "name": "Seaport",
-            "version": "1.6",
-            "chainId": self.chain.chain_id,
-            "verifyingContract": str(self.contract.address),
-        }
-        signed = self.chain.account.sign_typed_data(domain, _TYPES, _components(parameters))
-        return "0x" + bytes(signed.signature).hex()
 
     def check(self, offer: Offer) -> None:
         """Check that an offer can be taken now.

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
 
@@ -38,8 +39,11 @@ class SignIn:
         self.chain_id = chain_id
         self.rpc_url = rpc_url
 
-    def challenge(self, address: str, statement: str, resources: tuple[str, ...] = ()) -> str:
+    def challenge(self, address: str, statement: str, resources: tuple[str, ...] = (), *, site: str = "") -> str:
         """Return the text that the wallet of ``address`` is asked to sign.
+
+        ``site`` is the address of the page that asks, where it is not `uri`: wallets warn of another's. The caller
+        answers for it.
 
         Raises:
             UsageError: the address or the statement has a wrong form.
@@ -54,9 +58,9 @@ class SignIn:
         now = datetime.now(UTC)
         try:
             message = SiweMessage(
-                domain=self.domain,
+                domain=urlsplit(site).netloc if site else self.domain,
                 address=Web3.to_checksum_address(address),
-                uri=self.uri,
+                uri=site or self.uri,
                 version="1",
                 chain_id=self.chain_id,
                 issued_at=_stamp(now),
@@ -69,7 +73,9 @@ class SignIn:
             raise UsageError(f"no challenge can be made of this: {error.errors()[0]['msg']}") from None
         self._sweep()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.folder / nonce).touch(mode=0o600)
+        place = self.folder / nonce
+        place.touch(mode=0o600)
+        place.write_text(site, encoding="utf-8")
         return str(message.prepare_message())
 
     def check(self, message: str, signature: str) -> SignedIn:
@@ -86,12 +92,12 @@ class SignIn:
             nonce = parsed.nonce if _NONCE.fullmatch(parsed.nonce) else ""
         except Exception:  # the grammar's own errors, a dozen kinds
             raise VerificationError("this is no sign-in message") from None
-        self._use_up(nonce)
+        site = self._use_up(nonce)
         try:
             parsed.verify(
                 signature,
-                domain=self.domain,
-                uri=self.uri,
+                domain=urlsplit(site).netloc if site else self.domain,
+                uri=site or self.uri,
                 chain_id=self.chain_id,
                 nonce=nonce,
                 provider=HTTPProvider(self.rpc_url) if self.rpc_url else None,
@@ -101,15 +107,18 @@ class SignIn:
             raise VerificationError(f"the sign-in does not hold ({type(error).__name__})", "sign a new one") from None
         return SignedIn(str(parsed.address), str(parsed.statement or ""), tuple(map(str, parsed.resources or ())))
 
-    def _use_up(self, nonce: str) -> None:
+    def _use_up(self, nonce: str) -> str:
+        """Return the site that a challenge was made for; it is not open any more."""
         place = self.folder / nonce
         try:
             age = time.time() - place.stat().st_mtime
+            site = place.read_text(encoding="utf-8")
             place.unlink()  # of two answers at once, one gets it
         except OSError:
             raise VerificationError("this challenge is not open (any more)", "ask for a new one") from None
         if not nonce or age > LIFETIME:
             raise VerificationError("this challenge is too old", "ask for a new one")
+        return site
 
     def _sweep(self) -> None:
         if not self.folder.is_dir():

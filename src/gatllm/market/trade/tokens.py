@@ -17,6 +17,7 @@ from gatllm.market.trade.deployment import Deployment
 
 # What minting can't be estimated for before its announcement is mined; the contract's tests hold it below this.
 MINT_GAS_BOUND = 100_000
+COMMIT_GAS_BOUND = 50_000
 
 
 class Kind(IntEnum):
@@ -150,7 +151,13 @@ class DatasetTokens:
             "ready": ready,
             "commit": commit,
             "mint": call_json(self._mint_call(origin), address),
+            "fee_wei": str(self._fee(announced=ready != 0)),
         }
+
+    def _fee(self, *, announced: bool) -> int:
+        """Return about what a mint costs now, in wei: what the wallet will say is what counts."""
+        gas = MINT_GAS_BOUND + (0 if announced else COMMIT_GAS_BOUND)
+        return gas * self.chain.gas_price()
 
     def refuse_minted(self, root: str, contributor: str) -> None:
         """Check that a contributor has not minted a dataset.
@@ -204,6 +211,20 @@ class DatasetTokens:
         for log in self._minted(**topics):
             yield self._token(log)
 
+    def since(self, first: int) -> tuple[tuple[Token, ...], dict[str, str]]:
+        """Return what was minted from block ``first`` on, and the last owner of each token that moved since."""
+        owners = {
+            f"{int(log['args']['tokenId']):064x}": str(log["args"]["to"])
+            for log in self.chain.logs(self.contract.events.Transfer(), first)
+        }
+        logs = self.chain.logs(self.contract.events.DatasetMinted(), first)
+        return tuple(self._token(log, owners.get(f"{int(log['args']['id']):064x}")) for log in logs), owners
+
+    def prepare_transfer(self, token: str, sender: str, to: str) -> dict[str, str]:
+        """Return the transaction with which the wallet of ``sender`` gives a token away."""
+        number = token_number(token)
+        return call_json(self.contract.functions.safeTransferFrom(sender, self.chain.checksum(to), number), sender)
+
     def _minted(self, **topics: Any) -> Iterator[Any]:
         return self.chain.logs(self.contract.events.DatasetMinted(), self.first_block, **topics)
 
@@ -232,13 +253,13 @@ class DatasetTokens:
         call = self.contract.functions.safeTransferFrom(self.chain.address, self.chain.checksum(to), number)
         return self.chain.send(call)
 
-    def _token(self, log: Any) -> Token:
+    def _token(self, log: Any, owner: str | None = None) -> Token:
         values = log["args"]
         number = int(values["id"])
         return Token(
             id=f"{number:064x}",
             root=bytes(values["root"]).hex(),
-            owner=self.owner_of(number),
+            owner=owner or self.owner_of(number),
             contributor=str(values["contributor"]),
             kind=Kind(values["kind"]),
             content=bytes(values["content"]).hex(),

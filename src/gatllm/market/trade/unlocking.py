@@ -157,14 +157,14 @@ class Unlocker:
         self.signin = signin
         self.log = log
 
-    def challenge(self, token: str, address: str) -> str:
-        """Return the text that the owner signs.
+    def challenge(self, token: str, address: str, *, site: str = "") -> str:
+        """Return the text that the owner signs, for the page at ``site``.
 
         Raises:
             GatllmError: the dataset's key is not kept here.
         """
         self.vault.get(token)
-        return self.signin.challenge(address, _statement(token))
+        return self.signin.challenge(address, _statement(token), site=site)
 
     def release(self, token: str, message: str, signature: str) -> Release:
         """Return the key to whoever signed the challenge and owns the token.

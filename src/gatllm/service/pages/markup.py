@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from decimal import Decimal
 from functools import cache
 from html import escape
 from itertools import islice
@@ -69,3 +70,16 @@ def diff(before: str, after: str) -> Markup:
         kind, sign = {"+": ("added", "+"), "-": ("removed", "−")}.get(line[0], ("kept", " "))
         lines.append(f'<span class="{kind}"><b>{sign}</b> {escape(line[1:])}\n</span>')
     return Markup("".join(lines))  # noqa: S704  # every part is escaped above
+
+
+def ether(wei: int) -> str:
+    """Return an amount as people write it: ``0.003 ETH``."""
+    return f"{Decimal(wei) / 10**18:f} ETH" if wei else "0 ETH"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people write it: ``1.2 MiB``."""
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count} bytes"

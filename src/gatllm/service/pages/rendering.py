@@ -36,19 +36,20 @@ def _templates() -> Environment:
         "percent": lambda share: f"{share:.0%}",
         "moment": lambda seconds: time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)) if seconds else "never",
     }
+    environment.filters |= {"ether": markup.ether, "size": markup.size}
     environment.globals["diff"] = markup.diff
     return environment
 
 
 @cache
-def scripts() -> list[dict[str, str]]:
-    """Return the scripts of the page in order; none where set-up has not brought them: the page works without."""
+def scripts(*names: str) -> list[dict[str, str]]:
+    """Return scripts (default: those of every page) in order; none where set-up has not brought them."""
     try:
         text = files("gatllm.service").joinpath("static/vendor/assets.json").read_text(encoding="utf-8")
     except OSError:
         return []
     assets = json.loads(text)["assets"]
-    return [assets[name] for name in ("htmx", "hx-sse", "hx-csp")]
+    return [assets[name] for name in names or ("htmx", "hx-sse", "hx-csp") if name in assets]
 
 
 def render(name: str, **values: Any) -> str:
@@ -62,7 +63,9 @@ def places(parts: Parts, caller: Caller | None) -> list[tuple[str, str]]:
     known = caller is not None and caller.is_known
     listed = [
         ("/", "Chat", True),
-        ("/market", "Market", market),
+        ("/datasets", "Datasets", market),
+        ("/contribute", "Contribute", market),
+        ("/market", "Wallet", market),
         ("/requests", "Requests", True),
         ("/account", "Account", True),
         ("/operator", "Operator", known and caller is not None and caller.role == "operator"),
@@ -77,10 +80,17 @@ async def page(
 
     The template extends ``base.html``.
     """
+    return await asyncio.to_thread(whole_page, request, caller, name, status=status, open_id=open_id, **values)
+
+
+def whole_page(
+    request: Request, caller: Caller | None, name: str, *, status: int = 200, open_id: str = "", **values: Any
+) -> HTMLResponse:
+    """Return what `page` does; it reads the database, so it belongs into a thread."""
     parts = parts_of(request)
     listed: Sequence[Conversation] = []
     if caller is not None:
-        listed = await asyncio.to_thread(parts.conversations.listed, caller.account_id, "", _SHOWN)
+        listed = parts.conversations.listed(caller.account_id, "", _SHOWN)
     html = render(
         name,
         nonce=request.state.nonce,
