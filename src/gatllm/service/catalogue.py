@@ -81,7 +81,8 @@ class Catalogue:
 
     def owned(self, account: str | None) -> list[Item]:
         """Return what an address owns."""
-        return [self._item(token) for token in self._tokens() if token.owner == account]
+        held = [token for token in self._tokens() if token.owner == account]
+        return [self._item(token) for token in held if self.tokens.owner_of(token.id) == account]
 
     def get(self, token: str) -> Item:
         """Return one token, its owner asked of the chain at this moment.
