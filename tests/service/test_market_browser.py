@@ -219,6 +219,7 @@ def test_the_pages_read_well(
         market.contributions.change(found, "checked", state=state, **more)
         visitor.open(f"/contribute/{name}")
         check(state)
+        visitor.page.goto("about:blank")  # a page that waits shows itself anew when the job is over
         market.contributions.change(found, "uploading", "rejected", "publishing", "checking", state="rejected")
     visitor.open("/contribute")
     check("contributions")
