@@ -164,7 +164,7 @@ def minted(client: TestClient, market: Market, devnet: Devnet, key: Key, **contr
 
 def wait_for(client: TestClient, name: str) -> None:
     """Wait until a contribution's job is over."""
-    for _ in range(600):
+    for _ in range(2400):
         if "hx-refresh" in client.get(f"/contribute/{name}/job").headers:
             return
         time.sleep(0.05)

@@ -285,7 +285,7 @@ def test_a_job_that_a_crash_cut_off_is_taken_up(client: TestClient, market: Mark
     # Another process, after a crash.
     jobs = ContributionJobs(Contributions(market.contributions.folder), market.store, market.vault)
     jobs.wake()
-    for _ in range(600):
+    for _ in range(2400):
         states = {one.id: one.state for one in market.contributions.of(key.address)}
         if states == {done.id: "checked", torn.id: "rejected"}:
             return
@@ -308,7 +308,7 @@ def test_a_check_ends_with_the_service(tmp_path: Path) -> None:
     ) as process:
         assert process.stdin
         process.stdin.close()
-        assert process.wait(60) == 1
+        assert process.wait(200) == 1
 
 
 def test_what_one_wallet_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ class Visitor:
         # Accessibility is checked by a script that the page's policy would not let in.
         self.context = browser.new_context(accept_downloads=True, **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(90_000)
         self.page.expose_function("__wallet", self.wallet)
         self.page.add_init_script(WALLET)
         self.problems: list[str] = []
@@ -122,13 +122,13 @@ def _contribute(visitor: Visitor, archive: Path) -> None:
     page.get_by_label("Your name").fill("Ada")
     shoot(page, "contribute")
     page.get_by_role("button", name="Upload and check").click()
-    page.get_by_role("heading", name="Verdicts").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Verdicts").wait_for(timeout=180_000)
     assert "12 records kept" in page.inner_text(".figures")
     page.get_by_label("Name", exact=True).fill("Shapes and their areas")
     page.get_by_label("About you and the data").fill("Small classes with docstrings, written by hand.")
     shoot(page, "checked")
     page.get_by_role("button", name="Seal it").click()
-    page.get_by_role("button", name="Mint", exact=True).wait_for(timeout=60_000)
+    page.get_by_role("button", name="Mint", exact=True).wait_for(timeout=180_000)
     shoot(page, "sealed")
 
 
@@ -150,7 +150,7 @@ def test_from_an_upload_to_a_buyers_download(
     page.get_by_role("button", name="Mint", exact=True).click()
     page.get_by_text("You declined in the wallet").wait_for()
     page.get_by_role("button", name="Mint", exact=True).click()
-    page.wait_for_url("**/datasets/*", timeout=60_000)
+    page.wait_for_url("**/datasets/*", timeout=180_000)
     token = str(page.url).rpartition("/")[2]
     assert market.tokens.owner_of(token) == seller.wallet.key.address
     page.get_by_label("Price in ETH").fill("0.5")

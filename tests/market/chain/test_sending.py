@@ -74,7 +74,7 @@ def _subscriptions(url: str, key: Key, deployment: Deployment, state_dir: Path) 
 
 def _months_after(url: str, devnet: Devnet, key: Key, deployment: Deployment, state_dir: Path) -> int:
     """Run the command until it succeeds, as a person does who reads "run the same command again"."""
-    for _ in range(4):
+    for _ in range(40):  # a busy machine needs more of them
         try:
             _subscriptions(url, key, deployment, state_dir).subscribe(1)
             break
