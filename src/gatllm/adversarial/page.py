@@ -9,6 +9,7 @@ from typing import Any
 
 from gatllm.adversarial.standing import Standing
 from gatllm.records import new_folder
+from gatllm.training.fewshot import wilson
 
 FOLDER = "report"
 _INK = ("#33658a", "#c8501e", "#758e4f", "#86579c")
@@ -33,6 +34,25 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+MEANINGS = {
+    "repaired": "share of held-out grammar errors whose syntax tree came back",
+    "auroc": "how well held-out errors of meaning are told from untouched code (0.5: not at all, 1: always)",
+    "auroc_replaced": "the same for tokens that the first generator put in the place of others",
+    "false_alarms": "share of untouched code that is called broken",
+    "auroc_samples": "how well what this round's generator writes is told from people's code",
+    "auroc_first": "the same for what the first generator wrote",
+    "auroc_start": "how well the first discriminator tells this round's samples: lower, the more real they look to it",
+    "samples_parse": "share of the generator's samples that parse",
+    "samples_compile": "share that compile",
+    "samples_clean": "share in which the linter finds no mistake",
+    "loss": "the generator's cross-entropy on people's code, in nats per token",
+    "distinct": "share of different runs of four tokens in the samples: low, when it repeats itself",
+    "length": "mean number of tokens of a sample",
+    "real_auroc": "AUROC on mistakes that people made, mined from histories",
+    "real_repaired": "share of these that are repaired",
+}
+
+
 def rows(standings: Sequence[Standing]) -> tuple[list[str], list[list[str]]]:
     """Return the table of the standings: names of the columns that were measured, and a row for each."""
     used = [column for column in COLUMNS if any(getattr(one, column[1]) is not None for one in standings)]
@@ -51,18 +71,27 @@ def _text(value: Value, kind: str) -> str:
     return f"{value:.1%}" if kind == "%" else f"{value:.0f}" if kind == "n" else f"{value:.3f}"
 
 
-def write_page(out: Path, standings: Sequence[Standing], entries: Sequence[Mapping[str, Any]]) -> Path:
-    """Write (or renew) the report of rounds and return its page."""
+def write_page(
+    out: Path,
+    standings: Sequence[Standing],
+    entries: Sequence[Mapping[str, Any]],
+    samples: Mapping[int, Sequence[Mapping[str, Any]]],
+) -> Path:
+    """Write (or renew) the report of rounds and return its page; ``samples`` is what each round's generator wrote."""
     with new_folder(out / FOLDER, replace=True) as folder:
         _draw(standings, folder / "rounds.png")
         (folder / "rounds.json").write_text(
             json.dumps([one.as_dict() for one in standings], indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
-        (folder / "report.md").write_text(_page(standings, entries), encoding="utf-8")
+        (folder / "report.md").write_text(_page(standings, entries, samples), encoding="utf-8")
     return out / FOLDER / "report.md"
 
 
-def _page(standings: Sequence[Standing], entries: Sequence[Mapping[str, Any]]) -> str:
+def _page(
+    standings: Sequence[Standing],
+    entries: Sequence[Mapping[str, Any]],
+    samples: Mapping[int, Sequence[Mapping[str, Any]]],
+) -> str:
     names, table = rows(standings)
     parts = [
         "# Adversarial rounds",
@@ -70,12 +99,53 @@ def _page(standings: Sequence[Standing], entries: Sequence[Mapping[str, Any]]) -
         "wrote; *first judge*: the discriminator that the rounds began with, on this round's samples (lower: they look "
         "more real to it).",
         _markdown(names, table),
+        _meanings(standings),
+        _intervals(standings, samples),
         "![Both sides over the rounds](rounds.png)",
+        _written(samples),
         _course(entries),
         _crossed(entries),
         _missed(standings),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _meanings(standings: Sequence[Standing]) -> str:
+    """Say what the columns that were measured mean."""
+    lines = [
+        f"- *{title}*: {MEANINGS[name]}"
+        for title, name, _ in COLUMNS
+        if any(getattr(one, name) is not None for one in standings)
+    ]
+    return "\n".join(lines)
+
+
+def _intervals(standings: Sequence[Standing], samples: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
+    """Return the shares of the generator's samples with their 95 % intervals: few samples say little."""
+    shares = ("samples_parse", "samples_compile", "samples_clean")
+    table = []
+    for one in standings:
+        count = len(samples.get(one.round, ())) if one.phase == "round" else 0
+        if not count or one.samples_parse is None:
+            continue
+        cells = []
+        for name in shares:
+            share = getattr(one, name) or 0.0
+            low, high = wilson(round(share * count), count)
+            cells.append(f"{share:.1%} ({low:.0%} to {high:.0%})")
+        table.append([_name(one), str(count), *cells])
+    if not table:
+        return ""
+    return "## Samples, with 95 % intervals\n\n" + _markdown(["round", "samples", "parse", "compile", "clean"], table)
+
+
+def _written(samples: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
+    """Return what the first and the last generator wrote to the same prompt."""
+    wanted = sorted({min(samples), max(samples)}) if samples else []
+    parts = [
+        f"Round {number}:\n\n````python\n{samples[number][0]['text']}\n````" for number in wanted if samples[number]
+    ]
+    return "## What it writes\n\n" + "\n\n".join(parts) if parts else ""
 
 
 def _markdown(names: Sequence[str], table: Sequence[Sequence[str]]) -> str:
@@ -123,15 +193,18 @@ def _draw(standings: Sequence[Standing], target: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = Figure(figsize=(11, 10), layout="constrained")
     FigureCanvasAgg(figure)
+    # One quantity a panel: lines on different scales in one picture seem to meet where they have nothing in common.
     panels = (
         ("discriminator: AUROC", ("auroc", "auroc_replaced", "auroc_samples", "auroc_first")),
-        ("discriminator: shares", ("repaired", "false_alarms")),
-        ("generator: shares of its samples", ("samples_parse", "samples_compile", "samples_clean", "distinct")),
-        ("generator: held-out loss, first judge's AUROC", ("loss", "auroc_start")),
+        ("discriminator: share of errors repaired", ("repaired",)),
+        ("discriminator: share of false alarms", ("false_alarms",)),
+        ("generator: share of its samples", ("samples_parse", "samples_compile", "samples_clean")),
+        ("generator: held-out loss, nats per token", ("loss",)),
+        ("generator: share of distinct 4-grams", ("distinct",)),
     )
-    for axes, (title, names) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+    for axes, (title, names) in zip(figure.subplots(3, 2).flat, panels, strict=True):
         _panel(axes, title, names, standings)
     figure.savefig(target, dpi=110)
 
@@ -151,5 +224,5 @@ def _panel(axes: Any, title: str, names: Sequence[str], standings: Sequence[Stan
     axes.set_xticks([one.round for one in played])
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    if drawn:
-        axes.legend(frameon=False, loc="lower right", fontsize="small")
+    if drawn and len(names) > 1:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")  # beside the lines

@@ -179,7 +179,7 @@ def _play(game: Game, rounds: int, observe: Observe) -> list[Standing]:
         observe(standing)
         if standing.kept:
             writing = written
-        write_page(game.out, standings, read_log(game.log.path))
+        _write_page(game, standings)
     if game.real is not None:
         _tell(game, rounds + 1, steps, began, played)
         if standings[-1].real_auroc is None and standings[-1].real_repaired is None:  # mined after the rounds
@@ -189,7 +189,7 @@ def _play(game: Game, rounds: int, observe: Observe) -> list[Standing]:
         standings.append(_known(game, done, "real", rounds, discriminator, writing, standings))
         observe(standings[-1])
     _cross(game, rounds)
-    write_page(game.out, standings, read_log(game.log.path))
+    _write_page(game, standings)
     game.report(Progress("rounds", steps, steps, "rounds"))
     return standings
 
@@ -301,6 +301,15 @@ def _is_sound(now: Standing, first: Standing) -> bool:
         return True
     forgot = (now.loss or 0.0) > (first.loss or 0.0) + _UNLEARNT
     return not forgot and (now.distinct or 0.0) >= _REPEATING * (first.distinct or 0.0)
+
+
+def _write_page(game: Game, standings: list[Standing]) -> None:
+    samples: dict[int, list[dict[str, Any]]] = {}
+    for one in standings:
+        file = game.folder(one.round) / _SAMPLES
+        if one.phase == "round" and file.is_file():
+            samples[one.round] = json.loads(file.read_text(encoding="utf-8"))
+    write_page(game.out, standings, read_log(game.log.path), samples)
 
 
 def _keep_samples(game: Game, number: int, answers: list[Written]) -> None:
