@@ -190,3 +190,15 @@ def test_the_commands_open_the_run(
     assert ended.value.code == 0
     ours = load_lm(tmp_path / "chat", dtype="float32").complete(["def"], ChatOptions(max_new_tokens=4))
     assert load_lm(tmp_path / "export", dtype="float32").complete(["def"], ChatOptions(max_new_tokens=4)) == ours
+
+
+def test_a_small_gpt2_that_names_the_end_of_the_large_one(tmp_path: Path, base: Path) -> None:
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path / "lm")
+    config = GPT2Config(vocab_size=len(tokenizer), n_positions=32, n_embd=16, n_layer=1, n_head=2)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "lm")  # its eos_token_id is 50256
+    lm = load_lm(tmp_path / "lm", dtype="float32")
+    assert len(lm.complete(["a", "a longer one"], ChatOptions(max_new_tokens=3))) == 2

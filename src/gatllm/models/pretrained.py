@@ -247,7 +247,10 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     ends = model.generation_config.eos_token_id if model.generation_config else None
     ids = set(ends if isinstance(ends, list) else [ends])
     ids |= {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")}
-    return frozenset(int(token) for token in ids if token is not None and token != tokenizer.unk_token_id)
+    # A small model may still name the end of the large one that its configuration came from: 50256 of 259 tokens.
+    size = model.get_input_embeddings().weight.shape[0]
+    wanted = (int(token) for token in ids if token is not None and token != tokenizer.unk_token_id)
+    return frozenset(token for token in wanted if token < size)
 
 
 def _quiet() -> None:
