@@ -176,7 +176,9 @@ class Text:
 class Answer:
     """A reviewed answer with everything that is known about it.
 
-    ``confidence`` and ``threshold`` are None when no dataset is at hand to compare with. ``verdict`` is that of the
+    ``confidence`` is the probability of being right, after the answer was written where it holds code, and
+    ``certified`` tells whether at most 5 % of answers like it are wrong. ``confidence`` and ``threshold`` are None when
+    no dataset is at hand to compare with. ``verdict`` is that of the
     worst code block; ``unchecked`` when there is none. ``declined``: the user asked not to go on below the threshold.
     """
 
@@ -199,6 +201,7 @@ class Answer:
     assessment: Assessment
     transcript: tuple[dict[str, Any], ...] = field(repr=False)
     declined: bool = False
+    certified: bool = False
 
     @property
     def edits(self) -> tuple[Edit, ...]:

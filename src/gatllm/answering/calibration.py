@@ -45,25 +45,37 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls, features: Sequence[str], rows: Sequence[Sequence[float]], labels: Sequence[bool], seed: int = 0
+        cls,
+        features: Sequence[str],
+        rows: Sequence[Sequence[float]],
+        labels: Sequence[bool],
+        seed: int = 0,
+        *,
+        groups: Sequence[int] | None = None,
+        balanced: bool = True,
     ) -> Self:
         """Fit on ``rows`` (one number per feature) and ``labels``; quality and thresholds come from 5-fold prediction.
+
+        Rows of one of ``groups`` are never on both sides of a fold. ``balanced``: yes and no count the same, however
+        many there are of each; otherwise the probabilities are those of examples like the given ones.
 
         Raises:
             GatllmError: there are too few examples of one kind to fit anything.
         """
         import numpy as np
         from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import StratifiedKFold, cross_val_predict
+        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         x, y = np.asarray(rows, float), np.asarray(labels, bool)
         if min(int(y.sum()), int((~y).sum())) < 10:
             raise GatllmError("too few examples to calibrate", "use a dataset with at least ten documented functions")
-        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
-        folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-        predicted = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
+        weight = "balanced" if balanced else None
+        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight=weight, max_iter=1000))
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        folds = kind(5, shuffle=True, random_state=seed)
+        predicted = cross_val_predict(model, x, y, groups=groups, cv=folds, method="predict_proba")[:, 1]
         model.fit(x, y)
         scaler, logistic = model[0], model[1]
         return cls(

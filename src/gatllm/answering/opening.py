@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gatllm.answering.assistant import Assistant
 from gatllm.answering.confidence import ConfidenceModel
+from gatllm.answering.correctness import shipped
 from gatllm.answering.council import Council, Identity, Node, read_address, seats
 from gatllm.answering.generators import load_generator
 from gatllm.answering.library import Library, store_folder
@@ -79,6 +80,7 @@ def open_assistant(
         reliability=Reliability(store_folder() / f"reliability-{sha256(chosen.name.encode())[:16]}.json"),
         wishes=Wishes(wishes or Path("wishes.jsonl")),
         options=options,
+        correctness=shipped(),
         retrieval=RETRIEVAL if retrieval and contributed else 0,
         runner=_sandbox(),
     )

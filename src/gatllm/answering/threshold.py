@@ -24,6 +24,8 @@ Difficulty = Literal["easy", "medium", "hard"]
 # What is believed before anything was seen, as passed and failed proposals (a Beta prior worth ten observations).
 PRIOR: dict[Difficulty, tuple[float, float]] = {"easy": (9.5, 0.5), "medium": (9.0, 1.0), "hard": (8.0, 2.0)}
 HIGHEST = 0.99  # a threshold that nothing can reach would be a refusal
+_RAISED = 0.15  # failures raise a threshold by so much at most
+_DECAY = 0.98  # what was seen counts for less with each new proposal: half after 34
 _JOINTS = re.compile(r"\b(?:and|then|also|but|unless|except|when|otherwise|without|must|both)\b|[;,]", re.IGNORECASE)
 
 
@@ -78,14 +80,13 @@ class Reliability:
         """
         with self._lock:
             count = self._counts[level]
-            if passed:
-                count.passed += 1
-            else:
-                count.failed += 1
+            first_passed, first_failed = PRIOR[level]
+            count.passed = first_passed + _DECAY * (count.passed - first_passed) + passed
+            count.failed = first_failed + _DECAY * (count.failed - first_failed) + (not passed)
             kept = {name: [each.passed, each.failed] for name, each in self._counts.items()}
             if self.path is not None:
                 write_file(self.path, json.dumps(kept))
 
     def threshold(self, base: float, level: Difficulty) -> float:
         """Return what the confidence must reach for a task of this difficulty."""
-        return min(max(base / self.rate(level), base), HIGHEST)
+        return min(max(base / self.rate(level), base), base + _RAISED, HIGHEST)

@@ -1,0 +1,130 @@
+"""P(correct): it follows what was run, keeps its promises on the tasks it was fitted on, and says when it can't."""
+
+import random
+from typing import Literal
+
+import pytest
+
+from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library, Reliability
+from gatllm.answering.confidence import other_prompts
+from gatllm.answering.correctness import (
+    CorrectnessModel,
+    Signals,
+    Task,
+    asks_for_code,
+    before_features,
+    reasons,
+    shipped,
+)
+from gatllm.answering.threshold import HIGHEST
+from gatllm.errors import GatllmError
+from gatllm.review import Reviewer
+
+GOOD = "```python\ndef double(x):\n    return 2 * x\n```\n"
+WRONG = "```python\nprint(undefined_name)\n```\n"
+
+
+def tasks(count: int, seed: int) -> list[Task]:
+    """Tasks whose outcome follows the example, and a little the log-probability."""
+    rng = random.Random(seed)
+    made = []
+    for number in range(count):
+        passed, logprob = rng.random() < 0.5, -rng.random() * 4
+        right = rng.random() < (0.9 + logprob / 10 if passed else 0.02)
+        example: Literal["passed", "failed"] = "passed" if passed else "failed"
+        made.append(Task("word " * (number % 30) + "sort", Signals(logprob / 10, logprob, 80, example), right))
+    return made
+
+
+def test_what_was_run_decides() -> None:
+    def after(example: Literal["passed", "failed", "none"]) -> float:
+        return shipped().after("reverse a string", Signals(-0.1, -1.5, 80, example))
+
+    assert after("passed") > 0.8 > after("none") > 0.2 > after("failed")
+    assert shipped().after("x", Signals(-0.05, -0.5, 80)) > shipped().after("x", Signals(-0.5, -5.0, 80))
+
+
+def test_plain_tasks_are_not_called_unlikely() -> None:
+    for prompt in ("Write a function for the n-th Fibonacci number", "reverse a string", "area of a circle"):
+        assert shipped().before(prompt) > shipped().lowest
+
+
+def test_of_the_solved_tasks_few_are_warned_about() -> None:
+    model = CorrectnessModel.fit("fake", tasks(400, 1))
+    solved = [score for score, right in model.before_model.held_out if right]
+    assert sum(score < model.lowest for score in solved) <= 0.05 * len(solved)
+    assert model.after_model.quality.auroc > 0.7
+    assert model.after_model.quality.ece < 0.1
+    assert CorrectnessModel.from_json(model.to_json()) == model
+
+
+def test_what_cannot_be_certified_is_not() -> None:
+    assert CorrectnessModel.fit("fake", tasks(60, 2)).certified is None
+    with pytest.raises(GatllmError, match="too few"):
+        CorrectnessModel.fit("fake", tasks(12, 2))
+
+
+def test_a_model_is_for_one_generator() -> None:
+    assert shipped().is_for("Qwen2.5-Coder-0.5B-Instruct-q4_k_m")
+    assert not shipped().is_for("SmolLM2-135M")
+
+
+def test_an_example_is_no_part_of_what_is_asked() -> None:
+    assert before_features("Sort a list.") == before_features("Sort a list.\nassert f([3, 1, 2], 7, 8) == [1, 2, 3]")
+
+
+def test_other_subjects_are_told_from_code() -> None:
+    assert sum(map(asks_for_code, other_prompts())) <= 0.1 * len(other_prompts())
+    assert asks_for_code("what does `os.walk` do?")
+    assert asks_for_code("Schreibe eine Funktion")
+
+
+def test_reasons_are_named() -> None:
+    against = reasons(Signals(-1.0, -5.0, 9, "failed", agreement=0.4, invented=True))
+    assert against == ["it fails the prompt's own example", "it names what does not exist", "proposals disagree"]
+    assert reasons(Signals(-1.0, -5.0, 9, "passed", agreement=0.9)) == []
+
+
+@pytest.fixture
+def ours(library: Library, confidence: ConfidenceModel) -> Assistant:
+    return Assistant(FakeGenerator(GOOD), Reviewer(), library, confidence=confidence, correctness=shipped())
+
+
+def test_the_confidence_shown_is_that_of_the_answer(ours: Assistant) -> None:
+    answer = ours.ask("Write a function that doubles a number.")
+    assert answer.assessment.confidence == shipped().before("Write a function that doubles a number.")
+    assert answer.confidence != answer.assessment.confidence
+    assert not answer.certified
+    assert "covered by the data" in answer.assessment.features
+    assert answer.warning == ""
+
+
+def test_a_name_that_does_not_exist_is_warned_about(ours: Assistant) -> None:
+    for prompt in ("How do I use `list.reverse_sorted()`?", "How does json.parse_file(path, strict=False) work?"):
+        assert "it names what does not exist" in ours.ask(prompt).warning
+    assert ours.ask("How do I use `list.sort()`?").warning == ""
+
+
+def test_another_subject_is_nothing_like_the_data(ours: Assistant) -> None:
+    assert "nothing like it is in the data" in ours.ask("Which wine goes with roast duck?").assessment.warning
+
+
+def test_failures_move_the_threshold_within_bounds_and_are_forgotten() -> None:
+    reliability = Reliability()
+    base = reliability.threshold(0.3, "medium")
+    for _ in range(500):
+        reliability.learn("medium", False)
+    assert base < reliability.threshold(0.3, "medium") <= 0.45
+    assert reliability.threshold(0.95, "medium") <= HIGHEST
+    for _ in range(500):
+        reliability.learn("medium", True)
+    assert reliability.threshold(0.3, "medium") == pytest.approx(0.3, abs=0.01)
+
+
+def test_answers_of_strangers_teach_nothing() -> None:
+    ours = Assistant(FakeGenerator(WRONG), Reviewer())
+    before = ours.reliability.rate("easy")
+    list(ours.stream("print it", learn=False))
+    assert ours.reliability.rate("easy") == before
+    list(ours.stream("print it"))
+    assert ours.reliability.rate("easy") < before
