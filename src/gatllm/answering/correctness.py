@@ -114,8 +114,8 @@ class CorrectnessModel:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
-        models = (Calibration.from_json(value[name]) for name in ("before", "after"))
-        return cls(value["generator"], *models, value["lowest"], value["certified"])
+        before, after = (Calibration.from_json(value[name]) for name in ("before", "after"))
+        return cls(value["generator"], before, after, value["lowest"], value["certified"])
 
 
 @dataclass(frozen=True, slots=True)
