@@ -82,7 +82,7 @@ def _unneeded(folder: str, names: list[str]) -> set[str]:
 
 def test_the_small_door_is_small_and_opens(wheel: Path, tmp_path: Path) -> None:
     programs = install(tmp_path / "env", str(wheel))
-    assert len(packages(programs)) <= 15
+    assert len(packages(programs)) <= 12
     assert installed(tmp_path / "env") < 125e6
     (tmp_path / "app.py").write_text(BROKEN)
     assert run(programs / "gatllm", "check", "app.py", cwd=tmp_path).returncode == 1

@@ -1,0 +1,232 @@
+"""What `gatllm fix` writes that it should not: 10,000 slips injected into functions, and correct files that look odd.
+
+    python benchmarks/harm.py [--cases 10000] [--files 1000] [--seed 7] [DISTRIBUTION …]
+
+The functions come from installed distributions that nothing was trained on. The slips are made here, letter by letter,
+not by the data room that the discriminator learned from. Three ways in the same run: what is written (behind the gate),
+the likeliest repair whether written or not (the gate taken away), and the search alone, ungated. Harm is a word,
+number, operator or string that the original has and the written text lacks, or the other way round, told by Python's
+own tokeniser. Collateral lines are those that differ from the original away from the line of the slip. Prints a table
+and one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import io
+import json
+import keyword
+import sys
+import time
+import tokenize
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.metadata import distribution
+from pathlib import Path
+from random import Random
+
+from gatllm.review import compile_error, same_tree, search
+from gatllm.review.default import load_reviewer
+
+UNSEEN = ("sphinx", "docutils", "babel", "beautifulsoup4", "soupsieve", "myst-parser", "snowballstemmer", "cyclopts")
+_MARKS = "()[]{}:,"
+_LONGEST = 3000  # characters of a function
+
+
+@dataclass
+class Row:
+    """Counts of one way of repairing."""
+
+    written: int = 0
+    same: int = 0
+    harm: int = 0
+    collateral: int = 0
+    lines: int = 0
+    seconds: list[float] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+
+
+def sources(names: list[str]) -> list[str]:
+    """The modules of distributions, as texts."""
+    texts = []
+    for name in names:
+        for file in distribution(name).files or []:
+            if file.suffix == ".py":
+                texts.append(Path(str(file.locate())).read_text(encoding="utf-8", errors="replace"))
+    return texts
+
+
+def functions(texts: list[str]) -> list[str]:
+    """Top-level functions and classes of a size that people edit."""
+    out = []
+    for text in texts:
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                segment = ast.get_source_segment(text, node)
+                if segment and segment.count("\n") > 2 and len(segment) <= _LONGEST:
+                    out.append(segment + "\n")
+    return out
+
+
+def slip(text: str, rng: Random) -> tuple[str, int] | None:
+    """One slip of the hand, and its line from 0."""
+    kind = rng.choice(("lost", "lost", "lost", "doubled", "exchanged", "keyword", "indent", "quote", "break"))
+    places = {
+        "lost": [at for at, letter in enumerate(text) if letter in _MARKS],
+        "doubled": [at for at, letter in enumerate(text) if letter in "()[]{}:"],
+        "exchanged": [at for at, letter in enumerate(text) if letter in "()[]{}"],
+        "quote": [at for at, letter in enumerate(text) if letter in "\"'"],
+        "break": [at for at, letter in enumerate(text) if letter in ",("],
+    }
+    if kind == "keyword":
+        words = [
+            t for t in _tokens(text) if t.type == tokenize.NAME and keyword.iskeyword(t.string) and len(t.string) > 2
+        ]
+        if not words:
+            return None
+        token = rng.choice(words)
+        at = rng.randrange(len(token.string) - 1)
+        letters = list(token.string)
+        letters[at], letters[at + 1] = letters[at + 1], letters[at]
+        lines = text.split("\n")
+        row, column = token.start
+        line = lines[row - 1]
+        lines[row - 1] = line[:column] + "".join(letters) + line[column + len(letters) :]
+        return "\n".join(lines), row - 1
+    if kind == "indent":
+        lines = text.split("\n")
+        row = rng.choice([n for n, line in enumerate(lines) if line.strip()])
+        lines[row] = lines[row][4:] if lines[row].startswith("    ") and rng.random() < 0.7 else "    " + lines[row]
+        return "\n".join(lines), row
+    if not places[kind]:
+        return None
+    at = rng.choice(places[kind])
+    if kind == "lost" and (text[at - 1] + text[at + 1 : at + 2]).isidentifier() and text[at + 1 : at + 2].strip():
+        return None  # two words would run together: nobody can tell that they were two
+    new = {
+        "lost": "",
+        "quote": "",
+        "doubled": text[at] * 2,
+        "exchanged": rng.choice([mark for mark in "()[]{}" if mark != text[at]]),
+        "break": text[at] + "\n",
+    }[kind]
+    return text[:at] + new + text[at + 1 :], text.count("\n", 0, at)
+
+
+def _misspelt(text: str, rng: Random) -> tuple[str, int] | None:
+    words = [t for t in _tokens(text) if t.type == tokenize.NAME and keyword.iskeyword(t.string) and len(t.string) > 2]
+    if not words:
+        return None
+    token = rng.choice(words)
+    at = rng.randrange(len(token.string) - 1)
+    letters = list(token.string)
+    letters[at], letters[at + 1] = letters[at + 1], letters[at]
+    lines = text.split("\n")
+    row, column = token.start
+    line = lines[row - 1]
+    lines[row - 1] = line[:column] + "".join(letters) + line[column + len(letters) :]
+    return "\n".join(lines), row - 1
+
+
+def _shifted(text: str, rng: Random) -> tuple[str, int]:
+    lines = text.split("\n")
+    row = rng.choice([n for n, line in enumerate(lines) if line.strip()])
+    lines[row] = lines[row][4:] if lines[row].startswith("    ") and rng.random() < 0.7 else "    " + lines[row]
+    return "\n".join(lines), row
+
+
+def _tokens(text: str) -> list[tokenize.TokenInfo]:
+    try:
+        return list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return []
+
+
+def meaning(text: str) -> Counter[str]:
+    """Words, numbers, strings and operators of a text that parses; brackets, commas, colons and layout aside."""
+    kinds = (tokenize.NAME, tokenize.NUMBER, tokenize.STRING, tokenize.OP)
+    form = {*"()[]{}:,;"}
+    return Counter(token.string for token in _tokens(text) if token.type in kinds and token.string not in form)
+
+
+def judge(row: Row, original: str, written: str | None, line: int, seconds: float) -> None:
+    """Count one case; ``written`` is None where nothing was written."""
+    row.seconds.append(seconds)
+    if written is None:
+        return
+    row.written += 1
+    if same_tree(written, original):
+        row.same += 1
+        return
+    if meaning(written) != meaning(original):
+        row.harm += 1
+        change = difflib.unified_diff(original.split("\n"), written.split("\n"), "meant", "written", n=0, lineterm="")
+        row.examples.append("\n".join(change))
+    old, new = original.split("\n"), written.split("\n")
+    away = [a for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b and abs(n - line) > 1]
+    row.collateral += len(away) if len(old) == len(new) else 0
+    row.lines += len(old)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("distributions", nargs="*", default=list(UNSEEN))
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--show", type=int, default=0, help="print so many harmful repairs")
+    options = parser.parse_args()
+    texts, rng, reviewer = sources(options.distributions), Random(options.seed), load_reviewer(quick=True)
+    pool = functions(texts)
+    rows = {name: Row() for name in ("written", "likeliest, ungated", "search alone, ungated")}
+    done = 0
+    while done < options.cases:
+        original = rng.choice(pool)
+        made = slip(original, rng)
+        if made is None or compile_error(made[0]) is None:
+            continue
+        broken, line = made
+        start = time.perf_counter()
+        repair = reviewer.fix(broken, seconds=2)
+        took = time.perf_counter() - start
+        judge(rows["written"], original, repair.text if repair.changed else None, line, took)
+        judge(rows["likeliest, ungated"], original, repair.likeliest if repair.candidates else None, line, took)
+        start = time.perf_counter()
+        found = search(broken, seconds=2)
+        judge(rows["search alone, ungated"], original, found, line, time.perf_counter() - start)
+        done += 1
+        if done % 500 == 0:
+            print(f"  {done} of {options.cases}", file=sys.stderr, flush=True)
+    odd = [text for text in texts if compile_error(text) is None][: options.files]
+    touched = sum(reviewer.fix(text).changed for text in odd)
+    result: dict[str, object] = {"cases": done, "files": len(odd), "files touched": touched, "seed": options.seed}
+    print(f"{'':24}{'written':>9}{'same tree':>11}{'harm':>8}{'collateral lines':>18}{'median ms':>11}")
+    for name, row in rows.items():
+        median = sorted(row.seconds)[len(row.seconds) // 2] * 1000
+        figures = {
+            "written": row.written / done,
+            "same": row.same / done,
+            "harm": row.harm / done,
+            "collateral": row.collateral / max(row.lines, 1),
+            "median": median,
+        }
+        result[name] = {key: round(value, 5) for key, value in figures.items()}
+        print(
+            f"{name:24}{figures['written']:>9.1%}{figures['same']:>11.1%}{figures['harm']:>8.2%}"
+            f"{figures['collateral']:>18.2%}{median:>11.1f}"
+        )
+        for text in row.examples[: options.show]:
+            print("----", name, text, sep="\n")
+    print(f"untouched files changed: {touched} of {len(odd)}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
