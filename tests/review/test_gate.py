@@ -161,3 +161,34 @@ def test_what_parses_and_does_not_compile_is_left_with_the_compilers_words(revie
     repair = reviewer.fix(text)
     assert not repair.changed
     assert repair.why.startswith("line ")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        (
+            "def f_executable) -> str:\n    pass\n",
+            "def f(_executable) -> str:\n    pass\n",
+            "`f_executable` would vanish",
+        ),
+        ("x = 'Ending  + self.end\ny = self\n", "x = 'Ending  + self.end'\ny = self\n", "code would become a string"),
+        ("x = y not in  \\t'\n", "x = y not in'  \\t'\n", "code would become a string"),
+        ('x = f"<a {y}#{z}>\n', 'x = f"<a{y}#{z}>"\n', "what a string says would change"),
+    ],
+)
+def test_a_quote_or_a_bracket_in_the_wrong_place_is_named(before: str, after: str, why: str) -> None:
+    assert why in harm(before, after)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'def f(a, b):\n    """"Set `a` to ``b``.\n\n    See `g`.\n    """\n    return [a, b\n',
+        'def f(a:\n    """Return the `a`, or print it.\n\n    print the value\n    """\n    return a\n',
+        "# Use `x` or ``y``.\ndef f(a:\n    return a  # the `a`\n",
+    ],
+)
+def test_backticks_of_prose_stay(reviewer: Reviewer, text: str) -> None:
+    repair = reviewer.fix(text)
+    assert repair.text.count("`") == text.count("`")
+    assert "repr" not in repair.text

@@ -60,6 +60,7 @@ _ENDS = re.compile(r"\s*(?:$|[).,\]}:;%+#]|(?:if|else|and|or|in|is|for)\b)")  # 
 _ENDINGS = frozenset({"end", "endif", "endfor", "endwhile", "fi", "done", "esac", "begin", "then"})
 _HEADER = re.compile(r":\s*(?:#.*)?$")
 _RAW_END = re.compile(r"^[bB]?[rR][bB]?['\"].*\\['\"]{2}$")  # r"…\"" : the backslash was to be the last
+_OPERAND = re.compile(r"\s(?:[-+*/%]|and|or|in|if|else|==|!=)\s+([A-Za-z_]\w*)\b(?=[\w.(\[]*\s*$)")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _LARGEST = 4_000_000  # pairs of lexemes compared at most
 _LONGEST = 200_000  # characters that are compared word by word
@@ -136,9 +137,13 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
     if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
         return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_slip(less, more)))
     if not added:  # what no program has, or what was typed twice
-        doubled = removed in (context[-1:], following) and (less in _KEYWORDS or not less[0].isalnum())
+        doubled = removed in (context[-1:], following) and (less in _KEYWORDS or not _is_word(less))
         return doubled or all(word in _NEVER for word in removed)
     return not removed and len(added) == 1 and _forced(more, context)
+
+
+def _is_word(text: str) -> bool:
+    return text[0].isalnum() or text[0] == "_"
 
 
 def _forced(word: str, context: list[str]) -> bool:
@@ -192,6 +197,9 @@ def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
             if not any(_without_braces(inner) in _without_braces(source) for source in sources):
                 yield "what a string says would change"
             continue  # a brace may be missing in it
+        if lines[token.start[0] - 1][: token.start[1]][-1:].isalnum() or _swallows(inner, after, token.string):
+            yield "code would become a string"
+            continue
         if not any(inner in source for source in sources) or _RAW_END.search(token.string):
             yield "what a string says would change"
         elif holds_code or (inner and not _half_quoted(sources, inner)):
@@ -200,6 +208,12 @@ def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
 
 def _without_braces(text: str) -> str:
     return text.replace("{", "").replace("}", "")
+
+
+def _swallows(inner: str, after: str, string: str) -> bool:
+    """Tell whether a string whose quote was put right holds an operator and a name that the rest of the text uses."""
+    rest = after.replace(string, "")
+    return any(re.search(rf"\b{name}\b", rest) for name in _OPERAND.findall(inner))
 
 
 def _half_quoted(sources: Sequence[str], inner: str) -> bool:

@@ -31,12 +31,17 @@ _NAMES = r"(?P<names>[A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*[ \t]*,?)"
 _LAMBDA = re.compile(rf"\blambda[ \t]*\({_NAMES}\)[ \t]*:[ \t]*")
 _DEFINITION = re.compile(r"^[ \t]*def[ \t]+\w+[ \t]*\(", re.M)
 _TUPLE = re.compile(rf"\({_NAMES}\)")
-_BACKTICKS = re.compile(r"`(?P<what>[^`\n]+)`")
+_BACKTICKS = re.compile(r"(?<![`\w])`(?P<what>[^`\n]+)`(?!`)")
 _UNEQUAL = re.compile(r"<>")
 
 
 def is_python2(text: str) -> bool:
-    """Tell whether a text that does not compile has a form, outside strings, that only Python 2 knows."""
+    """Tell whether a text that does not compile has a form, outside strings, that only Python 2 knows.
+
+    Where quotes of docstrings do not pair nobody can tell code from prose: then it is not taken for Python 2.
+    """
+    if any(text.count(quote) % 2 for quote in ('"""', "'''")):
+        return False
     return any(_outside(text, found.start(), len(found[0]) - len(found[0].lstrip())) for found in _SIGNS.finditer(text))
 
 

@@ -72,7 +72,8 @@ RULES: tuple[Rule, ...] = (
         ("try:\n    x\nexcept OSError, e:\n    y\n", "try:\n    x\nexcept OSError as e:\n    y\n"),
         r"(?P<head>\bexcept\s+)(?P<kinds>[\w.]+|\([^()]*\))\s*,\s*(?P<name>\w+)\s*:", _caught),
     form("backticks", "Backticks around an expression.", _WHY, ("s = `x + 1`\n", "s = repr(x + 1)\n"),
-        r"(?P<head>(?:^\s*(?:print|return)\s|[=(,+%\[{])\s*)(?<!`)`(?P<what>[^`\n]+)`(?!`)(?![\w\s]*[a-z] [a-z])",
+        # Only in a line that is code beyond doubt: docstrings and comments have backticks of their own.
+        r"(?P<head>^\s*(?:[\w.\[\]]+\s*[-+*/%|&]?=|print\b|return\b|if\b|while\b|assert\b)[^`'\"#]*)`(?P<what>[^`\n]+)`",
         r"\g<head>repr(\g<what>)"),
     form("leading-zeros", "A whole number that begins with zeros.",
         "Such a number of three digits or more was octal; a shorter one, or one with an 8 or 9, was a date's.",
