@@ -133,7 +133,7 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
     if (less, more) in _FOREIGN:
         return less != "!" or context[-1:] != ["="]  # `files = !ls` is a notebook's
     if less == more:  # a keyword run together with its neighbour or cut in two; an operator cut in two
-        return any(word in _KEYWORDS or not (word[0].isalnum() or word[0] == "_") for word in (*removed, *added))
+        return any(word in _KEYWORDS or not _is_word(word) for word in (*removed, *added))
     if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
         return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_slip(less, more)))
     if not added:  # what no program has, or what was typed twice
