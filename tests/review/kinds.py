@@ -1,7 +1,7 @@
 # ruff: noqa: E501  # an input is one line, however long
 """What people hand in, by kind, with what they would want; ``None`` where only the author knows.
 
-Written before the rules that answer them, and apart from the typo model that trains the discriminator.
+Written beside the rules that answer them, and apart from the typo model that trains the discriminator.
 """
 
 from __future__ import annotations
