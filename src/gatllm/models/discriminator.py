@@ -49,7 +49,7 @@ class Discriminator(nn.Module):
     ) -> DiscriminatorOutput:
         """Judge ``tokens`` (batch, tokens); ``padding`` (batch, tokens) is true at padding.
 
-        ``marks`` (batch, tokens) says what stands around each token (`review.marks`) and ``parts`` (batch, tokens,
+        ``marks`` (batch, tokens) says what stands around each token (`review.structure`) and ``parts`` (batch, tokens,
         slots) how it is spelt (`review.spelling`), for a model that reads them.
 
         Logits at padding mean nothing; no logit of a real token depends on padding.

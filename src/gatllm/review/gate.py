@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from gatllm.review.critics import compile_error
-from gatllm.review.slips import is_slip
+from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexer import pieces
 
 Step = tuple[str, str]  # the text before a named rule was applied, and after it
@@ -135,7 +135,7 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
     if less == more:  # a keyword run together with its neighbour or cut in two; an operator cut in two
         return any(word in _KEYWORDS or not _is_word(word) for word in (*removed, *added))
     if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
-        return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_slip(less, more)))
+        return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_typo(less, more)))
     if not added:  # what no program has, or what was typed twice
         doubled = removed in (context[-1:], following) and (less in _KEYWORDS or not _is_word(less))
         return doubled or all(word in _NEVER for word in removed)

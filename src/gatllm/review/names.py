@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from gatllm.review.critics import quietly_parsed
-from gatllm.review.slips import is_slip
 from gatllm.review.tags import Span, Tag, is_space
+from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexicon import parts
 
 _BUILTINS = tuple(name for name in dir(builtins) if not name.startswith("_"))
@@ -166,7 +166,7 @@ def with_known_names(text: str) -> str | None:
     meant = {
         name: near[0]
         for name in missing
-        if len(name) > 2 and len(near := [other for other in known if is_slip(name, other)]) == 1
+        if len(name) > 2 and len(near := [other for other in known if is_typo(name, other)]) == 1
     }
     lines = [line.encode() for line in text.split("\n")]  # places are counted in bytes
     for node in sorted(places, key=lambda node: (node.lineno, node.col_offset), reverse=True):

@@ -17,9 +17,9 @@ from gatllm.review.names import Names
 from gatllm.review.quotes import with_blanks_inside
 from gatllm.review.region import Region, offset, region
 from gatllm.review.rules import apply_rule, apply_rules
-from gatllm.review.slips import foreign, slips
 from gatllm.review.tagger import Tagger, Window, tokens_of, windows_of
 from gatllm.review.tags import DELETE, NAMES, TAGS
+from gatllm.review.typos import foreign, typos
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 _BEAM = 4  # states kept from round to round
@@ -254,7 +254,7 @@ def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
 
 def _by_hand(scored: list[tuple[float, Edit]], tokens: list[Lexeme]) -> list[tuple[float, Edit]]:
     """Raise the odds of edits that undo a slip of the hand; those that the model did not think of come last."""
-    undone = slips(tokens)
+    undone = typos(tokens)
     known = {edit[:2] for _, edit in scored}
     least = min((value for value, _ in scored), default=0.0)
     unthought = [(least, Edit(*place)) for place in undone if place not in known]

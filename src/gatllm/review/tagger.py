@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from gatllm.review.edits import Edit
 from gatllm.review.forward import Array, Forward, Tokens
-from gatllm.review.marks import marks
 from gatllm.review.spelling import SLOTS, Spelling
+from gatllm.review.structure import structural_features
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
@@ -47,7 +47,7 @@ class Scores:
 def tokens_of(lexicon: Lexicon, text: str) -> list[Lexeme]:
     """Return the marked tokens of a text behind the place where something can be inserted before it all."""
     tokens = [Lexeme(lexicon.begin_id, "", 0, 0), *lexicon.lex(text)]
-    return [Lexeme(*token[:4], mark) for token, mark in zip(tokens, marks(tokens), strict=True)]
+    return [Lexeme(*token[:4], mark) for token, mark in zip(tokens, structural_features(tokens), strict=True)]
 
 
 def windows_of(tokens: list[Lexeme], context: int) -> list[Window]:

@@ -24,7 +24,7 @@ _BUCKETS = 96  # per shape, with and without a space before
 class Lexeme(NamedTuple):
     """A token of the text: its id, its characters, where they begin and end (character offsets), and its mark.
 
-    The mark (`review.marks`) is what the surroundings say of it; 0 where nobody asked.
+    The mark (`review.structure`) is what the surroundings say of it; 0 where nobody asked.
     """
 
     id: int

@@ -131,7 +131,7 @@ def _about(model: Model, target: Target) -> str:
             normed = "" if inside else ", divided by its root mean square"
             lines += [
                 "",
-                "Beside tokens this model reads marks (`gatllm.review.marks`) and parts (`gatllm.review.spelling`),",
+                "Beside tokens it reads marks (`gatllm.review.structure`) and parts (`gatllm.review.spelling`),",
                 "for which there is no place: pass `inputs_embeds`, the sum of the rows of `embedding.weight`,",
                 "`marks.weight` and `parts.weight` (those that are in `fake_head.safetensors`) that tokens, marks and",
                 f"parts name{normed}.",

@@ -28,10 +28,10 @@ from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
 from gatllm.review.calibration import FILE_NAME, Calibration, fit
 from gatllm.review.critics import compile_error, same_tree
-from gatllm.review.marks import MARKS
 from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
 from gatllm.review.spelling import PARTS, SLOTS
+from gatllm.review.structure import STRUCTURAL_FEATURES
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexicon
 from gatllm.training.objectives.corpora import common_root, open_dataset
@@ -72,7 +72,7 @@ class Tagging:
             "context": context,
             "vocabulary": lexicon.size,
             "tags": len(TAGS),
-            "marks": int(recipe.model.get("marks", MARKS)),
+            "marks": int(recipe.model.get("marks", STRUCTURAL_FEATURES)),
             "parts": int(recipe.model.get("parts", PARTS)),
         }
         self._keep_weight = table.keep_weight

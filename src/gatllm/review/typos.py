@@ -1,4 +1,4 @@
-"""What a slip of the hand leaves behind: how much likelier an edit is because it undoes one (a noisy channel).
+"""The typo model: how much likelier an edit is because it undoes a slip of the hand (a noisy channel).
 
 The model says which edit makes good code; what people do wrong it has to count from letters that it does not see: a
 word typed twice, two letters exchanged, an operator of another language (Kernighan, Church and Gale 1990).
@@ -37,7 +37,7 @@ _WORDS = {"elseif": "elif", "elsif": "elif"}  # of other languages
 _KEYWORDS = tuple(word for word in keyword.kwlist if len(word) > 1)
 
 
-def slips(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
+def typos(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
     """Return (token, tag) of edits that undo a slip, with the log-odds that this adds to them."""
     found: dict[tuple[int, int], float] = {}
     solid = [number for number, token in enumerate(tokens) if token.text and not is_space(token)]
@@ -52,7 +52,7 @@ def slips(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
         found.update({(tabbed[0], tag): _TAB for tag in _TABS})
     counts = Counter(token.text for token in tokens)
     for word, count in counts.items():
-        meant = [known for known in _KEYWORDS if is_slip(word, known)] if count == 1 and _is_word(word) else []
+        meant = [known for known in _KEYWORDS if is_typo(word, known)] if count == 1 and _is_word(word) else []
         meant += [_WORDS[word]] if word in _WORDS else []
         for number, token in enumerate(tokens) if meant else ():
             if token.text == word:
@@ -85,7 +85,7 @@ def foreign(tokens: Sequence[Span], at: int) -> list[tuple[list[float], list[Edi
     ]
 
 
-def is_slip(word: str, meant: str) -> bool:
+def is_typo(word: str, meant: str) -> bool:
     """Tell whether one letter more, less, other or two exchanged make ``word`` of ``meant`` (Damerau 1964)."""
     if abs(len(word) - len(meant)) > 1 or len(word) < 2 or word == meant or keyword.iskeyword(word):
         return False

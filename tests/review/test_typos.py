@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from gatllm.data.families.syntactic import misspell
 from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
-from gatllm.review.slips import foreign, is_slip, slips
 from gatllm.review.tags import TAG_IDS, TAGS, Tag
+from gatllm.review.typos import foreign, is_typo, typos
 from gatllm.tokenizers.lexicon import Lexicon, parts
 
 LEXICON = Lexicon.train(["def read_csv(path): return path\n"], size=900)
 
 
 def undone(text: str) -> set[str]:
-    """The texts that the edits of `slips` make of ``text``, one at a time."""
+    """The texts that the edits of `typos` make of ``text``, one at a time."""
     tokens = LEXICON.lex(text)
-    return {apply(text, tokens, [Edit(*place)]) for place in slips(tokens)}
+    return {apply(text, tokens, [Edit(*place)]) for place in typos(tokens)}
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,13 @@ def undone(text: str) -> set[str]:
         ("task.( cancel)\n", "task.cancel ()\n"),
     ],
 )
-def test_slips_are_undone(broken: str, meant: str) -> None:
+def test_typos_are_undone(broken: str, meant: str) -> None:
     assert meant in undone(broken)
 
 
 @pytest.mark.parametrize("text", ["f(g(h))\n", "x = [[1], [2]]\n", 'x = ""\n', "for name in names:\n    print(name)\n"])
 def test_good_code_has_none(text: str) -> None:
-    assert slips(LEXICON.lex(text)) == {}
+    assert typos(LEXICON.lex(text)) == {}
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_of_many_foreign_operators_the_near_ones_come_first() -> None:
 @given(st.sampled_from([word for word in keyword.kwlist if len(word) > 2]), st.randoms())
 def test_a_misspelt_keyword_is_one_slip_away(word: str, random: object) -> None:
     typo = misspell(word, random)  # type: ignore[arg-type]
-    assert len(typo) < 2 or is_slip(typo, word)
-    assert not is_slip(word, word)
+    assert len(typo) < 2 or is_typo(typo, word)
+    assert not is_typo(word, word)
 
 
 @given(st.text("abcdefghij", min_size=1, max_size=8), st.text("abcdefghij", min_size=1, max_size=8))
 def test_words_of_very_different_length_are_no_slips(one: str, other: str) -> None:
     if abs(len(one) - len(other)) > 1:
-        assert not is_slip(one, other)
+        assert not is_typo(one, other)
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,15 @@ _NAMES = 1  # role 4 x others 4 x origin 3 x first 2 x like another 2
 _BRACKETS = _NAMES + 4 * 4 * 3 * 2 * 2
 _LINES = _BRACKETS + 8  # indentation 5 x after a colon 2 x inside brackets 2
 _REST = _LINES + 20  # depth 4 x inside quotes 2
-MARKS = 256
+STRUCTURAL_FEATURES = 256
 
 _LOAD, _ATTRIBUTE, _BINDING, _KEYWORD = range(4)
 
 
-def marks(tokens: Sequence[Span]) -> list[int]:
-    """Return the mark (0 to `MARKS` - 1) of each token of a text; the first may be the place before the text.
+def structural_features(tokens: Sequence[Span]) -> list[int]:
+    """Return each token's structural feature, 0 to `STRUCTURAL_FEATURES` - 1 (`marks` in weights and recipes).
+
+    The first token may be the place before the text.
 
     - A name: its role (read, attribute, bound, keyword argument), how many others are spelt so, whether the text binds
       it or Python knows it, whether it is the first, and whether a single one is spelt nearly like another.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatllm.review.marks import MARKS, marks
+from gatllm.review.structure import STRUCTURAL_FEATURES, structural_features
 from gatllm.review.tagger import tokens_of
 from gatllm.tokenizers.lexicon import Lexicon
 
@@ -22,9 +22,9 @@ def _marked(text: str) -> dict[str, list[int]]:
 @given(st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=60).map("".join)))
 def test_every_text_has_a_mark_for_each_token(text: str) -> None:
     tokens = tokens_of(LEXICON, text)
-    values = marks(tokens)
+    values = structural_features(tokens)
     assert len(values) == len(tokens)
-    assert all(0 <= value < MARKS for value in values)
+    assert all(0 <= value < STRUCTURAL_FEATURES for value in values)
     assert [token.mark for token in tokens] == values
 
 
