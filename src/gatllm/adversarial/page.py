@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gatllm.adversarial.standing import Standing
+from gatllm.figures import SERIES, new_figure, plain, save
 from gatllm.records import new_folder
 from gatllm.training.fewshot import wilson
 
 FOLDER = "report"
-_INK = ("#33658a", "#c8501e", "#758e4f", "#86579c")
 Value = float | None
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -190,11 +190,7 @@ def _missed(standings: Sequence[Standing]) -> str:
 
 
 def _draw(standings: Sequence[Standing], target: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 10), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 10)
     # One quantity a panel: lines on different scales in one picture seem to meet where they have nothing in common.
     panels = (
         ("discriminator: AUROC", ("auroc", "auroc_replaced", "auroc_samples", "auroc_first")),
@@ -206,7 +202,7 @@ def _draw(standings: Sequence[Standing], target: Path) -> None:
     )
     for axes, (title, names) in zip(figure.subplots(3, 2).flat, panels, strict=True):
         _panel(axes, title, names, standings)
-    figure.savefig(target, dpi=110)
+    save(figure, target)
 
 
 def _panel(axes: Any, title: str, names: Sequence[str], standings: Sequence[Standing]) -> None:
@@ -215,14 +211,13 @@ def _panel(axes: Any, title: str, names: Sequence[str], standings: Sequence[Stan
         (one.round, getattr(one, name)) for one in played if getattr(one, name) is not None
     ]
     drawn = False
-    for colour, name in zip(_INK, names, strict=False):
+    for colour, name in zip(SERIES, names, strict=False):
         points = read(name)
         if points:
             axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=4, label=name.replace("_", " "))
             drawn = True
     axes.set(title=title, xlabel="round")
     axes.set_xticks([one.round for one in played])
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
     if drawn and len(names) > 1:
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")  # beside the lines

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gatllm.data.summary import Summary
 from gatllm.data.verdicts import Rules
+from gatllm.figures import new_figure
 from gatllm.records import write_file
 
 _MOST_BARS = 20
@@ -86,7 +87,7 @@ def _worst(summary: Summary) -> str:
 def _packages(summary: Summary) -> str:
     total = summary.good_by_package + summary.bad_by_package
     names = [name for name, _ in total.most_common(_MOST_BARS)][::-1]
-    figure = _figure(len(names))
+    figure = new_figure(9, 0.9 + 0.32 * len(names))
     axes = figure.subplots()
     good = [summary.good_by_package[name] for name in names]
     axes.barh(range(len(names)), good, color=_GOOD, label="good")
@@ -99,18 +100,12 @@ def _bars(rows: Sequence[tuple[str, int]], colour: str, label: str) -> str:
     if not rows:
         return "<p>None.</p>"
     rows = rows[::-1]
-    figure = _figure(len(rows))
+    figure = new_figure(9, 0.9 + 0.32 * len(rows))
     axes = figure.subplots()
     drawn = axes.barh(range(len(rows)), [count for _, count in rows], color=colour)
     axes.bar_label(drawn, fmt="{:,.0f}", padding=3)
     axes.margins(x=0.12)
     return _svg(figure, axes, [name for name, _ in rows], label, label)
-
-
-def _figure(bars: int):  # type: ignore[no-untyped-def]  # matplotlib has no types
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(9, 0.9 + 0.32 * bars), layout="constrained")
 
 
 def _svg(figure, axes, names: Sequence[str], label: str, title: str) -> str:  # type: ignore[no-untyped-def]

@@ -6,57 +6,51 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gatllm.figures import CONTRAST, LIGHT, MAIN, new_figure, plain, save
 from gatllm.training.run import Run
 
 _DECADE = 10.0  # a wider range is drawn on a logarithmic scale
-_TRAIN, _VALIDATION, _QUIET = "#9fb8d9", "#c8501e", "#33658a"
 
 
 def draw_curves(run: Run, target: Path) -> None:
     """Draw loss, learning rate, tokens per second and gradient norm over the steps of ``run``."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator
 
     steps, validations = run.events("step"), run.events("validation")
     x = [entry["step"] for entry in steps]
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    FigureCanvasAgg(figure)
     tokens = sum(entry["tokens"] for entry in steps)
-    figure.suptitle(f"{run.recipe.name}: {len(steps):,} updates, {tokens:,} tokens")
+    figure = new_figure(11, 7, f"{run.recipe.name}: {len(steps):,} updates, {tokens:,} tokens")
     (loss, rate), (speed, norm) = figure.subplots(2, 2, sharex=True)
     _loss(loss, x, steps, validations)
-    rate.plot(x, [entry["lr"] for entry in steps], color=_QUIET)
+    rate.plot(x, [entry["lr"] for entry in steps], color=MAIN)
     rate.set(title="learning rate (AdamW)", ylim=(0, None))
     rate.yaxis.set_major_formatter("{x:g}")
     rates = [entry["tokens_per_second"] for entry in steps]
-    speed.plot(x, smoothed(rates), color=_QUIET)
+    speed.plot(x, smoothed(rates), color=MAIN)
     speed.set(title="tokens per second", ylim=(0, 1.2 * sorted(rates)[int(0.98 * (len(rates) - 1))]), xlabel="step")
     speed.yaxis.set_major_formatter("{x:,.0f}")
     there = [entry for entry in steps if entry["grad_norm"] is not None]  # none where fp16 overflowed
     where, norms = [entry["step"] for entry in there], [entry["grad_norm"] for entry in there]
-    norm.plot(where, norms, color=_TRAIN, linewidth=0.7)
-    norm.plot(where, smoothed(norms), color=_QUIET)
+    norm.plot(where, norms, color=LIGHT, linewidth=0.7)
+    norm.plot(where, smoothed(norms), color=MAIN)
     norm.set(title="gradient norm", yscale="log", xlabel="step")
     norm.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # within one decade too there are lines to read
     norm.yaxis.set_minor_locator(NullLocator())
     norm.yaxis.set_major_formatter("{x:g}")
-    for axes in (loss, rate, speed, norm):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(target, dpi=110)
+    plain(loss, rate, speed, norm)
+    save(figure, target)
 
 
 def _loss(axes: Any, x: Sequence[int], steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, Any]]) -> None:
     losses = [entry["loss"] for entry in steps]
-    axes.plot(x, losses, color=_TRAIN, linewidth=0.7)
-    axes.plot(x, smoothed(losses), color=_QUIET, label="training")
+    axes.plot(x, losses, color=LIGHT, linewidth=0.7)
+    axes.plot(x, smoothed(losses), color=MAIN, label="training")
     if validations:
         where = [entry["step"] for entry in validations]
         measured = [entry["loss"] for entry in validations]
-        axes.plot(where, measured, color=_VALIDATION, marker="o", ms=3, label=f"validation, best {min(measured):.4f}")
+        axes.plot(where, measured, color=CONTRAST, marker="o", ms=3, label=f"validation, best {min(measured):.4f}")
         best = measured.index(min(measured))
-        axes.plot(where[best], measured[best], color=_VALIDATION, marker="o", ms=9, fillstyle="none")
+        axes.plot(where[best], measured[best], color=CONTRAST, marker="o", ms=9, fillstyle="none")
     low, high = _limits(losses, [entry["loss"] for entry in validations])
     axes.set(title="loss, nats")
     if low > 0 and high > _DECADE * low:
