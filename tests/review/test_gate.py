@@ -192,3 +192,16 @@ def test_backticks_of_prose_stay(reviewer: Reviewer, text: str) -> None:
     repair = reviewer.fix(text)
     assert repair.text.count("`") == text.count("`")
     assert "repr" not in repair.text
+
+
+@pytest.mark.parametrize(
+    ("broken", "meant"),
+    [
+        ("rows.append((name, total)\nprint(rows)\n", "rows.append((name, total))\nprint(rows)\n"),
+        ("def f(a):\n    return dict(([a, 1], [a, 2])\n", "def f(a):\n    return dict(([a, 1], [a, 2]))\n"),
+    ],
+)
+def test_what_was_never_closed_is_closed_before_an_opening_is_taken_away(
+    reviewer: Reviewer, broken: str, meant: str
+) -> None:
+    assert reviewer.fix(broken).text == meant

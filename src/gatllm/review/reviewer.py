@@ -253,11 +253,12 @@ class Reviewer:
         by: Literal["model", "search"] = "model"
         given, begun = _begun(text)
         found = self._by_model(text, given, begun, max(candidates, _POOL), seconds)
-        if not any(not candidate.harm for candidate in found) and self._fallback:
+        rank: Callable[[Candidate], tuple[bool, bool]] = lambda one: (bool(one.harm), _opens_less(given, one.text))  # noqa: E731
+        if not any(rank(candidate) == (False, False) for candidate in found) and self._fallback:
             other = self._by_search(text, given, begun, until)
-            if other is not None and (not found or not other.harm):
+            if other is not None and (not found or rank(other) < min(map(rank, found))):
                 found, by = [other, *found], "search"
-        found.sort(key=lambda candidate: bool(candidate.harm))
+        found.sort(key=rank)
         kept = tuple(found[:candidates])
         if not kept:
             return Repair(text, False, False, (), "", "no small edit makes it compile")
@@ -358,6 +359,11 @@ def _begun(text: str) -> tuple[str, _Steps]:
     """What is done to a whole text before any error of it is looked at, and the step that it was."""
     given = rest_of_python2(text) if is_python2(text) else text
     return given, ((text, given),) if given != text else ()
+
+
+def _opens_less(before: str, after: str) -> bool:
+    """Tell whether a repair took an opening bracket away: `append((a, b)` is closed rather than opened less."""
+    return any(after.count(opening) < before.count(opening) for opening in "([{")
 
 
 def _listed(harms: tuple[str, ...]) -> str:
