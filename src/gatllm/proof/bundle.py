@@ -17,13 +17,13 @@ from typing import Any
 from gatllm.errors import VerificationError
 from gatllm.proof.document import PROOF_TYPE, Proof
 from gatllm.proof.envelope import PAYLOAD_TYPE, STATEMENT_TYPE, pre_authentication_encoding, require_signer
-from gatllm.proof.inventory import ENVELOPE_FILE, PROOF_FILE, TIMESTAMP_FILE, list_files
+from gatllm.proof.inventory import ENVELOPE_FILE, PROOF_FILE, SUBSTRATE_FILE, TIMESTAMP_FILE, list_files
 from gatllm.proof.keys import Key
 from gatllm.records import canonical_bytes, file_sha256, write_file
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-_WRITTEN_LATER = (ENVELOPE_FILE, TIMESTAMP_FILE)
+_WRITTEN_LATER = (ENVELOPE_FILE, TIMESTAMP_FILE, SUBSTRATE_FILE)
 
 
 def to_model_statement(run: Path, proof: Proof) -> dict[str, Any]:

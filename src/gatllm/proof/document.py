@@ -16,7 +16,7 @@ from gatllm.proof.datasets import summarise
 from gatllm.proof.history import check_times
 from gatllm.proof.inventory import PROOF_FILE, Entry, files_root, hash_files, list_files
 from gatllm.proof.keys import Key
-from gatllm.proof.signature import sign
+from gatllm.proof.signature import recover, sign
 from gatllm.records import canonical_bytes, digest, parse, read_log, write_file
 
 if TYPE_CHECKING:
@@ -123,6 +123,12 @@ def read_proof(run: Path) -> Proof:
     if canonical != raw:
         raise VerificationError(f"{PROOF_FILE} was changed after it was written")
     return proof
+
+
+def recover_proof(proof: Proof) -> str | None:
+    """Return the address whose EIP-712 signature a proof bears, None when it bears none."""
+    wallet = next((entry for entry in proof.signatures if entry.get("scheme") == "eip712"), {})
+    return recover(wallet.get("signature"), proof.hashes, files_root(proof.files), proof.digest())
 
 
 @cache

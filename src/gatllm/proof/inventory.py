@@ -18,7 +18,8 @@ from gatllm.records import canonical_bytes, file_sha256, is_partial, merkle_root
 PROOF_FILE = "proof.json"
 ENVELOPE_FILE = "proof.intoto.json"
 TIMESTAMP_FILE = "proof.tsr"
-_ABOUT_THE_PROOF = {PROOF_FILE, ENVELOPE_FILE, TIMESTAMP_FILE}
+SUBSTRATE_FILE = "proof.substrate.json"
+_ABOUT_THE_PROOF = {PROOF_FILE, ENVELOPE_FILE, TIMESTAMP_FILE, SUBSTRATE_FILE}
 _PARTS_OF_A_RUN = {"log.jsonl", "recipe.toml", "tokenizer.json", "plan.json", "checkpoints"}
 
 _SMALL = 64 << 20  # a file that is looked into for what happened to it

@@ -1,25 +1,30 @@
-"""Proofs of training on a Substrate chain that has the Uniques pallet: frozen attributes, and a remark in the block.
+"""Proofs of training on a Substrate chain: a signed remark in a block, which nobody can change, take away or squat.
 
-One atomic batch mints an item, sets the four hashes and the signer as its attributes, freezes it with the statement's
-digest (from then on nobody can change them), and remarks the same 128 bytes, so that the block itself tells them. An
-item that is not frozen does not count. Works on old and new runtimes (the parameters are found in the metadata).
+The remark holds the four hashes, the signer and its EIP-712 signature over the proof, 237 bytes in all. What counts is
+that the block holds it: an item of the Uniques pallet, which was used before, can be destroyed with its collection by
+the collection's owner. `proof.substrate.json` beside the proof says in which block to look. Whoever wrote that, the
+chain is asked, and the signature decides whose proof it is.
+
+The client is py-substrate-interface. Its successor, async-substrate-interface 2.2.1, needs metadata V15, which the
+runtime of the tests lacks, and its codec (cyscale) can't be installed beside scalecodec (measured).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from gatllm.errors import GatllmError, UsageError
-from gatllm.proof import Hashes, Proof, Registration
+from gatllm.errors import GatllmError
+from gatllm.proof import SUBSTRATE_FILE, Proof, Registration, recover_proof
+from gatllm.records import canonical_bytes, write_file
 
-_NAMES = ("data_hash", "model_hash", "output_hash", "log_hash")
-_TAG = b"gatllm/training-proof/v1"
-_PROBES = 16  # item numbers have 32 bits: two runs may want the same one
+_TAG = b"gatllm/training-proof/v2"
 
 
 class Anchor(Protocol):
@@ -46,54 +51,43 @@ class ProofChain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extrinsic:
-    """An included transaction: ``fee`` in the chain's smallest unit."""
+    """An included transaction: ``fee`` in the chain's smallest unit, ``genesis`` names the chain."""
 
     hash: str
     block: int
+    block_hash: str
+    genesis: str
     fee: int
 
 
 class SubstrateRegistry:
-    """Proofs in one collection of the Uniques pallet, which belongs to the account; made on the first registration.
+    """Proofs in the blocks of a Substrate chain.
 
-    ``secret`` is the account's secret URI or seed (None: reading only); ``registrar`` the address (SS58) whose
-    registrations are read (default: the account's).
+    ``secret`` is the account's secret URI or seed (None: reading only); ``run`` the folder that holds the receipts.
 
     Raises:
-        GatllmError: the optional packages are missing, nothing answers, or the chain has no Uniques pallet.
+        GatllmError: the optional packages are missing, or nothing answers.
     """
 
-    def __init__(
-        self, url: str, secret: str | None = None, *, registrar: str | None = None, finalised: bool = False
-    ) -> None:
+    def __init__(self, url: str, run: Path, secret: str | None = None, *, finalised: bool = False) -> None:
         try:
             from substrateinterface import Keypair, SubstrateInterface
         except ImportError:
             raise GatllmError("the Substrate client is not installed", "pip install 'gatllm[substrate]'") from None
-        self.url = url
+        self.url, self.receipt = url, run / SUBSTRATE_FILE
         self._finalised = finalised
         with self._answers():
             self._chain: Any = SubstrateInterface(url=url)
         try:
-            self._open(secret, registrar, Keypair)
-        except BaseException:
+            with self._answers():
+                self.genesis = str(self._chain.get_block_hash(0))
+            self._key: Any = Keypair.create_from_uri(secret) if secret else None
+        except GatllmError:
             self.close()
             raise
-
-    def _open(self, secret: str | None, registrar: str | None, keypair: Any) -> None:
-        with self._answers():
-            if self._chain.get_metadata_call_function("Uniques", "set_attribute") is None:
-                raise GatllmError(f"{self.url} is a chain without the Uniques pallet", "use an asset hub")
-        try:
-            self._key: Any = keypair.create_from_uri(secret) if secret else None
         except Exception:  # the library's messages may quote the secret
+            self.close()
             raise GatllmError("the account's secret makes no sense", "it is a phrase, a seed or a URI") from None
-        address = registrar or (self._key.ss58_address if self._key else None)
-        if address is None:
-            raise GatllmError("neither an account nor a registrar is named", "name whose registrations to read")
-        self.registrar = str(address)
-        # Collections are numbered by whoever makes them first: ours is drawn from the account.
-        self.collection = int.from_bytes(hashlib.blake2b(_account(self.registrar), digest_size=4).digest())
 
     def close(self) -> None:
         """Close the connection."""
@@ -107,98 +101,94 @@ class SubstrateRegistry:
     ) -> None:
         self.close()
 
-    def register(self, proof: Proof) -> Extrinsic | None:
-        """Register a proof's four hashes; None when this is done already.
+    @property
+    def registrar(self) -> str:
+        """The address (SS58) that pays.
 
         Raises:
-            GatllmError: another result of this run is registered, the account can't pay, or the chain refuses.
+            GatllmError: the chain was opened for reading only.
         """
-        known = self.registration_of(proof)
-        if known is not None:
-            if known.hashes != proof.hashes or known.trainer.lower() != proof.signer.lower():
-                raise GatllmError("another result of this run is registered already", "a run is registered once")
-            return None
         if self._key is None:
             raise GatllmError("registering needs an account", "give its secret by GATLLM_SUBSTRATE_SECRET")
-        calls = [] if self._has_collection() else [self._call("create", self.collection, self.registrar)]
-        return self._send([*calls, *self._register_calls(proof)])
+        return str(self._key.ss58_address)
+
+    def register(self, proof: Proof) -> Extrinsic | None:
+        """Register a proof's four hashes and leave the receipt beside it; None when this is done already.
+
+        Raises:
+            GatllmError: the account can't pay, or the chain refuses.
+        """
+        if self.registration_of(proof) is not None:
+            return None
+        made = self.register_training_proof(*proof.hashes.as_bytes32(), witness=_witness(proof))
+        write_file(self.receipt, canonical_bytes({**asdict(made), "fee": str(made.fee)}) + b"\n")
+        return made
+
+    def register_training_proof(
+        self, data_hash: str, model_hash: str, output_hash: str, log_hash: str, *, witness: bytes
+    ) -> Extrinsic:
+        """Send the four hashes (``0x…``); ``witness`` is the signer's address and signature, 85 bytes.
+
+        A pallet with a call of this name takes the place of the remark here, without a change above.
+
+        Raises:
+            GatllmError: the account can't pay, or the chain refuses.
+        """
+        hashes = (data_hash, model_hash, output_hash, log_hash)
+        with self._answers():
+            remark = _TAG + b"".join(bytes.fromhex(value[2:]) for value in hashes) + witness
+            call = self._chain.compose_call("System", "remark_with_event", {"remark": "0x" + remark.hex()})
+        return self._send(call)
 
     def registration_of(self, proof: Proof) -> Registration | None:
-        """Return what the registrar registered about the run of a proof, or None; only what is frozen counts."""
-        for item in self._items(proof):
-            attributes = self._attributes(item)
-            if not attributes:
-                return None
-            if attributes.get("run") == _run(proof):
-                if not self._is_frozen(item):
-                    raise GatllmError(f"item {item} can still be changed", "it was not registered by this program")
-                hashes = Hashes(*(attributes[name].hex() for name in _NAMES))
-                return Registration(hashes, "0x" + attributes["signer"].hex())
-        return None
+        """Return what the block that the receipt names holds about a proof, or None.
 
-    def _register_calls(self, proof: Proof) -> Iterator[Any]:
-        item = next(item for item in self._items(proof) if not self._attributes(item))
-        values = {name: bytes.fromhex(getattr(proof.hashes, name)) for name in _NAMES}
-        payload = _TAG + b"".join(values.values())
-        values |= {"run": _run(proof), "signer": bytes.fromhex(proof.signer[2:])}
-        yield self._call("mint", self.collection, item, self.registrar)
-        for name, value in values.items():
-            yield self._call("set_attribute", self.collection, item, name.encode(), value)
-        yield self._call("set_metadata", self.collection, item, bytes.fromhex(proof.digest()), True)
+        Raises:
+            GatllmError: the receipt is of another chain, or the block is none of this chain.
+        """
+        told = self._receipt()
+        if told is None:
+            return None
+        if told["genesis"] != self.genesis:
+            raise GatllmError(f"{self.receipt.name} is about another chain than {self.url}", "name its node")
         with self._answers():
-            yield self._chain.compose_call("System", "remark_with_event", {"remark": "0x" + payload.hex()})
+            block_hash = self._chain.get_block_hash(told["block"])
+            if block_hash is None or block_hash != told["block_hash"]:
+                raise GatllmError(
+                    f"block {told['block']} of this chain is another", "it was never final: register again"
+                )
+            events = [event.value for event in self._chain.query("System", "Events", block_hash=block_hash)]
+        expected = "0x" + hashlib.blake2b(_payload(proof), digest_size=32).hexdigest()
+        if not any(_remarked(event) == expected for event in events):
+            return None
+        # The remark's hash is over all of it: it holds these hashes, this signer and this signature, and no others.
+        signer = recover_proof(proof)
+        return None if signer is None else Registration(proof.hashes, signer)
 
-    def _items(self, proof: Proof) -> Iterator[int]:
-        first = int.from_bytes(_run(proof)[:4])
-        return ((first + step) % 2**32 for step in range(_PROBES))
+    def _receipt(self) -> dict[str, Any] | None:
+        try:
+            told = json.loads(self.receipt.read_bytes())
+            return {"genesis": str(told["genesis"]), "block": int(told["block"]), "block_hash": str(told["block_hash"])}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise GatllmError(f"{self.receipt.name} is damaged", "get it again, or remove it and register") from None
 
-    def _call(self, function: str, *values: Any) -> Any:
-        """Compose a call by the position of its parameters: their names differ between runtimes."""
-        with self._answers():
-            names = [
-                argument.value["name"] for argument in self._chain.get_metadata_call_function("Uniques", function).args
-            ]
-            given = ["0x" + value.hex() if isinstance(value, bytes) else value for value in values]
-            return self._chain.compose_call("Uniques", function, dict(zip(names, given, strict=True)))
-
-    def _query(self, names: tuple[str, ...], *keys: Any) -> Any:
-        with self._answers():
-            present = {item.value["name"] for item in self._chain.get_metadata_module("Uniques").storage}
-            name = next(name for name in names if name in present)
-            return self._chain.query("Uniques", name, list(keys)).value
-
-    def _has_collection(self) -> bool:
-        found = self._query(("Class", "Collection"), self.collection)
-        if found is not None and _account(found["owner"]) != _account(self.registrar):
-            raise GatllmError(f"collection {self.collection} belongs to {found['owner']}", "use another account")
-        return found is not None
-
-    def _is_frozen(self, item: int) -> bool:
-        found = self._query(("InstanceMetadataOf", "ItemMetadataOf"), self.collection, item)
-        return bool(found and found["is_frozen"])
-
-    def _attributes(self, item: int) -> dict[str, bytes]:
-        found = {}
-        for name in (*_NAMES, "run", "signer"):
-            value = self._query(("Attribute",), self.collection, item, "0x" + name.encode().hex())
-            if value is not None:
-                found[name] = _raw(value[0])
-        return found
-
-    def _send(self, calls: list[Any]) -> Extrinsic:
-        with self._answers():
-            batch = self._chain.compose_call("Utility", "batch_all", {"calls": calls})
-            signed = self._chain.create_signed_extrinsic(batch, self._key)
+    def _send(self, call: Any) -> Extrinsic:
+        payer = self.registrar
+        with self._answers(payer):
+            signed = self._chain.create_signed_extrinsic(call, self._key)
             receipt = self._chain.submit_extrinsic(
                 signed, wait_for_inclusion=True, wait_for_finalization=self._finalised
             )
             if not receipt.is_success:
                 raise GatllmError(f"the chain refused: {(receipt.error_message or {}).get('name', 'no reason given')}")
-            block = self._chain.get_block_number(receipt.block_hash)
-            return Extrinsic(str(receipt.extrinsic_hash), int(block), int(receipt.total_fee_amount or 0))
+            block = int(self._chain.get_block_number(receipt.block_hash))
+            fee = int(receipt.total_fee_amount or 0)
+            return Extrinsic(str(receipt.extrinsic_hash), block, str(receipt.block_hash), self.genesis, fee)
 
     @contextmanager
-    def _answers(self) -> Iterator[None]:
+    def _answers(self, payer: str = "") -> Iterator[None]:
         """Turn what the library raises into errors of ours."""
         from substrateinterface.exceptions import SubstrateRequestException
 
@@ -210,8 +200,8 @@ class SubstrateRegistry:
             detail = (
                 error.args[0].get("data") or error.args[0].get("message") if isinstance(error.args[0], dict) else error
             )
-            if "payment" in str(detail).lower():
-                raise GatllmError(f"{self.registrar} can't pay the fee", "send it some of the chain's coin") from None
+            if payer and "payment" in str(detail).lower():
+                raise GatllmError(f"{payer} can't pay the fee", "send it some of the chain's coin") from None
             raise GatllmError(f"the chain answers: {' '.join(str(detail).split())}") from None
         except (OSError, EOFError) as error:
             raise GatllmError(f"nothing answers at {self.url} ({error})", "check the address") from None
@@ -219,25 +209,26 @@ class SubstrateRegistry:
             raise GatllmError(f"{self.url}: {type(error).__name__}: {error}", "is it a Substrate node?") from None
 
 
-def _account(address: str) -> bytes:
-    """Return an address's public key: the same account is spelt differently on each chain (SS58 prefixes)."""
-    from substrateinterface.utils.ss58 import ss58_decode
+def _witness(proof: Proof) -> bytes:
+    """Return the signer's address and EIP-712 signature, 20 and 65 bytes.
 
-    try:
-        return bytes.fromhex(ss58_decode(address))
-    except ValueError:
-        raise UsageError(
-            f"{address!r} is no Substrate address", "it is an SS58 address, 5… or the chain's own"
-        ) from None
-
-
-def _run(proof: Proof) -> bytes:
-    """Return the id of a run: as on EVM chains a run is its trainer's, its data's and its model's."""
-    parts = (proof.signer.lower(), proof.hashes.data_hash, proof.hashes.model_hash)
-    return hashlib.blake2b(":".join(parts).encode(), digest_size=32).digest()
+    Raises:
+        GatllmError: the proof is not signed by its signer.
+    """
+    if recover_proof(proof) != proof.signer:
+        raise GatllmError("the proof is not signed by the one whom it names", "write it anew: gatllm proof write")
+    return bytes.fromhex(proof.signer[2:]) + bytes.fromhex(proof.signatures[0]["signature"][2:])
 
 
-def _raw(value: Any) -> bytes:
-    """Return an attribute's bytes: the library shows printable ones as text, others as hexadecimal digits."""
-    text = str(value)
-    return bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode()
+def _payload(proof: Proof) -> bytes:
+    return _TAG + b"".join(bytes.fromhex(value[2:]) for value in proof.hashes.as_bytes32()) + _witness(proof)
+
+
+def _remarked(event: Any) -> str | None:
+    """Return the hash of an event ``System.Remarked``, None for others; old runtimes give its fields by position."""
+    inner = event.get("event", event) if isinstance(event, dict) else {}
+    if (inner.get("module_id"), inner.get("event_id")) != ("System", "Remarked"):
+        return None
+    values = inner.get("attributes")
+    found = values.get("hash") if isinstance(values, dict) else values[-1] if isinstance(values, list | tuple) else None
+    return str(found) if found is not None else None
