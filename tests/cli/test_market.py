@@ -307,7 +307,8 @@ def test_a_run_is_promised_trained_registered_and_verified(
     verdicts = {item["name"]: item["verdict"] for item in json.loads(out)["items"]}
     assert code == 0
     assert [verdicts[name] for name in ("seed", "commitment", "registration", "replay")] == ["ok"] * 4
-    assert "registered already" in gatllm("train", "tiny.toml", "--out", "again", "--commit")[2]
+    # The same plan may be promised again, under a salt of its own: the registry shows both promises.
+    assert "promised on chain" in gatllm("train", "tiny.toml", "--out", "again", "--commit")[2]
     assert "block" in gatllm("proof", "show", "run")[1]
 
 

@@ -197,7 +197,7 @@ def test_an_encoder_decoder_answers_sources_of_different_lengths() -> None:
                 target.append(int(logits.argmax()))
         assert list(answer.tokens) == target[1:]
     with pytest.raises(UsageError, match="nothing to forget"):
-        generate(model, LETTERS, ["a"], Sampling(overflow="slide"))
+        generate(model, LETTERS, ["a"], Sampling(overflow="slide", max_new_tokens=4))
 
 
 def test_misuse_is_one_line() -> None:

@@ -131,7 +131,7 @@ def test_a_failure_is_shown_on_the_page(connect: Connect) -> None:
         async with connect(app) as client:
             posted = await client.post("/chat", data={"prompt": "word " * 12})
             shown = await client.get(posted.headers["location"])
-            assert "the model reads at most 5" in shown.text
+            assert "at most 40 are read" in shown.text
             refused = await client.post("/chat", data={"prompt": "word " * 20}, headers={"hx-request": "true"})
             assert "the model reads at most 5" in refused.text
 

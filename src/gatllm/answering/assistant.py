@@ -162,7 +162,7 @@ class Assistant:
         if not prompt.strip():
             raise UsageError("there is no question", "write one")
         if len(prompt) > (most := _CHARACTERS * self.generator.context):
-            raise TooLongError(len(prompt), most)
+            raise TooLongError(len(prompt), most, self.generator.context)
         work = _Work(self, prompt, list(history), options or self.options, learn)
         yield work.assessment
         if work.assessment.warning and not proceed:

@@ -77,11 +77,11 @@ class ContextOverflowError(GatllmError):
 class TooLongError(ContextOverflowError):
     """The prompt has more characters than any tokenizer could fit; nothing has read it."""
 
-    def __init__(self, characters: int, most: int) -> None:
+    def __init__(self, characters: int, most: int, context: int) -> None:
         GatllmError.__init__(
             self, f"the question has {characters:,} characters, at most {most:,} are read", "shorten it"
         )
-        self.prompt_tokens, self.context = characters, most
+        self.prompt_tokens, self.context = -(-characters * context // most), context  # at least so many tokens
 
 
 class ChatGenerator(Protocol):
