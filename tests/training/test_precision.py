@@ -7,9 +7,22 @@ import torch
 
 from gatllm.errors import UsageError
 from gatllm.models import choose_device
+from gatllm.training import precision
 from gatllm.training.precision import Precision, choose_precision
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def bf16_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "processor_has_bf16", lambda: True)
+
+
+def test_a_processor_without_bf16_units_does_not_even_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "processor_has_bf16", lambda: False)
+    tried: list[str] = []
+    assert choose_precision("auto", CPU, 1, lambda one: tried.append(one.name)).name == "fp32"
+    assert "bf16" not in tried
 
 
 @pytest.mark.parametrize("slow", ["fp32", "bf16"])

@@ -60,7 +60,9 @@ def choose_precision(wanted: str, device: torch.device, threads: int, attempt: A
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return Precision(device, wanted if wanted != "auto" else "bf16" if native else "fp16")
-    names = ["bf16", "fp32"] if wanted == "auto" else [wanted]
+    # Without bf16 units a single update in bf16 may take a minute: that is not even tried.
+    usual = ["bf16", "fp32"] if device.type != "cpu" or processor_has_bf16() else ["fp32"]
+    names = usual if wanted == "auto" else [wanted]
     counts = [threads] if threads else sorted({torch.get_num_threads(), 1}, reverse=True)
     candidates = [(count, name) for count in counts for name in names]
     if len(candidates) > 1:
@@ -68,6 +70,11 @@ def choose_precision(wanted: str, device: torch.device, threads: int, attempt: A
     count, name = candidates[0]
     torch.set_num_threads(count)
     return Precision(device, name)
+
+
+def processor_has_bf16() -> bool:
+    """Tell whether the processor multiplies matrices in bf16 by itself."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _fastest(candidates: list[tuple[int, str]], device: torch.device, attempt: Attempt) -> tuple[int, str]:
