@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatllm.training import Replay, Replayer, Run
 
 # How far the loss of an update from the same weights may be from the logged one before rounding on another machine is
-# no explanation, relative. Measured: fp32 up to 3e-7, bf16 up to 2e-3 (dev/LOG.md).
+# no explanation, relative. One trial gave 3e-7 in fp32; the limit for bf16 is a guess.
 _GROSS = {"fp32": 1e-4, "bf16": 5e-2, "fp16": 5e-2}
 _RATE = 1e-9  # rates come from the mathematical library of the system
 _DRAWS = 2  # updates drawn where no number of them is asked for
