@@ -101,7 +101,10 @@ def test_the_numbers_are_those_of_this_run(folder: Path, summary: dict[str, Any]
 def test_the_proofs_verify_and_a_flipped_byte_does_not(folder: Path, summary: dict[str, Any]) -> None:
     run = folder / "runs" / "discriminator"
     command = [sys.executable, "-m", "gatllm", "proof", "verify", str(run)]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    # Hashes alone show nothing of the training: inconclusive, unless no more than that was asked for.
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 4
+    enough = [*command, "--require-updates", "0"]
+    assert subprocess.run(enough, capture_output=True, check=False).returncode == 0
     log = run / "log.jsonl"
     whole = log.read_bytes()
     log.write_bytes(whole.replace(b'"loss":', b'"lost":', 1))

@@ -1,4 +1,4 @@
-"""Step 3: every run is signed and verified; a copy with one changed byte is caught, and the file named."""
+"""Step 3: every run is signed, its hashes checked; a copy with one changed byte is caught, and the file named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY = "keys/trainer.json"
 
 
 def prove_runs(session: Session, stage: Stage) -> Outcome:
-    """Sign each run, verify it against its dataset, then show that one flipped byte does not pass."""
+    """Sign each run, hold its hashes against its dataset, then show that one flipped byte does not pass."""
     from gatllm.proof import load_key, verify, write_proof
 
     key = load_key(session.folder(KEY))
@@ -28,9 +28,10 @@ def prove_runs(session: Session, stage: Stage) -> Outcome:
         verification = verify(folder, datasets=[session.folder(dataset)], signer=key.address, report=stage.report)
         verification.raise_on_failure()
         passed = sum(item.verdict == "ok" for item in verification.items)
-        stage.say(f"  {folder.name}: verified, {passed} checks hold")
+        stage.say(f"  {folder.name}: signed, {passed} checks of hashes and signature hold; no update was done again")
         made[f"proof of {folder.name}"] = str(folder / "proof.json")
         checked += passed
+    stage.say(f"  to do updates again: gatllm proof replay {session.folder(DISCRIMINATOR)} --seed WORD")
     named = _flip_one_byte(session.folder(DISCRIMINATOR), stage)
     return Outcome("done", numbers={"checks passed": checked, "forgery found in": named}, made=made)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatllm.data import Corruption
 
 _FUNCTIONS, _FILES, _SHOWN = 150, 30, 3
-_SECONDS = 1.0  # for one repair: what takes longer counts as not mended
+_SECONDS = 1.0  # for one repair: what takes longer counts as not repaired
 _LONGEST = 12_000  # characters of a whole file: some 350 lines
 
 
@@ -33,11 +33,11 @@ def review_held_out(session: Session, stage: Stage) -> Outcome:
     _show(reviewer, functions[:: max(1, len(functions) // _SHOWN)][:_SHOWN], stage)  # of different files
     numbers: dict[str, Any] = {}
     for what, who, cases in (
-        ("functions mended (discriminator, then search)", reviewer, functions),
+        ("functions repaired (discriminator, then search)", reviewer, functions),
         ("by search alone", search, functions),
-        ("files mended (discriminator, then search)", reviewer, files),
+        ("files repaired (discriminator, then search)", reviewer, files),
     ):
-        compiles, same = _mended(who, cases, what, stage)
+        compiles, same = _repaired(who, cases, what, stage)
         stage.say(f"  {what}: {compiles} of {len(cases)} compile again, {same} have the tree they had")
         numbers[what] = f"{same} of {len(cases)}"
     return Outcome("done", numbers)
@@ -78,7 +78,7 @@ def _show(reviewer: Any, cases: list[tuple[str, Corruption]], stage: Stage) -> N
             stage.say(f"    left alone: {repair.why}")
 
 
-def _mended(reviewer: Any, cases: list[tuple[str, Corruption]], what: str, stage: Stage) -> tuple[int, int]:
+def _repaired(reviewer: Any, cases: list[tuple[str, Corruption]], what: str, stage: Stage) -> tuple[int, int]:
     """Return how many results compile, and how many have the syntax tree of the original."""
     from gatllm.review import same_tree
 

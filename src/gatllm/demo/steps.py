@@ -14,9 +14,9 @@ from gatllm.demo.training import train_models
 STEPS = (
     Step("data", "Data: the standard library, checked, and broken on purpose", build_datasets),
     Step("training", "Training: a discriminator and a generator", train_models),
-    Step("proof", "Proof of training: signed, verified, and a forgery caught", prove_runs),
+    Step("proof", "Proof of training: signed, checked, and a forgery caught", prove_runs),
     Step("chain", "Chain: dataset token, subscription, registered proof", register_on_chain, may_skip=True),
-    Step("review", "Review: held-out code, broken and mended", review_held_out),
+    Step("review", "Review: held-out code, broken and repaired", review_held_out),
     Step("answers", "Answers: with confidence, review and sources", answer_prompts),
 )
 
