@@ -341,4 +341,38 @@ KINDS = [
     ),
     Kind("bracket never closed", "x = foo(1, 2\ny = 3\nprint(x, y)\n", ("x = foo(1, 2)\ny = 3\nprint(x, y)\n",)),
     Kind("colon", "while True\n    break\n", ("while True:\n    break\n",)),
+    # what stands beside a header, a call, an operator
+    Kind("body lost, the next statement apart", "def f():\n\nx = 1\n", leave=True),
+    Kind(
+        "class without a body before another",
+        "class A:\nclass B:\n    x = 1\n",
+        ("class A:\n    pass\nclass B:\n    x = 1\n",),
+    ),
+    Kind("condition that binds a constant", "if x = 3:\n    print(x)\n", ("if x == 3:\n    print(x)\n",)),
+    Kind(
+        "condition that binds a call",
+        "import re\nif m = re.match('a', 'b'):\n    print(m)\n",
+        ("import re\nif m := re.match('a', 'b'):\n    print(m)\n",),
+        leave=True,
+    ),
+    Kind("operator cut in two", "if x > = 3:\n    print(x)\n", ("if x >= 3:\n    print(x)\n",)),
+    Kind("not equal cut in two", "while x ! = 3:\n    x + = 1\n", ("while x != 3:\n    x += 1\n",)),
+    Kind("argument with a colon", "f(a: 1)\n", ("f(a=1)\n",)),
+    Kind("second argument with a colon", "box(2, depth: 3, wide = 4)\n", ("box(2, depth=3, wide = 4)\n",)),
+    Kind("with without as", "with open('a') f:\n    pass\n", ("with open('a') as f:\n    pass\n",)),
+    Kind("import without as", "import numpy np\nprint(np.pi)\n", ("import numpy as np\nprint(np.pi)\n",)),
+    Kind("import without a comma", "import os sys\nprint(os, sys)\n", ("import os, sys\nprint(os, sys)\n",)),
+    Kind("import of two unknown names", "import spam eggs\n", leave=True),
+    Kind(
+        "edit block under the name of its file",
+        "src/x.py\n<<<<<<< SEARCH\ndef f():\n    return 1\n=======\ndef f():\n    return 2\n>>>>>>> REPLACE\n",
+        ("def f():\n    return 2\n",),
+    ),
+    Kind(
+        "session with numbers as answers",
+        ">>> x = 3\n>>> for i in range(x):\n...     print(i)\n... \n0\n1\n2\n",
+        ("x = 3\nfor i in range(x):\n    print(i)\n\n# 0\n# 1\n# 2\n",),
+    ),
+    Kind("bytes that are no text", "\x00\x01\x02", leave=True),
+    Kind("NUL in code", "x = 1\x00\n", ("x = 1\n",), leave=True),
 ]

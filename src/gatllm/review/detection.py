@@ -17,13 +17,14 @@ from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, compile_error
 from gatllm.tokenizers.lexer import bare, outside_strings
 
-DetectionKind = Literal["conflict", "edit block", "patch", "template", "newer Python", "other language"]
+DetectionKind = Literal["conflict", "edit block", "patch", "template", "newer Python", "other language", "binary data"]
 
 _OURS = re.compile(r"<{7}(?: .*)?\r?")
 _BASE = re.compile(r"\|{7}(?: .*)?\r?")
 _MIDDLE = re.compile(r"={7}\r?")
 _THEIRS = re.compile(r">{7}(?: .*)?\r?")
 _SEARCH = re.compile(r"<{5,9} ?(?:SEARCH|ORIGINAL|OLD|BEFORE)\b.*", re.IGNORECASE)
+_FILE = re.compile(r"[`*#]*\s*(?:[\w.-]+/)*[\w-]+\.\w{1,4}:?\s*[`*]*")  # the name of the file that a block is about
 _DIVIDER = re.compile(r"={5,9}\s*")
 _REPLACE = re.compile(r">{5,9} ?(?:REPLACE|UPDATED|NEW|AFTER)\b.*", re.IGNORECASE)
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@.*|@@.*@@|@@")
@@ -46,6 +47,7 @@ _LANGUAGES = (
     ("JavaScript", re.compile(r"(?:\s*//.*\n)*\s*(?:['\"]use strict['\"];|const\s+\w+\s*=\s*require\()")),
 )  # fmt: skip
 _NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|\b[rR]?[fFtT][rR]?['\"]", re.M)
+_VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 _NEAR = 3  # lines around the error in which the newer form stands
 _ADDED_IN = re.compile(r"on Python 3\.\d+ \(syntax was added in Python (3\.\d+)\)")
 _NOT_FOR_THAT = re.compile("exception types|reuse outer quote")  # rules have an answer that every Python reads
@@ -81,6 +83,8 @@ def detect(text: str, error: Finding | None = None) -> Detection | None:
     error = error or compile_error(text)
     if error is None or len(text) > _LONGEST:
         return None
+    if not _VISIBLE.search(text):
+        return Detection("binary data", 1, "nothing in it can be seen: this is no text")
     lines = text.split("\n")
     for look in (_edit_blocks, _conflict, _patch):
         if (found := look(text, lines)) is not None:
@@ -148,7 +152,8 @@ def _edit_blocks(text: str, lines: list[str]) -> Detection | None:
     at = 0
     swaps: list[tuple[str, str]] = []
     for begins, split, ends in blocks:
-        out += lines[at:begins]
+        named = begins - 1 if begins > at and _FILE.fullmatch(lines[begins - 1].strip()) else begins
+        out += lines[at:named]
         old, new = "\n".join(lines[begins + 1 : split]), "\n".join(lines[split + 1 : ends])
         rest = "\n".join([*lines[:begins], *lines[ends + 1 :]])
         if old.strip() and rest.count(old) == 1:

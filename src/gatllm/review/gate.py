@@ -13,11 +13,13 @@ import builtins
 import io
 import keyword
 import re
+import sys
 import tokenize
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 from gatllm.review.critics import compile_error
 from gatllm.review.typos import is_typo
@@ -50,11 +52,13 @@ _FORCED = {"in": r"\bfor\b[^\n]*$", "import": r"\bfrom\s+[\w.]+\s*$", "as": r"\b
 _CODE = re.compile(
     r"\s*(?:(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|import\s|from\s+\S+\s+import\b|return\b|@\w|\w[\w.]*\s*=[^=])"
 )
+_OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
 _AFTER_DOT = re.compile(r"(?<=\w)\.[ \t]+[^\W\d]")
 _ONE_VALUE = re.compile(r"\s*(?:return|yield|[\w.\[\]'\"]+\s*=(?!=))")
 _VALUES_AFTER = re.compile(r"[^,()\[\]{}]*,[^,()\[\]{}]*")  # one comma, and no bracket that it may stand in
+_TWO_IMPORTED = re.compile(r"^[ \t]*import[ \t]+([\w.]+)[ \t]+(?!as\b)(\w+)[ \t]*$", re.M)
 _PRINT_TO = re.compile(r"^[ \t]*print[ \t]*>>", re.M)
 _ENDS = re.compile(r"\s*(?:$|[).,\]}:;%+#]|(?:if|else|and|or|in|is|for)\b)")  # what may follow a string of many lines
 _ENDINGS = frozenset({"end", "endif", "endfor", "endwhile", "fi", "done", "esac", "begin", "then"})
@@ -163,6 +167,11 @@ def _indentation(before: str, after: str) -> Iterator[str]:
             moves = bool(line.strip()) and not line[0].isspace() and moved[0].isspace()
             if moves and not _METHOD.match(line) and not _is_body(old, at + number):
                 yield f"line {at + number + 1} would move into the block above it"
+    said = {"".join(line.split()) for line in new} - {"".join(line.split()) for line in old}
+    for number, (header, line) in enumerate(pairwise(line for line in old if line.strip()), 2):
+        apart = _HEADER.search(header) and "".join((header + line).split()) in said
+        if apart and f"{header}\n{line}" not in before:
+            yield f"statement {number} would move into the line of the header before it"
 
 
 def _is_body(lines: list[str], number: int) -> bool:
@@ -171,8 +180,8 @@ def _is_body(lines: list[str], number: int) -> bool:
         line = lines[at]
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        if _HEADER.search(line):
-            return True
+        if _HEADER.search(line):  # what stands apart from it, or begins a block of its own kind, is no body
+            return bool(lines[at + 1].strip()) and not (_OPENS.match(line) and _OPENS.match(lines[at + 1]))
         if line[0].isspace():
             return False
     return False
@@ -244,11 +253,20 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
                 yield f"`{statement.id}` alone on a line would fail"
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
+    yield from _imports(before, after)
     joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new in steps))
     for name in sorted(joined & unbound):
         yield f"`{name}` is defined nowhere"
     if joined and not joined & unbound and _new_tuple(before, after):
         yield "a comma would make a tuple, where an operator may be missing"
+
+
+def _imports(before: str, after: str) -> Iterator[str]:
+    """A comma between two names after ``import`` makes a module of what may have been an alias."""
+    for module, name in _TWO_IMPORTED.findall(before):
+        joined = re.search(rf"\bimport\s+{re.escape(module)}\s*,\s*{name}\b", after)
+        if name not in sys.stdlib_module_names and joined:
+            yield f"`{name}` may be no module"
 
 
 def _idle(tree: ast.Module) -> Iterator[ast.Name | ast.Constant]:

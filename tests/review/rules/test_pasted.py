@@ -13,7 +13,7 @@ PASTES = [
     ("x = 3 − 1\n", "x = 3 - 1\n"),
     ("def f(x):\n\u00a0\u00a0\u00a0 return\u200b x\n", "def f(x):\n    return x\n"),
     ("```python\ndef f(x):\n    return x\n```\n", "def f(x):\n    return x\n"),
-    (">>> x = 1\n>>> if x:\n...     x\n...\n1\n", "x = 1\nif x:\n    x\n\n1\n"),
+    (">>> x = 1\n>>> if x:\n...     x\n...\n1\n", "x = 1\nif x:\n    x\n\n# 1\n"),
     (">>> f\n<function f at 0x1>\n>>> x = 1\n", "f\n# <function f at 0x1>\nx = 1\n"),
     ("import os\n>>> x = 1\n", "import os\nx = 1\n"),
     ("In [1]: import os\nIn [2]: x = 1\n", "import os\nx = 1\n"),

@@ -8,10 +8,12 @@ from itertools import pairwise
 
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
-from gatllm.review.rules.rule import Rule
+from gatllm.review.rules.rule import ANY, Rule
 from gatllm.tokenizers.lexer import bare
 
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
+_COLON = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*:(?!=)\s*(?=\S)")
+_CALLED = re.compile(r"(?<!\bdef )(?<!\bclass )(?<![\w.])[\w.]*[\w)\]]\s*\Z")
 _MOST = 40  # lines of a call
 
 
@@ -94,7 +96,29 @@ def _parenthesised(text: str, error: Finding) -> Iterator[str]:
         yield f"{text[:at]}({text[at:end]}){text[end:]}"
 
 
+def _named(text: str, error: Finding) -> Iterator[str]:
+    """``f(a: 1)``: ``f(a=1)``."""
+    number = offset(text, error.line, error.column)
+    for began, arguments in calls(text, number):
+        if not _CALLED.search(text, 0, began):
+            continue
+        for start, end in arguments:
+            found = _COLON.match(text, start, end)
+            if found and start <= number <= end:
+                yield f"{text[: found.end('name')]}={text[found.end() :]}"
+                return
+
+
 RULES = (
+    Rule(
+        "argument-with-colon",
+        ANY,
+        "An argument whose name and value are joined by a colon.",
+        "A call joins them with `=`; a colon has no other meaning there.",
+        "size = box(depth: 3)\n",
+        "size = box(depth=3)\n",
+        _named,
+    ),
     Rule(
         "positional-after-keyword",
         re.compile("positional argument follows keyword argument|unpacking follows keyword argument unpacking"),

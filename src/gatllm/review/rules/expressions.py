@@ -14,6 +14,7 @@ from gatllm.tokenizers.lexer import outside_strings
 _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)\s*(?P<sign>=)(?!=)")
 _OF_INT = re.compile(rf"(?<![\w.])(?P<number>\d+)\.(?P<name>{'|'.join(sorted(dir(int), key=len, reverse=True))})\b")
 _JOINS = "in|is|and|or|if|else|for|not|as|from|import|async"
+_COMPUTED = re.compile(r"\w\s*\(|\bawait\b")
 _CONDITION = re.compile(r"\s*(?:el)?if\b|\s*assert\b")
 
 
@@ -25,8 +26,8 @@ def _walrus(text: str, error: Finding) -> Iterator[str]:
     if found is None:
         return
     known = re.search(rf"\b{found['name']}\b", text[:start]) is not None
-    if _CONDITION.match(text[start:end]) and known:
-        return  # `if x = 3` of a known name is a comparison
+    if _CONDITION.match(text[start:end]) and (known or not _COMPUTED.search(text, found.end(), end)):
+        return  # `if x = 3` is a comparison
     new = text[: found.start("sign")] + ":=" + text[found.end("sign") :]
     enclosed = text[start:at].rstrip()[-1:] in ("(", "[", "{")
     if enclosed or not text[start:end].rstrip().endswith(":"):
@@ -61,8 +62,8 @@ RULES = (
         "assignment-in-expression",
         re.compile(r"Maybe you meant '==' or ':='"),
         "A name bound inside an expression with `=`.",
-        "Inside an expression a name is bound with `:=`. A condition on a name that is known already compares, with "
-        "`==`: that is another rule's.",
+        "Inside an expression a name is bound with `:=`. A condition on a name that is known already, or with a value "
+        "that nothing computes, compares with `==`: that is another rule's.",
         "total = (count = 2)\nprint(total, count)\n",
         "total = (count := 2)\nprint(total, count)\n",
         _walrus,
@@ -87,6 +88,9 @@ RULES = (
     ),
     form("assignment-operator", "`:=` as a statement.", "A statement assigns with `=`.", ("n := 3\n", "n = 3\n"),
         r"^(?P<name>\s*[\w.]+\s*):=", r"\g<name>="),
+    form("operator-cut-in-two", "A space inside an operator.", "Its two halves mean nothing side by side.",
+        ("if n > = 3:\n    n - = 1\n", "if n >= 3:\n    n -= 1\n"),
+        r"(?P<first>(?<![<>=!:+\-*/%&|^@])[<>!:+\-*/%&|^@]) +=(?!=)", r"\g<first>="),
     form("dot-of-self", "`self` and a name with a space between them.", "Nothing else may stand between the two.",
         ("def f(self):\n    return self x\n", "def f(self):\n    return self.x\n"),
         rf"\b(?P<me>self|cls) (?!(?:{_JOINS})\b)(?=[A-Za-z_])", r"\g<me>."),

@@ -15,6 +15,7 @@ _CONDITION = re.compile(r"\s*(?:if|elif|while|assert|return|and|or|not)\b")
 _NO_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally)\b")
 _DEFINITION = re.compile(r"\s*(?:@|async\s+def\b|def\b|class\b)")
+_CLASS = re.compile(r"\s*class\b")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -54,6 +55,7 @@ def _with_pass(text: str, error: Finding) -> Iterator[str]:
     between = any(not line.strip() or line.lstrip().startswith("#") for line in skipped)
     noted = any(line.lstrip().startswith("#") and len(line) - len(line.lstrip()) > len(margin) for line in skipped)
     ends = noted or not follows.strip() or _CLAUSE.match(follows)
+    ends = ends or (_CLASS.match(head) and _CLASS.match(follows) and not follows[: len(margin) + 1].isspace())
     if not (ends or (_DEFINITION.match(follows) and _DEFINITION.match(head) and between)):
         return
     last = max((n for n in range(header, len(lines) + 1) if n < error.line and lines[n - 1].strip()), default=header)

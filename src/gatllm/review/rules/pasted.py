@@ -56,12 +56,14 @@ def unnumbered(text: str, error: Finding) -> Iterator[str]:
     for prompt in (_PROMPT, _IPYTHON):
         if prompt.match(first) and not first.lstrip().startswith("..."):
             found = [prompt.match(one) for one in lines]
-            yield "\n".join(one[at.end() :] if at else one for one, at in zip(lines, found, strict=True))
-            # What the terminal answered becomes comments.
+            # What the terminal answered becomes comments; where few lines have a prompt the others may be code.
             answers = [f"# {one}" if one.strip() else one for one in lines]
-            yield "\n".join(
-                one[at.end() :] if at else answer for one, at, answer in zip(lines, found, answers, strict=True)
+            code, session = (
+                "\n".join(one[at.end() :] if at else other for one, at, other in zip(lines, found, rest, strict=True))
+                for rest in (lines, answers)
             )
+            asked, all_lines = sum(at is not None for at in found), sum(bool(one.strip()) for one in lines)
+            yield from (session, code) if 2 * asked >= all_lines else (code, session)
     if _NUMBER.match(line):
         yield from _without_numbers(lines)
 

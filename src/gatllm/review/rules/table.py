@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gatllm.review.critics import Finding
 from gatllm.review.rules import (
+    aliases,
     arguments,
     blocks,
     chat,
@@ -23,6 +24,7 @@ from gatllm.review.rules.rule import Rule
 RULES: tuple[Rule, ...] = (
     *chat.RULES,
     *placement.RULES,
+    *aliases.RULES,
     *arguments.RULES,
     *expressions.RULES,
     *literals.RULES,
