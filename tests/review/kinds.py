@@ -375,4 +375,14 @@ KINDS = [
     ),
     Kind("bytes that are no text", "\x00\x01\x02", leave=True),
     Kind("NUL in code", "x = 1\x00\n", ("x = 1\n",), leave=True),
+    Kind(
+        "tabs of four beside spaces",
+        "def f(x):\n\tif x:\n        return 1\n\treturn 2\n",
+        ("def f(x):\n    if x:\n        return 1\n    return 2\n",),
+    ),
+    Kind(
+        "tabs of eight beside spaces",
+        "def f(x):\n    for y in x:\n\tprint(y)\n\tif y:\n\t    print(x)\n    return 2\n",
+        ("def f(x):\n    for y in x:\n        print(y)\n        if y:\n            print(x)\n    return 2\n",),
+    ),
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 
-from gatllm.review.critics import Finding
+from gatllm.review.critics import Finding, quietly_parsed
 from gatllm.review.rules.rule import Rule
+from gatllm.tokenizers.lexer import outside_strings
 
 _HEADER = re.compile(r"expected an indented block after (.*) on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
@@ -85,7 +88,37 @@ def _opened_since(lines: list[str], margin: str) -> bool:
     return any(_OPENS.match(line) and _margin(line) == margin for line in lines)
 
 
+def _one_kind(text: str, error: Finding) -> Iterator[str]:
+    """Margins of tabs beside margins of spaces: spaces, if only one width of a tab gives a program."""
+    lines = text.split("\n")
+    margins = {_margin(line)[:1] for line in lines if line.strip()}
+    if not {"\t", " "} <= margins:
+        return
+    first = outside_strings(text)  # a margin inside a string is the string's
+    starts = list(accumulate((len(line) + 1 for line in lines[:-1]), initial=0))
+    inside = [start < len(first) and not first[start] for start in starts]
+    found: dict[str, str] = {}
+    for width in (4, 8, 2):
+        new = "\n".join(
+            line if quoted else _margin(line).expandtabs(width) + line[len(_margin(line)) :]
+            for line, quoted in zip(lines, inside, strict=True)
+        )
+        if (tree := quietly_parsed(new)) is not None:
+            found.setdefault(ast.dump(tree), new)
+    if len(found) == 1:
+        yield from found.values()
+
+
 RULES = (
+    Rule(
+        "tabs-beside-spaces",
+        re.compile("inconsistent use of tabs|unindent does not match|unexpected indent|expected an indented block"),
+        "Margins of tabs and margins of spaces in one file.",
+        "An editor shows a tab as wide as 2, 4 or 8 spaces. Only where a single one of these gives a program.",
+        "def sign(x):\n\tif x < 0:\n        return -1\n\treturn 1\n",
+        "def sign(x):\n    if x < 0:\n        return -1\n    return 1\n",
+        _one_kind,
+    ),
     Rule(
         "block-not-indented",
         _HEADER,
