@@ -91,7 +91,7 @@ def _opened_since(lines: list[str], margin: str) -> bool:
 def _one_kind(text: str, error: Finding) -> Iterator[str]:
     """Margins of tabs beside margins of spaces: spaces, if only one width of a tab gives a program."""
     lines = text.split("\n")
-    margins = {_margin(line)[:1] for line in lines if line.strip()}
+    margins = {_margin(line)[:1] for line in lines[: error.line + 1] if line.strip()}
     if not {"\t", " "} <= margins:
         return
     first = outside_strings(text)  # a margin inside a string is the string's

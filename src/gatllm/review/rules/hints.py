@@ -55,8 +55,8 @@ def _with_pass(text: str, error: Finding) -> Iterator[str]:
     between = any(not line.strip() or line.lstrip().startswith("#") for line in skipped)
     noted = any(line.lstrip().startswith("#") and len(line) - len(line.lstrip()) > len(margin) for line in skipped)
     ends = noted or not follows.strip() or _CLAUSE.match(follows)
-    ends = ends or (_CLASS.match(head) and _CLASS.match(follows) and not follows[: len(margin) + 1].isspace())
-    if not (ends or (_DEFINITION.match(follows) and _DEFINITION.match(head) and between)):
+    siblings = _CLASS.match(head) and _CLASS.match(follows) and not follows[: len(margin) + 1].isspace()
+    if not (ends or siblings or (_DEFINITION.match(follows) and _DEFINITION.match(head) and between)):
         return
     last = max((n for n in range(header, len(lines) + 1) if n < error.line and lines[n - 1].strip()), default=header)
     yield "\n".join([*lines[:last], margin + _unit(lines) + "pass", *lines[last:]])
