@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from gatllm.answering import Answer, Assessment, Assistant, ConfidenceModel, Draft, FakeGenerator, Library, Text, Wishes
+from gatllm.answering import (
+    Answer,
+    Assessment,
+    Assistant,
+    ConfidenceModel,
+    DataRequestFile,
+    Draft,
+    FakeGenerator,
+    Library,
+    Text,
+)
 from gatllm.answering.checking import apply_edits
 from gatllm.data import Dataset
 from gatllm.errors import UsageError
@@ -132,8 +142,8 @@ def test_a_too_long_conversation_is_refused() -> None:
 
 @pytest.fixture
 def informed(library: Library, confidence: ConfidenceModel, tmp_path: Path) -> Assistant:
-    wishes = Wishes(tmp_path / "deep" / "wishes.jsonl")
-    return Assistant(FakeGenerator(GOOD), Reviewer(), library, confidence=confidence, wishes=wishes)
+    requests = DataRequestFile(tmp_path / "deep" / "data_requests.jsonl")
+    return Assistant(FakeGenerator(GOOD), Reviewer(), library, confidence=confidence, data_requests=requests)
 
 
 def test_a_prompt_near_the_data_is_answered_without_a_warning(informed: Assistant) -> None:
@@ -142,17 +152,17 @@ def test_a_prompt_near_the_data_is_answered_without_a_warning(informed: Assistan
     assert answer.threshold is not None
     assert answer.confidence >= answer.threshold
     assert answer.warning == ""
-    assert informed.wishes is not None
-    assert informed.wishes.all() == []
+    assert informed.data_requests is not None
+    assert informed.data_requests.all() == []
 
 
-def test_a_prompt_far_from_the_data_is_warned_about_and_kept_as_a_wish(informed: Assistant) -> None:
+def test_a_prompt_far_from_the_data_is_warned_about_and_kept_as_a_data_request(informed: Assistant) -> None:
     answer = informed.ask("Which wine goes with roast duck?")
     assert "can't answer this accurately" in answer.warning
     assert "go on at your own decision" in answer.warning
     assert answer.text == GOOD
-    assert informed.wishes is not None
-    assert [wish["prompt"] for wish in informed.wishes.all()] == ["Which wine goes with roast duck?"]
+    assert informed.data_requests is not None
+    assert [one.prompt for one in informed.data_requests.all()] == ["Which wine goes with roast duck?"]
 
 
 def test_the_user_may_decline_to_go_on(informed: Assistant) -> None:

@@ -17,7 +17,7 @@ HARD = (
 )
 
 
-def test_longer_lists_of_wishes_are_harder() -> None:
+def test_longer_lists_of_demands_are_harder() -> None:
     assert difficulty("reverse a string") == "easy"
     assert difficulty("Read a CSV file and sum the second column, but skip rows that are empty") == "medium"
     assert difficulty(HARD) == "hard"

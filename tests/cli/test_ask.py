@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gatllm.answering import DataRequestFile
 from gatllm.cli import main
 from gatllm.data import build
 from gatllm.records import read_log
@@ -42,21 +43,21 @@ FAR = "Which wine goes with roast duck?"
 
 
 def test_an_answer_shows_confidence_warning_and_verdict(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    wishes, transcript = tmp_path / "wishes.jsonl", tmp_path / "transcript.jsonl"
-    options = ("--model", "lm", "--max-tokens", "5", "--wishes", str(wishes), "--transcript", str(transcript))
+    requests, transcript = tmp_path / "requests.jsonl", tmp_path / "transcript.jsonl"
+    options = ("--model", "lm", "--max-tokens", "5", "--data-requests", str(requests), "--transcript", str(transcript))
     assert gatllm("ask", *options, FAR) == 0
     shown = capfd.readouterr()
     assert "confidence 0%" in shown.err
     assert "warning: confidence" in shown.err
     assert "verdict: unchecked" in shown.err
     assert "the answer was cut off" in shown.err
-    assert read_log(wishes)[0]["prompt"] == FAR
+    assert [one.prompt for one in DataRequestFile(requests).all()] == [FAR]
     assert read_log(transcript)[-1]["event"] == "answer"
     assert shown.out.rstrip("\n") == read_log(transcript)[-1]["text"].rstrip("\n")
 
 
 def test_json_holds_everything(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    options = ("--model", "lm", "--max-tokens", "3", "--json", "--wishes", str(tmp_path / "w"))
+    options = ("--model", "lm", "--max-tokens", "3", "--json", "--data-requests", str(tmp_path / "w"))
     assert gatllm("ask", *options, "fix: def f(x) return x") == 0
     answer = json.loads(capfd.readouterr().out)
     assert answer["reviews"][0]["from_prompt"]
@@ -67,13 +68,13 @@ def test_json_holds_everything(capfd: pytest.CaptureFixture[str], tmp_path: Path
 
 def test_several_answers_are_drawn_with_following_seeds(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     options = ("--model", "lm", "--max-tokens", "8", "--temperature", "1", "-n", "2", "--json")
-    assert gatllm("ask", *options, "--wishes", str(tmp_path / "w"), "raise a value") == 0
+    assert gatllm("ask", *options, "--data-requests", str(tmp_path / "w"), "raise a value") == 0
     first, second = json.loads(capfd.readouterr().out)
     assert first["text"] != second["text"]
 
 
 def test_who_wants_confident_answers_only_gets_none(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert gatllm("ask", "--model", "lm", "--only-confident", "--wishes", str(tmp_path / "w"), FAR) == 1
+    assert gatllm("ask", "--model", "lm", "--only-confident", "--data-requests", str(tmp_path / "w"), FAR) == 1
     shown = capfd.readouterr()
     assert shown.out.strip() == ""
     assert "warning" in shown.err
@@ -83,7 +84,7 @@ def test_chat_asks_before_it_goes_on(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{FAR}\nn\n{FAR}\ny\n/new\n\n"))
-    assert gatllm("chat", "--model", "lm", "--max-tokens", "4", "--wishes", str(tmp_path / "w")) == 0
+    assert gatllm("chat", "--model", "lm", "--max-tokens", "4", "--data-requests", str(tmp_path / "w")) == 0
     shown = capfd.readouterr()
     assert shown.err.count("go on all the same?") == 2
     assert shown.err.count("verdict:") == 1
@@ -107,7 +108,7 @@ def test_ctrl_c_stops_an_answer_and_then_the_chat(
 
     monkeypatch.setattr("sys.stdin", Keyboard("one\ntwo\n"))
     monkeypatch.setattr("gatllm.answering.Assistant.stream", stream)
-    assert gatllm("chat", "--model", "lm", "--max-tokens", "4", "--wishes", str(tmp_path / "w")) == 0
+    assert gatllm("chat", "--model", "lm", "--max-tokens", "4", "--data-requests", str(tmp_path / "w")) == 0
     assert calls == ["one", "two"]
     assert capfd.readouterr().err.count("this question is forgotten") == 2
 
@@ -117,6 +118,7 @@ def test_ctrl_c_stops_an_answer_and_then_the_chat(
     [
         (("ask",), 2, "there is no question"),
         (("ask", "-n", "2", "hello"), 2, "gives no different answers"),
+        (("ask", "--wishes", "w.jsonl", "hello"), 2, "is called --data-requests"),
         (("ask", "--model", "none/such.gguf", "hello"), 1, "is missing"),
         (("ask", "--model", "lm", "--data", "nowhere", "hello"), 1, "nowhere is no dataset"),
         (("ask", "--model", "lm", "--max-tokens", "0", "hello"), 1, "max_new_tokens is 0"),
@@ -132,7 +134,7 @@ def test_mistakes_are_one_clear_line(
 
 
 def test_a_council_leaves_a_decision_that_can_be_verified(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    options = ("--model", "lm", "--max-tokens", "4", "--council", "3", "--json", "--wishes", str(tmp_path / "w"))
+    options = ("--model", "lm", "--max-tokens", "4", "--council", "3", "--json", "--data-requests", str(tmp_path / "w"))
     assert gatllm("ask", *options, "--transcript", str(tmp_path / "t.jsonl"), "raise a value") == 0
     answer = json.loads(capfd.readouterr().out)
     (kept,) = [entry for entry in answer["transcript"] if entry["event"] == "council"]

@@ -17,11 +17,11 @@ from gatllm.answering.assistant import Assistant
 from gatllm.answering.calibration import Calibration, Quality
 from gatllm.answering.confidence import Confidence, ConfidenceModel
 from gatllm.answering.council import Council, Decision, Identity, LocalPeer, Member, Node, verify_transcript
+from gatllm.answering.data_requests import DataRequestFile
 from gatllm.answering.generators import FakeGenerator, load_generator
 from gatllm.answering.library import Library
 from gatllm.answering.threshold import Reliability
 from gatllm.answering.transcript import Transcript
-from gatllm.answering.wishes import Wishes
 
 __all__ = [
     "Answer",
@@ -32,6 +32,7 @@ __all__ = [
     "Confidence",
     "ConfidenceModel",
     "Council",
+    "DataRequestFile",
     "Decision",
     "Draft",
     "Edit",
@@ -50,7 +51,6 @@ __all__ = [
     "Source",
     "Text",
     "Transcript",
-    "Wishes",
     "load_generator",
     "verify_transcript",
 ]

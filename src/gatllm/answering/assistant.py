@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from uuid import uuid4
 
 from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, SimilarCode, Source, Text, Verdict
@@ -13,6 +13,7 @@ from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, find_code, 
 from gatllm.answering.checking import CodeReviewer, review_code, unchecked
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
 from gatllm.answering.correctness import CorrectnessModel, Signals, asks_for_code, reasons
+from gatllm.answering.data_requests import DataRequestStore
 from gatllm.answering.knowledge import mentions, reference
 from gatllm.answering.library import Library, Passage, as_context
 from gatllm.answering.material import without_orders
@@ -40,29 +41,22 @@ _UNCOVERED = "the data hardly covers it"
 _UNLIKELY = "it solves few tasks like this one"
 
 
-class KeepsRequests(Protocol):
-    """Where prompts below the threshold are kept: a log (`Wishes`), or a database."""
-
-    def add(self, prompt: str, confidence: float, threshold: float) -> None:
-        """Keep one."""
-
-
 class Assistant:
     """Answers prompts with a generator whose code passes a discriminator, and tells what to think of the answer.
 
     Args:
         generator: who proposes.
-        reviewer: who checks and mends code (`gatllm.review.Reviewer`).
+        reviewer: who checks and repairs code (`gatllm.review.Reviewer`).
         library: the datasets to compare with and to trace answers to; None: no confidence, no sources.
         confidence: calibrated on ``library``; without one it is calibrated here.
         reliability: how often proposals passed so far; it raises the threshold where they fail (None: begins anew).
-        wishes: where prompts below the threshold are kept; None: nowhere.
+        data_requests: where prompts below the threshold are kept; None: nowhere.
         options: how to generate, where a call says nothing else.
         rounds: how often more proposals are asked for where a code block does not pass the reviewers or its run.
         breadth: how many proposals are drawn in a round.
         runner: the sandbox (`gatllm.sandbox.Runner`) in which code is run against what the prompt states; None: it is
             not run, and the answer says so.
-        precision: what share of the prompts above the threshold the data must cover.
+        precision: what fraction of the prompts above the threshold the data must cover.
         correctness: tells how likely an answer is right, before and after; without it the confidence is how likely the
             data covers the prompt.
         retrieval: how many tokens of the datasets' own code the generator is shown with a prompt; 0: none.
@@ -76,7 +70,7 @@ class Assistant:
         *,
         confidence: ConfidenceModel | None = None,
         reliability: Reliability | None = None,
-        wishes: KeepsRequests | None = None,
+        data_requests: DataRequestStore | None = None,
         options: ChatOptions | None = None,
         rounds: int = 2,
         breadth: int = 4,
@@ -91,7 +85,7 @@ class Assistant:
         self.reviewer = reviewer
         self.library = library
         self.reliability = reliability or Reliability()
-        self.wishes = wishes
+        self.data_requests = data_requests
         self.options = options or ChatOptions(max_new_tokens=400)
         self.rounds = rounds
         self.breadth = breadth
@@ -206,17 +200,17 @@ class _Work:
             "confidence", value=found.confidence, threshold=found.threshold, certified=found.certified,
             features=found.features, warning=found.warning, difficulty=found.difficulty,
         )  # fmt: skip
-        if found.warning and self.owner.wishes and found.confidence is not None and found.threshold is not None:
-            self.owner.wishes.add(self.prompt, found.confidence, found.threshold)
+        if found.warning and self.owner.data_requests and found.confidence is not None and found.threshold is not None:
+            self.owner.data_requests.add(self.prompt, found.confidence, found.threshold)
 
     def run(self) -> Generator[Event, None, None]:
         """Propose and review, piece by piece."""
-        mended = self._mend_prompt()
-        if mended is not None:
-            yield mended
-            yield self._show(f"{_mended_words(mended)}\n\n{CodeBlock('python', '').with_code(mended.code)}\n")
+        repaired = self._repair_prompt()
+        if repaired is not None:
+            yield repaired
+            yield self._show(f"{_correction(repaired)}\n\n{CodeBlock('python', '').with_code(repaired.code)}\n")
         yield from self._remarks()
-        messages = self._messages(mended)
+        messages = self._messages(repaired)
         splitter = BlockSplitter()
         with closing(self._propose(messages)) as pieces:
             for piece in pieces:
@@ -248,7 +242,7 @@ class _Work:
             self.transcript.add("invented", names=[mention.name for mention in found])
             yield self._show("\n\n" + "\n".join(f"Correction: {mention.words}" for mention in found) + "\n")
 
-    def _mend_prompt(self) -> CodeReview | None:
+    def _repair_prompt(self) -> CodeReview | None:
         """Code in the prompt that does not compile goes to the discriminator first."""
         found = find_code(self.prompt)
         if found is None:
@@ -260,7 +254,7 @@ class _Work:
         self.reviews.append(review)
         return review
 
-    def _messages(self, mended: CodeReview | None) -> list[Message]:
+    def _messages(self, repaired: CodeReview | None) -> list[Message]:
         messages = list(self.history)
         if not any(message["role"] == "system" for message in messages):
             messages.insert(0, {"role": "system", "content": SYSTEM})
@@ -273,9 +267,9 @@ class _Work:
             if self.retrieved:
                 self.transcript.add("retrieved", passages=[_described(each) for each in self.retrieved])
                 content = f"{as_context(self.retrieved)}\n\n{content}"
-        if mended is not None:
-            changes = "; ".join(describe_edits(mended))
-            code, _ = without_orders(f"```python\n{mended.code}```\n")
+        if repaired is not None:
+            changes = "; ".join(describe_edits(repaired))
+            code, _ = without_orders(f"```python\n{repaired.code}```\n")
             content += (
                 f"\n\nA reviewer corrected it ({changes}) to:\n\n{code}"
                 "Say in one sentence what this code does. Do not repeat the code."
@@ -456,7 +450,7 @@ def _whole_characters(said: str | Completion) -> str | Completion:
     return said.encode("utf-8", "replace").decode()
 
 
-def _mended_words(review: CodeReview) -> str:
+def _correction(review: CodeReview) -> str:
     """Say what was wrong and what was changed: it is known exactly, no generator need guess."""
     why = next((edit.why for edit in review.edits if edit.why), "")
     changes = "; ".join(describe_edits(review))

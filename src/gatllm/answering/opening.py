@@ -11,10 +11,10 @@ from gatllm.answering.assistant import Assistant
 from gatllm.answering.confidence import ConfidenceModel
 from gatllm.answering.correctness import shipped
 from gatllm.answering.council import Council, Identity, Node, read_address, seats
+from gatllm.answering.data_requests import DataRequestFile
 from gatllm.answering.generators import load_generator
 from gatllm.answering.library import Library, store_folder
 from gatllm.answering.threshold import Reliability
-from gatllm.answering.wishes import Wishes
 from gatllm.data import Dataset, build
 from gatllm.errors import GatllmError
 from gatllm.models import ChatGenerator, ChatOptions
@@ -32,7 +32,7 @@ def open_assistant(
     small: bool = False,
     data: Sequence[Path] = (),
     discriminator: Path | None = None,
-    wishes: Path | None = None,
+    data_requests: Path | None = None,
     options: ChatOptions | None = None,
     council: Sequence[str] = (),
     retrieval: bool = True,
@@ -46,7 +46,7 @@ def open_assistant(
         small: see `load_generator`.
         data: dataset folders; none: what `find_datasets` finds, else the standard library, built into the cache.
         discriminator: a run folder; None: see `review.default`.
-        wishes: the log of wishes for more data; None: ``wishes.jsonl`` here.
+        data_requests: the file of prompts below the threshold; None: ``data_requests.jsonl`` here.
         options: how to generate.
         council: addresses of the members that have to agree (see `read_address`); or one number above 1: the generator
             sits in a council with itself, each member with its own seed, and answers are drawn (temperature 0.8 where
@@ -78,7 +78,7 @@ def open_assistant(
         library,
         confidence=ConfidenceModel.cached(library, calibration, report=report),
         reliability=Reliability(store_folder() / f"reliability-{sha256(chosen.name.encode())[:16]}.json"),
-        wishes=Wishes(wishes or Path("wishes.jsonl")),
+        data_requests=DataRequestFile(data_requests or Path("data_requests.jsonl")),
         options=options,
         correctness=shipped(),
         retrieval=RETRIEVAL if retrieval and contributed else 0,

@@ -27,12 +27,12 @@ _PROMPTS = (
     ),
 )
 _LONGEST = 220  # tokens of an answer: enough for a function, and the demo stays short
-WISHES = "wishes.jsonl"
+DATA_REQUESTS = "data_requests.jsonl"
 
 
 def answer_prompts(session: Session, stage: Stage) -> Outcome:
     """Ask three prompts; each answer shows what the models know about it."""
-    from gatllm.answering import Assistant, Library, Wishes
+    from gatllm.answering import Assistant, DataRequestFile, Library
     from gatllm.data import Dataset
     from gatllm.models import ChatOptions
     from gatllm.review import Reviewer
@@ -46,7 +46,7 @@ def answer_prompts(session: Session, stage: Stage) -> Outcome:
         generator,
         Reviewer.load(session.folder(DISCRIMINATOR)),
         library,
-        wishes=Wishes(session.folder(WISHES)),
+        data_requests=DataRequestFile(session.folder(DATA_REQUESTS)),
         options=ChatOptions(max_new_tokens=_LONGEST, seed=session.options.seed),
     )
     numbers: dict[str, Any] = {"generator": generator.name}
@@ -59,7 +59,7 @@ def answer_prompts(session: Session, stage: Stage) -> Outcome:
         )
     if stand_in:
         numbers["stand-in"] = stand_in
-    return Outcome("done", numbers, made={"wishes for more data": str(session.folder(WISHES))})
+    return Outcome("done", numbers, made={"requests for data": str(session.folder(DATA_REQUESTS))})
 
 
 def _generator(session: Session, stage: Stage) -> tuple[ChatGenerator, str]:

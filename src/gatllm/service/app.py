@@ -127,7 +127,7 @@ def create_app(
         market=market,
     )
     app.state.slots = waiting
-    assistant.wishes = parts.data_requests
+    assistant.data_requests = parts.data_requests
     errors.install(app, message)
     app.add_middleware(_BodyLimits)
     if market is not None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from gatllm.answering.data_requests import redact
 from gatllm.service.conversations import history
-from gatllm.service.data_requests import redact
 from gatllm.service.database import Account, Conversation, Database, Feedback, Turn
 from gatllm.service.errors import ApiError
 
