@@ -385,4 +385,21 @@ KINDS = [
         "def f(x):\n    for y in x:\n\tprint(y)\n\tif y:\n\t    print(x)\n    return 2\n",
         ("def f(x):\n    for y in x:\n        print(y)\n        if y:\n            print(x)\n    return 2\n",),
     ),
+    Kind(
+        "nested body lost, the next statement apart", "def g(a):\n    def f():\n\n    x = 1\n    return a\n", leave=True
+    ),
+    Kind("dictionary with equals", "d = {**a, 'b' = 2}\n", ("d = {**a, 'b': 2}\n",)),
+    Kind("dictionary with equals throughout", 'd = {"a" = 1, "b" = f(x=2)}\n', ('d = {"a": 1, "b": f(x=2)}\n',)),
+    Kind("unless of Ruby", "unless x:\n    y = 1\n", ("if not x:\n    y = 1\n",)),
+    Kind(
+        "unless of Ruby with a condition",
+        "unless x and z:\n    y = 1\n",
+        ("if not (x and z):\n    y = 1\n",),
+        leave=True,
+    ),
+    Kind(
+        "lambda in braces",
+        "def g(x):\n    f = lambda x { x + 1 }\n    return f\n",
+        ("def g(x):\n    f = lambda x: x + 1\n    return f\n",),
+    ),
 ]

@@ -164,14 +164,28 @@ def _indentation(before: str, after: str) -> Iterator[str]:
     for at, other, size in matcher.get_matching_blocks():
         for number in range(size):
             line, moved = old[at + number], new[other + number]
-            moves = bool(line.strip()) and not line[0].isspace() and moved[0].isspace()
-            if moves and not _METHOD.match(line) and not _is_body(old, at + number):
+            if not line.strip() or _METHOD.match(line):
+                continue
+            outermost = not line[0].isspace() and moved[0].isspace()
+            if (outermost and not _is_body(old, at + number)) or _apart(old, at + number, moved):
                 yield f"line {at + number + 1} would move into the block above it"
     said = {"".join(line.split()) for line in new} - {"".join(line.split()) for line in old}
     for number, (header, line) in enumerate(pairwise(line for line in old if line.strip()), 2):
         apart = _HEADER.search(header) and "".join((header + line).split()) in said
         if apart and f"{header}\n{line}" not in before:
             yield f"statement {number} would move into the line of the header before it"
+
+
+def _apart(lines: list[str], number: int, moved: str) -> bool:
+    """Tell whether a line that was moved inwards stood at its header's margin, a blank line away: no body of it."""
+    line, before = lines[number], lines[number - 1] if number else "x"
+    header = next((one for one in reversed(lines[:number]) if one.strip()), "")
+    inwards = _margin(moved).expandtabs() > _margin(line).expandtabs()
+    return inwards and not before.strip() and bool(_HEADER.search(header)) and _margin(header) == _margin(line)
+
+
+def _margin(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
 
 
 def _is_body(lines: list[str], number: int) -> bool:

@@ -121,7 +121,6 @@ KEPT = [
     'd = {"a: print this": 1 2}\n',
     "if x  # then\n    y\n",
     "if foo({\n    'a': 1,\n    'b': 2\n}:\n    pass\n",
-    "x = {'a' = 1}\n",
     "my-var = 3\n",
     "total = a * 3\n    // b)\n",
     "print foo = 3\n",

@@ -14,6 +14,7 @@ from gatllm.tokenizers.lexer import bare
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
 _COLON = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*:(?!=)\s*(?=\S)")
 _CALLED = re.compile(r"(?<!\bdef )(?<!\bclass )(?<![\w.])[\w.]*[\w)\]]\s*\Z")
+_KEY = re.compile(r"[{,]\s*(?:'[^'\\]*'|\"[^\"\\]*\"|\d+)\s*\Z")
 _MOST = 40  # lines of a call
 
 
@@ -109,6 +110,24 @@ def _named(text: str, error: Finding) -> Iterator[str]:
                 return
 
 
+def _keyed(text: str, error: Finding) -> Iterator[str]:
+    """``{'a': 1, 'b' = 2}``: a colon behind the key, in the whole line."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    brackets: list[str] = []
+    out, at = [], 0
+    for piece, outside in bare(line):
+        if outside and piece.text in "([{":
+            brackets.append(piece.text)
+        elif outside and piece.text in ")]}" and brackets:
+            brackets.pop()
+        elif piece.text == "=" and brackets[-1:] == ["{"] and _KEY.search(line, 0, piece.start):
+            out += [line[at : piece.start].rstrip(), ":"]
+            at = piece.end
+    if out:
+        yield text[:start] + "".join([*out, line[at:]]) + text[end:]
+
+
 RULES = (
     Rule(
         "argument-with-colon",
@@ -118,6 +137,15 @@ RULES = (
         "size = box(depth: 3)\n",
         "size = box(depth=3)\n",
         _named,
+    ),
+    Rule(
+        "dictionary-with-equals",
+        re.compile("cannot assign|invalid syntax|expected"),
+        "A key of a dictionary joined to its value by `=`.",
+        "A dictionary joins them with a colon; nothing is assigned between braces.",
+        "sizes = {'box': 1, 'bag' = 2}\n",
+        "sizes = {'box': 1, 'bag': 2}\n",
+        _keyed,
     ),
     Rule(
         "positional-after-keyword",
