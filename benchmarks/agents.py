@@ -321,7 +321,7 @@ def main() -> None:
     print(f"{len(some)} edits, {options.set} packages, seed {options.seed}")
     print(f"{'':14}{'right':>7}{'wrong':>7}{'sugg.':>7}{'coll.':>8}{'median':>9}{'p95 ms':>9}  by kind")
     for name, row in table.items():
-        kinds = " ".join(f"{kind} {share:.0%}" for kind, share in row["by_kind"].items())  # type: ignore[attr-defined]
+        kinds = " ".join(f"{kind} {fraction:.0%}" for kind, fraction in row["by_kind"].items())  # type: ignore[attr-defined]
         print(
             f"{name:14}{row['right']:7.1%}{row['wrong']:7.1%}{row['suggested']:7.1%}{row['collateral_lines']:8.2%}"
             f"{row['median_ms']:9.1f}{row['p95_ms']:9.1f}  {kinds}"

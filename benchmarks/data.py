@@ -135,7 +135,7 @@ def measure_check(files: int, repeat: int) -> dict[str, Any]:
 
 
 def measure_corruption(limit: int) -> dict[str, Any]:
-    """Return pairs a second on one core, the share refused, and what the errors are."""
+    """Return pairs a second on one core, the fraction refused, and what the errors are."""
     pieces = [one.text for text in texts("stdlib") for one in functions(text) if len(one.text) >= 40]
     pieces = Random(0).sample(pieces, min(limit, len(pieces)))
     result: dict[str, Any] = {}

@@ -172,7 +172,7 @@ def main() -> None:
             lambda: review_detection.false_alarms(reviewer, code, options.files, str(options.seed)),
         )
         alarms = result["false_alarms"]
-        print(f"{alarms['alarms']} of {alarms['files']} untouched files flagged ({alarms['share']:.2%})", flush=True)
+        print(f"{alarms['alarms']} of {alarms['files']} untouched files flagged ({alarms['fraction']:.2%})", flush=True)
     if "mistakes" in options.parts and options.set == "held-out":
         key = f"{about}/mistakes/{options.untouched}"
         seed = str(options.seed)

@@ -21,7 +21,7 @@ from gatllm.data.verdicts.verdict import decode
 from gatllm.records import digest
 from gatllm.review.critics import compile_error
 from gatllm.review.tags import BRACKETS, OPERATORS, TAG_IDS, WORDS, Tag
-from gatllm.tokenizers.lexer import pieces
+from gatllm.tokenizers.lexer import lexemes
 
 # Installed with gatllm and left out of every training set, but looked at while the reviewer was tuned.
 TUNED = (
@@ -116,7 +116,7 @@ def _known(folder: Path) -> frozenset[str]:
 
 def _knowable(edits: tuple[tuple[int, int, str], ...], broken: str) -> bool:
     for start, end, lost in edits:
-        for piece in pieces(lost):
+        for piece in lexemes(lost):
             sayable = piece.kind in ("space", "line", "joined") or Tag("insert", piece.text) in TAG_IDS
             moved = piece.text in broken[max(start - 40, 0) : end + 40]
             if not sayable and not (end > start and moved) and not (end > start and len(lost) < 12):

@@ -101,7 +101,7 @@ def false_alarms(reviewer: Reviewer, code: Code, count: int, seed: str) -> dict[
         "files": len(texts),
         "lines": sum(text.count("\n") for text in texts),
         "alarms": alarms,
-        "share": alarms / max(len(texts), 1),
+        "fraction": alarms / max(len(texts), 1),
         "interval_95": wilson(alarms, len(texts)),
         "files_with_alarm": [
             name for (name, _), p in zip(modules, probabilities, strict=True) if p >= reviewer.threshold
@@ -110,10 +110,10 @@ def false_alarms(reviewer: Reviewer, code: Code, count: int, seed: str) -> dict[
 
 
 def wilson(hits_: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
+    """The 95 % interval of a fraction (Wilson 1927)."""
     if not of:
         return 0.0, 1.0
-    z, share = 1.96, hits_ / of
-    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    z, fraction = 1.96, hits_ / of
+    middle = (fraction + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * math.sqrt(fraction * (1 - fraction) / of + z * z / (4 * of * of))
     return max(middle - half, 0.0), min(middle + half, 1.0)

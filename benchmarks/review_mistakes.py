@@ -41,7 +41,7 @@ _NO_FAULT = frozenset({"reportMissingImports", "reportMissingModuleSource", "rep
 
 
 @dataclass(frozen=True)
-class Piece:
+class Snippet:
     """A function in a file: its first line and how many it has, its text, the lines of its mistake (from 1)."""
 
     file: Path
@@ -57,10 +57,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Pair:
-    """A mistake before and after it was mended, with its record."""
+    """A mistake before and after it was repaired, with its record."""
 
-    broken: Piece
-    mended: Piece
+    broken: Snippet
+    repaired: Snippet
     record: dict[str, Any]
 
 
@@ -72,7 +72,7 @@ def measure(reviewer: Reviewer, folder: Path, count: int, seed: str, keep: Keep)
         modules = _unpack(folder, tree)
         pairs = [pair for record in dataset.records() if (pair := _pair(record, folder, tree)) is not None]
         untouched = _draw(modules, count, Random(seed))
-        files = sorted({p.file for pair in pairs for p in (pair.broken, pair.mended)} | {p.file for p in untouched})
+        files = sorted({p.file for pair in pairs for p in (pair.broken, pair.repaired)} | {p.file for p in untouched})
         print(f"{len(pairs)} mistakes, {len(untouched)} untouched functions, {len(files)} files", file=sys.stderr)
         rows = _own(reviewer, pairs, untouched)
         for name, find in _linters():
@@ -124,21 +124,21 @@ def _pair(record: dict[str, Any], folder: Path, tree: Path) -> Pair | None:
         one = next((f for f in functions(text) if f.name == name), None)
         if one is None:
             return None
-        sides.append(Piece(file, one.line, record["broken"] if not sides else one.text))
+        sides.append(Snippet(file, one.line, record["broken"] if not sides else one.text))
     at = {record["broken"].count("\n", 0, start) for start, _, _ in record["edits"]}
     first = sides[0].first
-    broken = Piece(sides[0].file, first, sides[0].text, frozenset(first + line for line in at))
+    broken = Snippet(sides[0].file, first, sides[0].text, frozenset(first + line for line in at))
     return Pair(broken, sides[1], record)
 
 
-def _draw(modules: Iterable[Path], count: int, rng: Random) -> list[Piece]:
+def _draw(modules: Iterable[Path], count: int, rng: Random) -> list[Snippet]:
     pieces = []
     for file in sorted(modules):
         try:
             text = decode(file.read_bytes())
         except (SyntaxError, ValueError, LookupError):
             continue
-        pieces += [Piece(file, f.line, f.text) for f in functions(text) if 4 <= f.text.count("\n") <= 150]
+        pieces += [Snippet(file, f.line, f.text) for f in functions(text) if 4 <= f.text.count("\n") <= 150]
     return rng.sample(pieces, min(count, len(pieces)))
 
 
@@ -193,63 +193,65 @@ def _pyright(files: Sequence[Path], tree: Path) -> Findings:
     return found
 
 
-def _row(findings: Findings, pairs: Sequence[Pair], untouched: Sequence[Piece]) -> dict[str, Any]:
-    def said(piece: Piece) -> set[int]:
+def _row(findings: Findings, pairs: Sequence[Pair], untouched: Sequence[Snippet]) -> dict[str, Any]:
+    def said(piece: Snippet) -> set[int]:
         return findings.get(piece.file, set()) & piece.lines
 
     return _figures(
         [bool(said(pair.broken)) for pair in pairs],
         [bool(said(pair.broken) & pair.broken.wrong) for pair in pairs],
-        [bool(said(pair.mended)) for pair in pairs],
+        [bool(said(pair.repaired)) for pair in pairs],
         [bool(said(piece)) for piece in untouched],
     )
 
 
 def _figures(flagged: list[bool], placed: list[bool], after: list[bool], alarms: list[bool]) -> dict[str, Any]:
-    recall, share = sum(flagged) / len(flagged), sum(alarms) / len(alarms)
+    recall, fraction = sum(flagged) / len(flagged), sum(alarms) / len(alarms)
     return {
         "recall": recall,
         "recall_interval_95": wilson(sum(flagged), len(flagged)),
         "at_the_place": sum(placed) / len(placed),
-        "still_flagged_when_mended": sum(after) / len(after),
+        "still_flagged_when_repaired": sum(after) / len(after),
         "only_the_mistake": sum(a and not b for a, b in zip(flagged, after, strict=True)) / len(flagged),
-        "false_alarms": share,
+        "false_alarms": fraction,
         "false_alarms_interval_95": wilson(sum(alarms), len(alarms)),
-        "precision": precision(recall, share),
+        "precision": precision(recall, fraction),
     }
 
 
 def precision(recall: float, alarms: float) -> float | None:
-    """The share of flagged functions that hold a mistake, at one mistake in `BALANCE` functions."""
+    """The fraction of flagged functions that hold a mistake, at one mistake in `BALANCE` functions."""
     total = recall + (BALANCE - 1) * alarms
     return recall / total if total else None
 
 
-def _own(reviewer: Reviewer, pairs: Sequence[Pair], untouched: Sequence[Piece]) -> dict[str, Any]:
+def _own(reviewer: Reviewer, pairs: Sequence[Pair], untouched: Sequence[Snippet]) -> dict[str, Any]:
     """The model's verdict by itself, and what it would be at other thresholds."""
     if not reviewer.has_model:
         return {}
-    broken, mended, clean = (
+    broken, repaired, clean = (
         [review.probability or 0.0 for review in reviewer.check_all([piece.text for piece in side])]
-        for side in ([p.broken for p in pairs], [p.mended for p in pairs], list(untouched))
+        for side in ([p.broken for p in pairs], [p.repaired for p in pairs], list(untouched))
     )
     placed = [hits(reviewer, p.record["broken"], p.record["edits"])[1] for p in pairs]
     rows: dict[str, Any] = {}
     thresholds = [("gatllm, shipped threshold", reviewer.threshold)]
-    thresholds += [(f"gatllm, {share:.0%} of untouched flagged", _quantile(clean, share)) for share in (0.01, 0.05)]
+    thresholds += [
+        (f"gatllm, {fraction:.0%} of untouched flagged", _quantile(clean, fraction)) for fraction in (0.01, 0.05)
+    ]
     for name, threshold in thresholds:
-        flags = [[value >= threshold for value in values] for values in (broken, mended, clean)]
+        flags = [[value >= threshold for value in values] for values in (broken, repaired, clean)]
         here = [a and b for a, b in zip(flags[0], placed, strict=True)]
         rows[name] = _figures(flags[0], here, flags[1], flags[2]) | {"threshold": threshold}
     rows["gatllm, shipped threshold"] |= {
         "auroc_against_untouched": auroc([*clean, *broken], [False] * len(clean) + [True] * len(broken)),
-        "auroc_against_mended": auroc([*mended, *broken], [False] * len(mended) + [True] * len(broken)),
-        "more_suspicious_than_when_mended": sum(a > b for a, b in zip(broken, mended, strict=True)) / len(pairs),
+        "auroc_against_repaired": auroc([*repaired, *broken], [False] * len(repaired) + [True] * len(broken)),
+        "more_suspicious_than_when_repaired": sum(a > b for a, b in zip(broken, repaired, strict=True)) / len(pairs),
         "top1_line": sum(placed) / len(placed),
     }
     return rows
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
-    """A threshold that ``share`` of the values reach at most."""
-    return sorted(values, reverse=True)[int(share * len(values))] + 1e-12
+def _quantile(values: Sequence[float], fraction: float) -> float:
+    """A threshold that ``fraction`` of the values reach at most."""
+    return sorted(values, reverse=True)[int(fraction * len(values))] + 1e-12

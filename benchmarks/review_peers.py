@@ -2,7 +2,7 @@
 
     VENV/bin/python benchmarks/review_peers.py pyrepair|autopep8 < texts.json
 
-Peers on PyPI that claim to mend what does not parse, November 2026: pyrepair 1.0.0 (indentation, tabs, blocks) and
+Peers on PyPI that claim to repair what does not parse, November 2026: pyrepair 1.0.0 (indentation, tabs, blocks) and
 autopep8 2.3.2 (E1, E9 indentation). autofixai 0.4.1 leaves syntax errors alone by design, autofix-python-engine
 1.0.0 runs the code it is given; neither is measured. autopep8 goes on for minutes with some texts: each has as many
 seconds as the reviewer takes at most. This file imports nothing of gatllm.
@@ -42,7 +42,7 @@ def main() -> None:
         signal.alarm(SECONDS)
         try:
             fixed = fix(text)
-        except Exception:  # a peer that fails has mended nothing
+        except Exception:  # a peer that fails has repaired nothing
             fixed = text
         signal.alarm(0)
         out.append([fixed, time.perf_counter() - started])

@@ -20,7 +20,7 @@ from review_cases import Case
 
 from gatllm.review import Reviewer, compile_error, same_tree
 from gatllm.review.default import load_reviewer
-from gatllm.tokenizers.lexer import pieces
+from gatllm.tokenizers.lexer import lexemes
 
 MODEL, SEARCH = "gatllm fix", "search alone"
 PEERS = ("pyrepair", "autopep8")
@@ -30,7 +30,7 @@ Answer = tuple[str, float, float]  # the text, seconds, seconds of the processor
 def answer(
     name: str, model: str | None, some: list[Case], processes: int, peers: Path | None, limit: float
 ) -> list[list[float]]:
-    """Mend cases: for each whether it compiles, stays near, has the same tree; seconds, and those of the processor.
+    """Repair cases: for each whether it compiles, stays near, has the same tree; seconds, and those of the processor.
 
     A case is given up after ``limit`` seconds; a peer has all the time it wants.
     """
@@ -76,8 +76,8 @@ def _judged(case: Case, text: str) -> tuple[bool, bool, bool]:
 
 def _distance(first: str, second: str) -> int:
     """Token edits between two texts."""
-    a = [piece.text for piece in pieces(first) if piece.kind != "space"]
-    b = [piece.text for piece in pieces(second) if piece.kind != "space"]
+    a = [piece.text for piece in lexemes(first) if piece.kind != "space"]
+    b = [piece.text for piece in lexemes(second) if piece.kind != "space"]
     start = 0
     while start < min(len(a), len(b)) and a[start] == b[start]:
         start += 1

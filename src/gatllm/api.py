@@ -116,7 +116,7 @@ def check(code: str) -> Review:
 
 
 def fix(code: str) -> Repair:
-    """Mend Python code that does not compile; code that does is returned as it is. Safe among threads."""
+    """Repair Python code that does not compile; code that does is returned as it is. Safe among threads."""
     return _reviewer().fix(code)
 
 

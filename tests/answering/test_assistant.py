@@ -27,7 +27,7 @@ from gatllm.sandbox import Runner
 GOOD = "Like this:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\nThat is all.\n"
 BROKEN = "```python\ndef double(x)\n    return 2 * x\n```\n"
 INVENTED = "```python\nimport math\n\n\ndef area(r):\n    return math.pi * math.square(r)\n```\n"
-MENDED = "```python\nimport math\n\n\ndef area(r):\n    return math.pi * r**2\n```\n"
+REPAIRED = "```python\nimport math\n\n\ndef area(r):\n    return math.pi * r**2\n```\n"
 
 
 def assistant(*replies: str, rounds: int = 1, **options: object) -> tuple[Assistant, FakeGenerator]:
@@ -55,9 +55,9 @@ def test_broken_code_is_corrected_before_it_is_shown() -> None:
 
 
 def test_invented_names_are_asked_about_again() -> None:
-    ours, generator = assistant(INVENTED, MENDED)
+    ours, generator = assistant(INVENTED, REPAIRED)
     answer = ours.ask("area of a circle")
-    assert answer.text == MENDED
+    assert answer.text == REPAIRED
     assert answer.verdict == "real"
     assert answer.reviews[0].rounds == 1
     assert "module math has no square" in generator.asked[1][-1]["content"]
@@ -65,7 +65,7 @@ def test_invented_names_are_asked_about_again() -> None:
 
 
 def test_where_there_is_no_room_to_ask_again_the_answer_stays() -> None:
-    generator = FakeGenerator(INVENTED, MENDED, context=60)
+    generator = FakeGenerator(INVENTED, REPAIRED, context=60)
     answer = Assistant(generator, Reviewer(), rounds=1).ask("area of a circle")
     assert len(generator.asked) == 1
     assert answer.text == INVENTED

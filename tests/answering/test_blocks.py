@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, Prose, find_code, split
+from gatllm.answering.blocks import BlockSplitter, CodeBlock, Prose, Segment, find_code, split
 
 LINES = st.sampled_from(["```python", "```", "````", "~~~", "x = 1", "", "  y", "text `a` b", " ```js", "``", "`"])
 
 
-def joined(pieces: list[Piece]) -> list[Piece]:
-    out: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, Prose) and out and isinstance(out[-1], Prose):
-            out[-1] = Prose(out[-1].text + piece.text)
+def joined(segments: list[Segment]) -> list[Segment]:
+    out: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, Prose) and out and isinstance(out[-1], Prose):
+            out[-1] = Prose(out[-1].text + segment.text)
         else:
-            out.append(piece)
+            out.append(segment)
     return out
 
 
@@ -26,19 +26,19 @@ def joined(pieces: list[Piece]) -> list[Piece]:
 def test_the_pieces_do_not_depend_on_how_the_text_arrives(lines: list[str], cuts: list[int], end: bool) -> None:
     text = "\n".join(lines) + "\n" * end
     splitter = BlockSplitter()
-    pieces: list[Piece] = []
+    segments: list[Segment] = []
     bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     for start, stop in pairwise(bounds):
-        pieces += splitter.feed(text[start:stop])
-    pieces += splitter.finish()
-    assert joined(pieces) == split(text)
+        segments += splitter.feed(text[start:stop])
+    segments += splitter.finish()
+    assert joined(segments) == split(text)
 
 
 @settings(deadline=None)  # shared machines stall
 @given(lines=st.lists(LINES, max_size=12))
 def test_every_line_is_in_some_piece(lines: list[str]) -> None:
     text = "\n".join(lines)
-    held = "".join(piece.text if isinstance(piece, Prose) else piece.code for piece in split(text))
+    held = "".join(segment.text if isinstance(segment, Prose) else segment.code for segment in split(text))
     for line in lines:
         if not line.strip().startswith(("``", "~~~")) and line != "":
             assert line in held
@@ -70,7 +70,7 @@ def test_a_block_with_fences_inside_gets_a_longer_fence() -> None:
         ("Why does this fail?\n\ndef add(a, b)\n    return a + b", "def add(a, b)\n    return a + b\n"),
         ("Look:\n```python\nx = (1\n```\nthanks", "x = (1\n"),
         ("What is wrong? print 'hello'", "print 'hello'\n"),
-        ("mend this:\nimport os\nos.getcwd(\n", "import os\nos.getcwd(\n"),
+        ("repair this:\nimport os\nos.getcwd(\n", "import os\nos.getcwd(\n"),
     ],
 )
 def test_code_in_a_prompt_is_found(prompt: str, code: str) -> None:

@@ -38,10 +38,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("code", "found", "better"), WRONG, ids=[found for _, found, _ in WRONG])
-def test_what_does_not_exist_is_found_where_it_is(code: str, found: str, better: str) -> None:
+@pytest.mark.parametrize(("code", "found", "suggestion"), WRONG, ids=[found for _, found, _ in WRONG])
+def test_what_does_not_exist_is_found_where_it_is(code: str, found: str, suggestion: str) -> None:
     facts = check_names(code)
-    assert [(code[fact.start : fact.end], fact.better) for fact in facts] == [(found, better)]
+    assert [(code[fact.start : fact.end], fact.suggestion) for fact in facts] == [(found, suggestion)]
     assert "\n" not in facts[0].message
 
 
@@ -113,7 +113,7 @@ def test_a_correction_sits_where_the_name_is(before: str) -> None:
     code = f"{before}import random\nrandom.shufle([1])\n"
     corrected, facts = correct_names(code)
     assert corrected == code.replace("shufle", "shuffle")
-    assert [fact.better for fact in facts] == ["shuffle"]
+    assert [fact.suggestion for fact in facts] == ["shuffle"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Corruption: the edits mend byte for byte, the tree always differs, chance is seeded, every family works."""
+"""Corruption: the edits repair byte for byte, the tree always differs, chance is seeded, every family works."""
 
 import ast
 from random import Random
@@ -40,7 +40,7 @@ def test_edits_give_back_the_original_byte_for_byte(seed: int, level: int) -> No
         text = text[: start + shift] + replacement + text[end + shift :]
         shift += len(replacement) - (end - start)
     assert text.encode() == SAMPLE.encode()
-    assert made.mend() == SAMPLE
+    assert made.repair() == SAMPLE
     assert [(start, end) for start, end, _ in made.edits] == list(made.spans)
     assert all(first[1] <= second[0] for first, second in zip(made.spans, made.spans[1:], strict=False))
 
@@ -87,14 +87,14 @@ def test_levels_set_the_number_of_errors(level: int, fewest: int, most: int) -> 
 @pytest.mark.parametrize("text", ["", "\n", "def f(:\n", "x", "\x00"])
 def test_what_does_not_parse_or_has_no_place_gives_nothing_or_a_pair(text: str) -> None:
     made = corrupt(text, Random(0))
-    assert made is None or made.mend() == text
+    assert made is None or made.repair() == text
 
 
 def test_line_breaks_of_other_systems_survive() -> None:
     text = SAMPLE.replace("\n", "\r\n")
     for seed in range(50):
         made = corrupt(text, Random(seed), 2)
-        assert made is None or made.mend() == text
+        assert made is None or made.repair() == text
 
 
 @given(seed=st.integers(0, 10**9))

@@ -42,7 +42,7 @@ def test_cpp_is_broken_and_mends_byte_for_byte(level: int) -> None:
     for seed in range(60):
         made = corrupt(CPP, Random(seed), level, language="cpp")
         assert made is not None
-        assert made.mend() == CPP
+        assert made.repair() == CPP
         families.update(made.families)
     assert len(families) >= 6
 

@@ -175,10 +175,10 @@ def test_the_edits_give_the_mended_code_and_leave_the_words_alone(seed: int, fam
     worded = made.broken.replace("# enough", "# other words").replace('"""Add."""', '"""Sum."""')
     difference = compare(worded, OLD)
     assert difference is not None
-    mended = apply(worded, edits(difference, worded, OLD))
-    assert tree(mended) == tree(OLD)
-    assert mended.count("# other words") == worded.count("# other words")
-    assert '"""Sum."""' in mended
+    repaired = apply(worded, edits(difference, worded, OLD))
+    assert tree(repaired) == tree(OLD)
+    assert repaired.count("# other words") == worded.count("# other words")
+    assert '"""Sum."""' in repaired
 
 
 def test_releases_in_the_order_of_their_versions(tmp_path: Path) -> None:

@@ -200,16 +200,16 @@ def test_a_block_that_was_searched_for_is_caught(text: Path, tmp_path: Path, cha
 def test_another_block_than_the_next_one_is_caught(text: Path, tmp_path: Path, chain: FakeChain, key: Key) -> None:
     train(recipe(text), tmp_path / "honest", commit=chain.commit)
     chain.height += 5
-    wish = {"determinism.seed": "committed", "determinism.block": chain.block_hash(4)}
-    run = train(recipe(text, **wish), tmp_path / "run")
+    determinism = {"determinism.seed": "committed", "determinism.block": chain.block_hash(4)}
+    run = train(recipe(text, **determinism), tmp_path / "run")
     write_proof(run.path, key)
     assert failures(run.path, chain) == ["commitment"]
 
 
 def test_a_promise_after_training_is_caught(text: Path, tmp_path: Path, chain: FakeChain, key: Key) -> None:
     chain.height = 3
-    wish = {"determinism.seed": "committed", "determinism.block": chain.block_hash(3)}
-    run = train(recipe(text, **wish), tmp_path / "run")
+    determinism = {"determinism.seed": "committed", "determinism.block": chain.block_hash(3)}
+    run = train(recipe(text, **determinism), tmp_path / "run")
     proof = write_proof(run.path, key)
     chain.commit(proof.hashes.data_hash, proof.claims.plan_hash(), proof.claims.salt or sha256(b"salt"))
     assert failures(run.path, chain) == ["commitment"]
@@ -220,8 +220,8 @@ def test_a_promise_of_other_data_is_caught(text: Path, tmp_path: Path, chain: Fa
     other.write_text(text.read_text().replace("dog", "god"))
     block = train(recipe(other), tmp_path / "promised", commit=chain.commit).recipe.determinism
     assert block
-    wish = {"determinism.seed": "committed", "determinism.block": block.block}
-    run = train(recipe(text, **wish), tmp_path / "run")
+    determinism = {"determinism.seed": "committed", "determinism.block": block.block}
+    run = train(recipe(text, **determinism), tmp_path / "run")
     write_proof(run.path, key)
     assert failures(run.path, chain) == ["commitment"]
 
@@ -318,8 +318,8 @@ def test_a_promise_that_was_never_kept_leaves_nothing(text: Path, tmp_path: Path
 
 
 def test_a_run_that_began_without_a_promise_gets_none_later(text: Path, tmp_path: Path, chain: FakeChain) -> None:
-    wish = {"determinism.seed": "committed"}
-    train(recipe(text, **wish), tmp_path / "run")
+    determinism = {"determinism.seed": "committed"}
+    train(recipe(text, **determinism), tmp_path / "run")
     with pytest.raises(UsageError, match="begun without a commitment"):
         train(recipe(text), tmp_path / "run", commit=chain.commit)
     train(recipe(text), tmp_path / "given")

@@ -1,4 +1,4 @@
-"""Tags say what an edit script says: what they claim to mend whole, they mend."""
+"""Tags say what an edit script says: what they claim to repair whole, they repair."""
 
 from collections.abc import Iterable, Sequence
 from random import Random

@@ -50,8 +50,8 @@ def test_it_is_small() -> None:
 
 def test_it_mends_common_slips() -> None:
     reviewer = load_reviewer()
-    mended = [same_tree(reviewer.fix(GOOD.replace(right, wrong)).text, GOOD) for right, wrong in SLIPS]
-    assert sum(mended) >= 8
+    repaired = [same_tree(reviewer.fix(GOOD.replace(right, wrong)).text, GOOD) for right, wrong in SLIPS]
+    assert sum(repaired) >= 8
 
 
 def test_it_finds_nothing_in_good_code() -> None:

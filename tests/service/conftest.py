@@ -21,7 +21,7 @@ dataset, library, confidence = answering.dataset, answering.library, answering.c
 REPLY = "Here it is:\n\n```python\ndef double(x)\n    return 2 * x\n```\n\nThat is all."
 # Code that the library holds, so that an answer has a source.
 QUOTE = f"The library has:\n\n```python\n{inspect.getsource(textwrap.indent)}```\n\n"
-MENDED = REPLY.replace("(x)\n", "(x):\n")
+REPAIRED = REPLY.replace("(x)\n", "(x):\n")
 
 
 class SlowGenerator(FakeGenerator):

@@ -17,7 +17,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import ChatOptions, ContextOverflowError
 from gatllm.review import Reviewer
 from gatllm.service import create_app, listen
-from tests.service.conftest import MENDED, REPLY, Connect
+from tests.service.conftest import REPAIRED, REPLY, Connect
 from tests.service.test_openai_api import openai_client
 from tests.service.test_other_endpoints import Embedding
 
@@ -46,7 +46,7 @@ def test_an_agent_with_tools_gets_words(app: FastAPI, connect: Connect) -> None:
             ours = openai_client(client)
             answer = await ours.chat.completions.create(model="gatllm", messages=ASK, tools=tools, tool_choice="auto")
             message = answer.choices[0].message
-            assert (message.content, message.tool_calls) == (MENDED, None)
+            assert (message.content, message.tool_calls) == (REPAIRED, None)
             again: list[Any] = [*ASK, message.model_dump(exclude_none=True), {"role": "user", "content": "thanks"}]
             assert (await ours.chat.completions.create(model="gatllm", messages=again, tools=tools)).choices
 
@@ -60,9 +60,9 @@ def test_litellm(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import litellm
 
     asked = {"model": "openai/gatllm", "api_base": engine, "api_key": "none", "messages": ASK}
-    assert litellm.completion(**asked).choices[0].message.content == MENDED
+    assert litellm.completion(**asked).choices[0].message.content == REPAIRED
     streamed = litellm.completion(**asked, stream=True)
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == MENDED
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == REPAIRED
 
 
 @pytest.mark.skipif(importlib.util.find_spec("llm") is None, reason="llm is not installed")
@@ -74,7 +74,7 @@ def test_llm(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Non
     )
     import llm
 
-    assert llm.get_model("ours").prompt("double a number", key="none").text() == MENDED
+    assert llm.get_model("ours").prompt("double a number", key="none").text() == REPAIRED
 
 
 def test_gatllm_reviews_what_another_engine_writes(engine: str, connect: Connect) -> None:
@@ -87,7 +87,7 @@ def test_gatllm_reviews_what_another_engine_writes(engine: str, connect: Connect
         async with connect(front) as client:
             ours = openai_client(client).with_options(api_key=key)
             answer = await ours.chat.completions.create(model="gatllm", messages=ASK)
-            assert answer.choices[0].message.content == MENDED
+            assert answer.choices[0].message.content == REPAIRED
             embedded = await ours.embeddings.create(model="gatllm", input=["a", "bb"], encoding_format="float")
             assert [one.embedding for one in embedded.data] == [[0.125, -0.5], [0.25, -0.5]]
             text = await ours.completions.create(model="gatllm", prompt="x", max_tokens=2)

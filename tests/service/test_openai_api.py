@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library
 from gatllm.review import Reviewer
 from gatllm.service import create_app
-from tests.service.conftest import MENDED, QUOTE, REPLY, Connect
+from tests.service.conftest import QUOTE, REPAIRED, REPLY, Connect
 
 ASK: list[Any] = [{"role": "user", "content": "double a number"}]
 
@@ -34,7 +34,7 @@ def test_the_openai_client_gets_a_reviewed_answer(
     async def go() -> None:
         async with connect(informed) as client:
             answer = await openai_client(client).chat.completions.create(model="gatllm", messages=ASK)
-        assert answer.choices[0].message.content == QUOTE + MENDED
+        assert answer.choices[0].message.content == QUOTE + REPAIRED
         assert answer.choices[0].finish_reason == "stop"
         assert answer.usage is not None
         assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
@@ -55,7 +55,7 @@ def test_the_openai_client_gets_a_stream(app: FastAPI, connect: Connect) -> None
             )
             chunks = [chunk async for chunk in stream]
         *parts, usage = chunks
-        assert "".join(chunk.choices[0].delta.content or "" for chunk in parts) == MENDED
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in parts) == REPAIRED
         assert parts[0].choices[0].delta.role == "assistant"
         assert [chunk.choices[0].finish_reason for chunk in parts] == [None] * (len(parts) - 1) + ["stop"]
         assert usage.choices == []

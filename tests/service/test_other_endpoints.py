@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from gatllm.answering import Assistant, FakeGenerator
 from gatllm.review import Reviewer
 from gatllm.service import create_app
-from tests.service.conftest import MENDED, REPLY, Connect
+from tests.service.conftest import REPAIRED, REPLY, Connect
 from tests.service.test_openai_api import openai_client
 
 
@@ -19,7 +19,7 @@ def test_responses(app: FastAPI, connect: Connect) -> None:
         async with connect(app) as client:
             ours = openai_client(client)
             made = await ours.responses.create(model="gatllm", input="double a number", instructions="Be brief.")
-            assert (made.output_text, made.status) == (MENDED, "completed")
+            assert (made.output_text, made.status) == (REPAIRED, "completed")
             assert made.usage is not None
             assert made.usage.total_tokens > 0
             assert (made.model_extra or {})["gatllm"]["verdict"] == "real"
@@ -40,7 +40,7 @@ def test_responses_stream_their_events_in_order(app: FastAPI, connect: Connect) 
         kinds = [event.type.removeprefix("response.") for event in events]
         assert kinds[:4] == ["created", "in_progress", "output_item.added", "content_part.added"]
         assert kinds[-4:] == ["output_text.done", "content_part.done", "output_item.done", "completed"]
-        assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == MENDED
+        assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == REPAIRED
         assert [event.sequence_number for event in events] == list(range(len(events)))
 
     asyncio.run(go())

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from gatllm.answering import Assistant, FakeGenerator
 from gatllm.review import Reviewer
 from gatllm.service import create_app
-from tests.service.conftest import MENDED, REPLY, Connect
+from tests.service.conftest import REPAIRED, REPLY, Connect
 
 USER = {"role": "user", "content": "double a number"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}
@@ -54,7 +54,7 @@ def test_what_is_harmless_is_taken(app: FastAPI, connect: Connect, change: dict[
         async with connect(app) as client:
             response = await client.post("/v1/chat/completions", json={"model": "gatllm", "messages": [USER]} | change)
         assert response.status_code == 200, response.text
-        assert response.json()["choices"][0]["message"]["content"] == MENDED
+        assert response.json()["choices"][0]["message"]["content"] == REPAIRED
 
     asyncio.run(go())
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gatllm.errors import GatllmError
 from gatllm.tokenizers import load
-from gatllm.tokenizers.lexer import pieces
+from gatllm.tokenizers.lexer import lexemes
 from gatllm.tokenizers.lexicon import Lexicon
 
 CODE = 'def f(a, b):\n    """Say hello to the nice people here."""\n\n    if a != b:  # a comment\n        return 1.5\n'
@@ -19,7 +19,7 @@ texts = st.text() | st.lists(
 
 @given(texts)
 def test_pieces_concatenate_to_the_text(text: str) -> None:
-    assert "".join(piece.text for piece in pieces(text)) == text
+    assert "".join(piece.text for piece in lexemes(text)) == text
 
 
 @given(texts)
@@ -43,14 +43,14 @@ def test_unknown_names_are_told_apart_by_shape_and_hash_and_equal_ones_are_equal
 
 
 def test_prose_comments_and_blank_lines_are_one_lexeme_each() -> None:
-    kinds = [(piece.kind, piece.text) for piece in pieces(CODE)]
+    kinds = [(piece.kind, piece.text) for piece in lexemes(CODE)]
     assert ("prose", "Say hello to the nice people here") in kinds
     assert ("comment", "# a comment") in kinds
     assert ("line", "\n\n    ") in kinds
 
 
 def test_a_hash_inside_a_string_is_no_comment() -> None:
-    assert [piece.kind for piece in pieces("x = 'a # b'")][-1] == "quote"
+    assert [piece.kind for piece in lexemes("x = 'a # b'")][-1] == "quote"
 
 
 def test_it_is_loaded_like_every_tokeniser(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""The tagging objective: pure batches, labels that mend, learning."""
+"""The tagging objective: pure batches, labels that repair, learning."""
 
 import multiprocessing
 import os
@@ -172,7 +172,7 @@ def test_the_loss_falls(folder: Path) -> None:
         losses.append(float(loss.detach()))
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     metrics = made.evaluate(model.eval())
-    assert {"loss", "localised", "parses", "mended"} <= set(metrics)
+    assert {"loss", "localised", "parses", "repaired"} <= set(metrics)
     assert "→" in made.sample(model, 1)
 
 

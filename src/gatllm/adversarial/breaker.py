@@ -17,7 +17,7 @@ from gatllm.data import FAMILIES, corrupt
 from gatllm.data.code import Edit
 
 _RATE = 2.0  # of the multiplicative weights: a family that is always missed gains e^2 a round before normalising
-_LEAST = 0.25  # share of the data room's own mixture that always stays: nothing is forgotten
+_LEAST = 0.25  # fraction of the data room's own mixture that always stays: nothing is forgotten
 _DRAWS = 40  # functions tried for one case of a kind
 
 

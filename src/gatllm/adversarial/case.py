@@ -15,7 +15,7 @@ REPLACED = "replaced-token"  # the family of what a language model put in a toke
 
 @dataclass(frozen=True)
 class Case:
-    """A broken text, its original, ``edits`` into the broken text that mend it, the kind of error, and its place."""
+    """A broken text, its original, ``edits`` into the broken text that repair it, the kind of error, and its place."""
 
     broken: str
     text: str

@@ -34,7 +34,7 @@ class Judge:
         return [review.probability or 0.0 for review in self.reviewer.check_all(list(texts))]
 
     def misses(self, cases: Sequence[Case]) -> list[bool]:
-        """Tell of each case whether it is not mended (grammar) or not noticed (meaning)."""
+        """Tell of each case whether it is not repaired (grammar) or not noticed (meaning)."""
         meaning = [case for case in cases if not case.syntactic]
         noticed = dict(zip(map(id, meaning), self.probabilities([case.broken for case in meaning]), strict=True))
         return [noticed[id(case)] < self.threshold if id(case) in noticed else not self._mends(case) for case in cases]
@@ -43,8 +43,8 @@ class Judge:
         return same_tree(self.reviewer.fix(case.broken, seconds=_SECONDS).likeliest, case.text)
 
 
-def shares(cases: Sequence[Case], misses: Sequence[bool]) -> dict[str, float]:
-    """Return the share of misses by kind of error."""
+def fractions(cases: Sequence[Case], misses: Sequence[bool]) -> dict[str, float]:
+    """Return the fraction of misses by kind of error."""
     rows: dict[str, list[bool]] = {}
     for case, missed in zip(cases, misses, strict=True):
         rows.setdefault(case.family, []).append(missed)

@@ -9,7 +9,7 @@ from typing import Any
 
 from gatllm.adversarial.breaker import break_code, harder
 from gatllm.adversarial.game import Game
-from gatllm.adversarial.judge import Judge, shares
+from gatllm.adversarial.judge import Judge, fractions
 from gatllm.adversarial.pieces import Piece, draw
 from gatllm.adversarial.replacing import replaced
 from gatllm.adversarial.reward import record, score, select
@@ -22,8 +22,8 @@ from gatllm.training.training import train
 
 _GENTLER = {"discriminator": 2.0, "generator": 4.0}  # times lower rates than those that the first run began with
 _OTHERS = 0.5  # caught errors kept for each missed one: what is known must not be forgotten
-_REPLAYED = 0.5  # share of the last round's fakes that are shown again
-_ACCUSED = 0.05  # share of the judged code that looks most fake
+_REPLAYED = 0.5  # fraction of the last round's fakes that are shown again
+_ACCUSED = 0.05  # fraction of the judged code that looks most fake
 
 
 def errors(game: Game, number: int, judge: Judge, writer: Writer | None, weights: Mapping[str, float]) -> Dataset:
@@ -38,13 +38,13 @@ def errors(game: Game, number: int, judge: Judge, writer: Writer | None, weights
         game.referee.rulings.clear()
         cases = game.referee.counting(drafted)
         misses = judge.misses(cases)
-        share = shares(cases, misses)
+        fraction = fractions(cases, misses)
         missed = [case for case, miss in zip(cases, misses, strict=True) if miss]
         caught = [case for case, miss in zip(cases, misses, strict=True) if not miss]
         kept = missed + rng.sample(caught, min(len(caught), round(_OTHERS * len(missed)) + 1))
         notes = {
-            "weights": harder(weights, share),
-            "missed": share,
+            "weights": harder(weights, fraction),
+            "missed": fraction,
             "drafted": len(drafted),
             "counted": len(cases),
             "rulings": dict(sorted(game.referee.rulings.items())),

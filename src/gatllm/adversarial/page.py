@@ -35,21 +35,21 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 
 
 MEANINGS = {
-    "repaired": "share of held-out grammar errors whose syntax tree came back",
+    "repaired": "fraction of held-out grammar errors whose syntax tree came back",
     "auroc": "how well held-out errors of meaning are told from untouched code (0.5: not at all, 1: always)",
     "auroc_replaced": "the same for tokens that the first generator put in the place of others",
-    "false_alarms": "share of untouched code that is called broken",
+    "false_alarms": "fraction of untouched code that is called broken",
     "auroc_samples": "how well what this round's generator writes is told from people's code",
     "auroc_first": "the same for what the first generator wrote",
     "auroc_start": "how well the first discriminator tells this round's samples: lower, the more real they look to it",
-    "samples_parse": "share of the generator's samples that parse",
-    "samples_compile": "share that compile",
-    "samples_clean": "share in which the linter finds no mistake",
+    "samples_parse": "fraction of the generator's samples that parse",
+    "samples_compile": "fraction that compile",
+    "samples_clean": "fraction in which the linter finds no mistake",
     "loss": "the generator's cross-entropy on people's code, in nats per token",
-    "distinct": "share of different runs of four tokens in the samples: low, when it repeats itself",
+    "distinct": "fraction of different runs of four tokens in the samples: low, when it repeats itself",
     "length": "mean number of tokens of a sample",
     "real_auroc": "AUROC on mistakes that people made, mined from histories",
-    "real_repaired": "share of these that are repaired",
+    "real_repaired": "fraction of these that are repaired",
 }
 
 
@@ -121,18 +121,18 @@ def _meanings(standings: Sequence[Standing]) -> str:
 
 
 def _intervals(standings: Sequence[Standing], samples: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
-    """Return the shares of the generator's samples with their 95 % intervals: few samples say little."""
-    shares = ("samples_parse", "samples_compile", "samples_clean")
+    """Return the fractions of the generator's samples with their 95 % intervals: few samples say little."""
+    fractions = ("samples_parse", "samples_compile", "samples_clean")
     table = []
     for one in standings:
         count = len(samples.get(one.round, ())) if one.phase == "round" else 0
         if not count or one.samples_parse is None:
             continue
         cells = []
-        for name in shares:
-            share = getattr(one, name) or 0.0
-            low, high = wilson(round(share * count), count)
-            cells.append(f"{share:.1%} ({low:.0%} to {high:.0%})")
+        for name in fractions:
+            fraction = getattr(one, name) or 0.0
+            low, high = wilson(round(fraction * count), count)
+            cells.append(f"{fraction:.1%} ({low:.0%} to {high:.0%})")
         table.append([_name(one), str(count), *cells])
     if not table:
         return ""
@@ -194,11 +194,11 @@ def _draw(standings: Sequence[Standing], target: Path) -> None:
     # One quantity a panel: lines on different scales in one picture seem to meet where they have nothing in common.
     panels = (
         ("discriminator: AUROC", ("auroc", "auroc_replaced", "auroc_samples", "auroc_first")),
-        ("discriminator: share of errors repaired", ("repaired",)),
-        ("discriminator: share of false alarms", ("false_alarms",)),
-        ("generator: share of its samples", ("samples_parse", "samples_compile", "samples_clean")),
+        ("discriminator: fraction of errors repaired", ("repaired",)),
+        ("discriminator: fraction of false alarms", ("false_alarms",)),
+        ("generator: fraction of its samples", ("samples_parse", "samples_compile", "samples_clean")),
         ("generator: held-out loss, nats per token", ("loss",)),
-        ("generator: share of distinct 4-grams", ("distinct",)),
+        ("generator: fraction of distinct 4-grams", ("distinct",)),
     )
     for axes, (title, names) in zip(figure.subplots(3, 2).flat, panels, strict=True):
         _panel(axes, title, names, standings)

@@ -100,7 +100,7 @@ def record(one: Scored, weight: float) -> dict[str, Any]:
 
 
 def distinct(answers: Sequence[Written]) -> float:
-    """Return the share of different 4-grams of tokens among all (distinct-n, Li et al. 2016): low means collapse."""
+    """Return the fraction of different 4-grams of tokens among all (distinct-n, Li et al. 2016): low means collapse."""
     grams: list[tuple[str, ...]] = []
     for one in answers:
         words = _words(one.answer)

@@ -78,7 +78,7 @@ def play(
     if recipe.objective != "tagging":
         raise GatllmError(f"{start} holds no discriminator", "name a run of recipes/discriminator.toml")
     if real is not None and Dataset.open(real).manifest.kind != "negative":
-        raise GatllmError(f"{real} holds no pairs of broken and mended code", "name a negative dataset")
+        raise GatllmError(f"{real} holds no pairs of broken and repaired code", "name a negative dataset")
     source = str(dataset or getattr(recipe.data, "source", ""))
     out.mkdir(parents=True, exist_ok=True)
     sides = read_sides(source, report)

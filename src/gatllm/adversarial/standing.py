@@ -11,7 +11,7 @@ from typing import Any
 
 from gatllm.adversarial.breaker import break_code
 from gatllm.adversarial.case import Case
-from gatllm.adversarial.judge import Judge, area, is_grammar, shares
+from gatllm.adversarial.judge import Judge, area, fractions, is_grammar
 from gatllm.adversarial.pieces import Piece, draw
 from gatllm.adversarial.referee import Referee
 from gatllm.adversarial.replacing import replaced
@@ -30,15 +30,16 @@ class Standing:
     """How the two sides stand after a round (0: before the first). None: not measured.
 
     The discriminator: ``auroc`` tells held-out errors of meaning from untouched code, ``auroc_replaced`` tokens that
-    the first generator put in the place of others; ``false_alarms`` is the share of untouched code above the threshold;
-    ``repaired`` the share of grammar errors whose syntax tree came back; ``missed`` the share of each kind that it does
-    not mend (grammar) or notice (meaning). ``auroc_samples`` tells what this round's generator writes from what people
-    wrote in the same places, ``auroc_first`` what the first generator wrote. ``real_*``: on mined mistakes.
+    the first generator put in the place of others; ``false_alarms`` is the fraction of untouched code above the
+    threshold; ``repaired`` the fraction of grammar errors whose syntax tree came back; ``missed`` the fraction of each
+    kind that it does not repair (grammar) or notice (meaning). ``auroc_samples`` tells what this round's generator
+    writes from what people wrote in the same places, ``auroc_first`` what the first generator wrote. ``real_*``: on
+    mined mistakes.
 
     The generator: ``auroc_start`` is how well the *first* discriminator tells its samples from people's code (lower is
-    better); ``samples_*`` are shares; ``loss`` is its cross-entropy on what people wrote, in nats per token;
-    ``distinct`` the share of different 4-grams, ``length`` the mean number of tokens. ``kept``: the next round goes on
-    with this generator (it is not, where it unlearns real code or repeats itself).
+    better); ``samples_*`` are fractions; ``loss`` is its cross-entropy on what people wrote, in nats per token;
+    ``distinct`` the fraction of different 4-grams, ``length`` the mean number of tokens. ``kept``: the next round goes
+    on with this generator (it is not, where it unlearns real code or repeats itself).
     """
 
     round: int
@@ -173,8 +174,8 @@ def measure(
     """Measure both sides; ``first`` is the discriminator that the rounds began with, ``answers`` the generator's."""
     untouched = judge.probabilities(held.clean)
     meaning = [case for case in held.cases if not case.syntactic]
-    missed = shares(held.cases, judge.misses(held.cases))
-    grammar = [share for name, share in missed.items() if is_grammar(name)]
+    missed = fractions(held.cases, judge.misses(held.cases))
+    grammar = [fraction for name, fraction in missed.items() if is_grammar(name)]
     sneaky = [case.broken for case in held.replaced if not case.syntactic]
     return Standing(
         round=number,
@@ -210,8 +211,8 @@ def _mined(judge: Judge, held: HeldOut) -> dict[str, Any]:
     meaning = [case for case in held.mined if not case.syntactic]
     grammar = [case for case in held.mined if case.syntactic]
     repaired = judge.misses(grammar)
-    mended = judge.probabilities([case.text for case in meaning])
+    intact = judge.probabilities([case.text for case in meaning])
     return {
-        "real_auroc": area(mended, judge.probabilities([case.broken for case in meaning])),
+        "real_auroc": area(intact, judge.probabilities([case.broken for case in meaning])),
         "real_repaired": 1 - sum(repaired) / len(repaired) if repaired else None,
     }

@@ -69,7 +69,7 @@ class CodeReview:
         trial: what running it against the prompt's own examples showed; None for a block that is not run.
         rounds: how often the generator was asked again.
         proposals: how many proposals were compared.
-        agreement: the share of the proposals that compute the same as this one on generated inputs (the mass of its
+        agreement: the fraction of the proposals that compute the same as this one on generated inputs (the mass of its
             functional cluster); None where they were not compared.
     """
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, SimilarCode, Source, Text, Verdict
-from gatllm.answering.blocks import BlockSplitter, CodeBlock, Piece, find_code, split
+from gatllm.answering.blocks import BlockSplitter, CodeBlock, Segment, find_code, split
 from gatllm.answering.checking import CodeReviewer, review_code, unchecked
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
 from gatllm.answering.correctness import CorrectnessModel, Signals, asks_for_code, reasons
@@ -215,10 +215,10 @@ class _Work:
         with closing(self._propose(messages)) as pieces:
             for piece in pieces:
                 yield Draft(piece)
-                for part in splitter.feed(piece):
-                    yield from self._part(part, messages)
-        for part in splitter.finish():
-            yield from self._part(part, messages)
+                for segment in splitter.feed(piece):
+                    yield from self._segment(segment, messages)
+        for segment in splitter.finish():
+            yield from self._segment(segment, messages)
         if not any(completion.text.strip() for completion in self.completions):
             yield self._show("The generator returned nothing: ask again, or in other words.\n")
         yield from self._invented()
@@ -294,22 +294,22 @@ class _Work:
             else:
                 yield piece
 
-    def _part(self, part: Piece, messages: list[Message]) -> Generator[Event, None, None]:
-        if not isinstance(part, CodeBlock):
-            yield self._show(part.text)
+    def _segment(self, segment: Segment, messages: list[Message]) -> Generator[Event, None, None]:
+        if not isinstance(segment, CodeBlock):
+            yield self._show(segment.text)
             return
-        if not part.is_python or not part.code.strip() or not part.closed:
+        if not segment.is_python or not segment.code.strip() or not segment.closed:
             # What was cut off says nothing about the generator, and what it would have become can't be known.
-            review = unchecked(part.language, part.code)
+            review = unchecked(segment.language, segment.code)
         else:
-            first = self.search.judge(part.code, part.language)
+            first = self.search.judge(segment.code, segment.language)
             self._record(first, "block")
             if self.learn:
                 self.owner.reliability.learn(difficulty(self.prompt), first.verdict == "real" and not first.changed)
             review = self._improve(first, messages)
         self.reviews.append(review)
         yield review
-        yield self._show(part.with_code(review.code))
+        yield self._show(segment.with_code(review.code))
 
     def _improve(self, first: CodeReview, messages: list[Message]) -> CodeReview:
         """Look for something better than a proposal that does not pass."""

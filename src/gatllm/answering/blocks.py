@@ -38,7 +38,7 @@ class CodeBlock:
         return f"{fence}{self.language}\n{code}{'' if code.endswith(chr(10)) or not code else chr(10)}{fence}\n"
 
 
-Piece = Prose | CodeBlock
+Segment = Prose | CodeBlock
 
 
 class BlockSplitter:
@@ -51,7 +51,7 @@ class BlockSplitter:
         self._language = ""
         self._code: list[str] = []
 
-    def feed(self, text: str) -> Iterator[Piece]:
+    def feed(self, text: str) -> Iterator[Segment]:
         """Take more text."""
         self._line += text
         while "\n" in self._line:
@@ -66,7 +66,7 @@ class BlockSplitter:
         """What was fed and not handed out yet."""
         return f"{self._fence}{self._language}\n{''.join(self._code)}{self._line}" if self._fence else self._line
 
-    def finish(self) -> Iterator[Piece]:
+    def finish(self) -> Iterator[Segment]:
         """The text is over: hand out what is left."""
         if self._fence:
             if self._closes(self._line):
@@ -79,7 +79,7 @@ class BlockSplitter:
             yield Prose(self._line)
         self._line = ""
 
-    def _whole_line(self, line: str) -> Iterator[Piece]:
+    def _whole_line(self, line: str) -> Iterator[Segment]:
         if self._fence:
             if self._closes(line):
                 yield self._block()
@@ -108,16 +108,16 @@ def _may_be_fence(start: str) -> bool:
     return not bare or bare.startswith(("```"[: len(bare)], "~~~"[: len(bare)])) or bare[:3] in ("```", "~~~")
 
 
-def split(text: str) -> list[Piece]:
+def split(text: str) -> list[Segment]:
     """Take a whole answer apart; neighbouring prose is joined."""
     splitter = BlockSplitter()
-    pieces: list[Piece] = []
-    for piece in [*splitter.feed(text), *splitter.finish()]:
-        if isinstance(piece, Prose) and pieces and isinstance(pieces[-1], Prose):
-            pieces[-1] = Prose(pieces[-1].text + piece.text)
+    segments: list[Segment] = []
+    for segment in [*splitter.feed(text), *splitter.finish()]:
+        if isinstance(segment, Prose) and segments and isinstance(segments[-1], Prose):
+            segments[-1] = Prose(segments[-1].text + segment.text)
         else:
-            pieces.append(piece)
-    return pieces
+            segments.append(segment)
+    return segments
 
 
 # Where code begins in a prompt that has no fences: a statement at the start of a line, or after a colon.
@@ -133,9 +133,9 @@ _STATEMENT = re.compile(
 
 def find_code(prompt: str) -> CodeBlock | None:
     """Return the Python that a prompt asks about: its first fenced block, else what reads like statements."""
-    for piece in split(prompt):
-        if isinstance(piece, CodeBlock) and piece.is_python and piece.code.strip():
-            return piece
+    for segment in split(prompt):
+        if isinstance(segment, CodeBlock) and segment.is_python and segment.code.strip():
+            return segment
     found = _STATEMENT.search(prompt)
     if not found or "```" in prompt:
         return None

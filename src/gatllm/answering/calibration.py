@@ -21,7 +21,7 @@ class Quality:
     """How good the probabilities are, measured on examples that the model was not fitted on.
 
     ``auroc``: the chance that a yes scores above a no. ``brier``: mean squared error. ``ece``: expected calibration
-    error over ten bins. ``base_rate``: the share of yes among the ``examples``.
+    error over ten bins. ``base_rate``: the fraction of yes among the ``examples``.
     """
 
     auroc: float
@@ -97,7 +97,7 @@ class Calibration:
         return 1 / (1 + exp(-z)) if z > -700 else 0.0
 
     def threshold(self, precision: float) -> tuple[float, bool]:
-        """Return the lowest threshold above which the share of yes is certified to be ``precision``, and whether it is.
+        """Return the lowest threshold certified to leave a fraction ``precision`` of yes above it, and whether it is.
 
         Learn-then-Test (Angelopoulos et al., 2021) with a fixed sequence of thresholds from high to low and the exact
         binomial test: the promise holds with probability `CERTAINTY` on new examples like the held-out ones. A

@@ -1,4 +1,4 @@
-"""A code block passes the reviewers: compiler, linter, discriminator, knowledge of what exists; then it is mended."""
+"""A code block passes the reviewers: compiler, linter, discriminator, knowledge of what exists; then it is repaired."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FATAL = ("E9", "F50", "F52", "F622", "F63", "F7", "F82")
 
 
 class CodeReviewer(Protocol):
-    """What `gatllm.review.Reviewer` offers: judging a text and mending one that does not compile."""
+    """What `gatllm.review.Reviewer` offers: judging a text and repairing one that does not compile."""
 
     def check(self, text: str) -> Any:
         """Return a review with ``verdict``, ``probability``, ``suspects`` and ``findings``."""
@@ -28,7 +28,7 @@ class CodeReviewer(Protocol):
 def review_code(
     code: str, reviewer: CodeReviewer, *, language: str = "python", from_prompt: bool = False
 ) -> CodeReview:
-    """Check a piece of Python, mend what can be mended, and tell what was found and changed.
+    """Check a piece of Python, repair what can be repaired, and tell what was found and changed.
 
     What does not compile goes to the discriminator's repair. Names that the library does not have, with one near name
     that it does have, are replaced by it; the result stays only if it is better.

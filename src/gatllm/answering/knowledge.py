@@ -30,7 +30,7 @@ _LINE = re.compile(r"\r\n|\r|\n")
 class Fact:
     """Something in a piece of code that is not so. ``start`` and ``end`` are character offsets of ``found``.
 
-    ``better`` is the real name that was most likely meant ('' when none is near, or more than one).
+    ``suggestion`` is the real name that was most likely meant ('' when none is near, or more than one).
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class Fact:
     end: int
     found: str
     message: str
-    better: str = ""
+    suggestion: str = ""
 
 
 def check_names(code: str) -> list[Fact]:
@@ -78,10 +78,10 @@ def correct_names(code: str) -> tuple[str, list[Fact]]:
     names that do not exist.
     """
     facts = check_names(code)
-    chosen = [fact for fact in facts if fact.better and code[fact.start : fact.end] == fact.found]
+    chosen = [fact for fact in facts if fact.suggestion and code[fact.start : fact.end] == fact.found]
     corrected = code
     for fact in reversed(chosen):
-        corrected = corrected[: fact.start] + fact.better + corrected[fact.end :]
+        corrected = corrected[: fact.start] + fact.suggestion + corrected[fact.end :]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,7 +124,7 @@ class _Checker:
         text = self._code[start : self._lines[line]].encode("utf-8", "surrogatepass")[:column]
         return start + len(text.decode("utf-8", "replace"))
 
-    def _say(self, kind: Kind, node: Any, found: str, message: str, better: str = "") -> None:
+    def _say(self, kind: Kind, node: Any, found: str, message: str, suggestion: str = "") -> None:
         start = self._place(node.lineno, node.col_offset)
         end = self._place(node.end_lineno, node.end_col_offset)
         if isinstance(node, ast.Attribute):
@@ -132,7 +132,7 @@ class _Checker:
         elif isinstance(node, ast.alias | ast.ImportFrom):
             within = re.search(rf"(?<![\w.]){re.escape(found)}(?!\w)", self._code[start:end])
             start, end = (start + within.start(), start + within.end()) if within else (start, end)
-        self._found.append(Fact(kind, node.lineno, start, end, found, message, better))
+        self._found.append(Fact(kind, node.lineno, start, end, found, message, suggestion))
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         if node.level or not node.module or self._no_module(node.module, node):
@@ -143,8 +143,10 @@ class _Checker:
         for alias in node.names:
             missing = alias.name != "*" and member(owner, alias.name) is UNKNOWN
             if missing and not module_exists(f"{node.module}.{alias.name}") and not self._guarded(alias.name):
-                better = near(alias.name, owner)
-                self._say("name", alias, alias.name, _none_of(f"module {node.module}", alias.name, better), better)
+                suggestion = near(alias.name, owner)
+                self._say(
+                    "name", alias, alias.name, _none_of(f"module {node.module}", alias.name, suggestion), suggestion
+                )
 
     def _no_module(self, name: str, node: ast.alias | ast.ImportFrom) -> bool:
         """Report a module that does not exist; one that is merely not installed is no error."""
@@ -171,8 +173,8 @@ class _Checker:
         else:
             return
         if missing and not hasattr(owner, "__getattr__") and not self._guarded(node.attr):
-            better = near(node.attr, owner)
-            self._say("name", node, node.attr, _none_of(kind, node.attr, better), better)
+            suggestion = near(node.attr, owner)
+            self._say("name", node, node.attr, _none_of(kind, node.attr, suggestion), suggestion)
 
     def _guarded(self, name: str) -> bool:
         """Constants and private names differ between systems and versions; careful code asks before it uses them."""
@@ -214,8 +216,8 @@ def _short(known: inspect.Signature, bound: int) -> str:
     return text if len(text) <= 60 else "(…)"
 
 
-def _none_of(owner: str, name: str, better: str) -> str:
-    return f"{owner} has no {name}" + (f"; {better} is meant?" if better else "")
+def _none_of(owner: str, name: str, suggestion: str) -> str:
+    return f"{owner} has no {name}" + (f"; {suggestion} is meant?" if suggestion else "")
 
 
 # Names in prose -----------------------------------------------------------------------------------------------------

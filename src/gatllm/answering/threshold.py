@@ -2,7 +2,7 @@
 
 An answer is right when the data covers the question and the generator then gets it right. With confidence c for the
 first and a pass rate r for the second, c · r must reach the base threshold, so c must reach base / r. The pass rate is
-the share of first proposals that the reviewers passed unchanged, kept for each degree of difficulty: a network that
+the fraction of first proposals that the reviewers passed unchanged, kept for each degree of difficulty: a network that
 keeps failing at hard tasks has to be surer of them.
 """
 
@@ -68,7 +68,7 @@ class Reliability:
                 raise GatllmError(f"{path} is damaged", "remove it: the counts begin anew") from None
 
     def rate(self, level: Difficulty) -> float:
-        """Return the expected share of proposals that pass (the mean of the Beta posterior)."""
+        """Return the expected fraction of proposals that pass (the mean of the Beta posterior)."""
         with self._lock:
             return self._counts[level].rate
 

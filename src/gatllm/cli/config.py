@@ -26,7 +26,7 @@ def _file() -> tuple[Path | None, dict[str, Any]]:
             try:
                 return path, tomllib.loads(path.read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise UsageError(f"{path} is not readable TOML: {error}", "mend it or move it away") from None
+                raise UsageError(f"{path} is not readable TOML: {error}", "repair it or move it away") from None
     return None, {}
 
 

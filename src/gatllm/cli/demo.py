@@ -88,7 +88,7 @@ def _summary(folder: Path, steps: list[tuple[str, str, str, str]], made: list[tu
     gatllm = _program()
     for command, what in (
         (f"{gatllm} chat", "talk to it"),
-        (f"{gatllm} fix FILE --model {model}", "mend a file with the discriminator that was just trained"),
+        (f"{gatllm} fix FILE --model {model}", "repair a file with the discriminator that was just trained"),
         (f"{gatllm} serve", "the chat page and the OpenAI-compatible API on this machine"),
         (f"{gatllm} proof verify {model}", "check the proof of training"),
     ):

@@ -153,8 +153,8 @@ def _evaluate_code(
         return
     rows = [("bare", f"{found.bare}/{found.asked}", f"{found.bare / found.asked:.1%}", f"{found.bare_seconds:.1f}")]
     if found.reviewed is not None and found.reviewed_seconds is not None:
-        share = f"{found.reviewed / found.asked:.1%}"
-        rows.append(("reviewed", f"{found.reviewed}/{found.asked}", share, f"{found.reviewed_seconds:.1f}"))
+        fraction = f"{found.reviewed / found.asked:.1%}"
+        rows.append(("reviewed", f"{found.reviewed}/{found.asked}", fraction, f"{found.reviewed_seconds:.1f}"))
     table(model, ("answer", "right", "pass@1", "median seconds"), rows)
     if review:
         note(f"difference {difference:+.1%} (paired 95 % interval {low:+.1%} to {high:+.1%})")

@@ -57,7 +57,7 @@ def sample(
     top_p
         Draw among the likeliest tokens that together have this probability.
     min_p
-        Draw among tokens with at least this share of the likeliest one's probability.
+        Draw among tokens with at least this fraction of the likeliest one's probability.
     repetition_penalty
         Above 1: tokens that were there before become less likely.
     n

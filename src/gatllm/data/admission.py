@@ -30,7 +30,7 @@ class Options:
         licence_allow: patterns of licences to keep (``BSD-*``); none: all, unknown ones too.
         secrets: what to do about keys and tokens.
         addresses: what to do about e-mail addresses.
-        near: share of common lines that makes a near duplicate; 0: exact ones only.
+        near: fraction of common lines that makes a near duplicate; 0: exact ones only.
         against: datasets whose records must not be repeated.
         rules: changes to the rules of `verdicts.rules`, ``{code: severity}``.
         target: Python version as ruff writes it; None: the running one.

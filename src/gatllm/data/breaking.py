@@ -1,4 +1,4 @@
-"""Builds negative datasets: the functions of a positive one, broken, with the edits that mend them."""
+"""Builds negative datasets: the functions of a positive one, broken, with the edits that repair them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def build_negative(
     replace: bool = False,
     report: Report = silent,
 ) -> Dataset:
-    """Write a negative dataset: each function of a positive one, broken, with the edits that mend it.
+    """Write a negative dataset: each function of a positive one, broken, with the edits that repair it.
 
     Args:
         positive: the dataset, or its folder; records of code that has no functions are broken as a whole.
@@ -60,14 +60,14 @@ def build_negative(
     if families is not None:
         corrupt("x = (1, 2)", Random(0), 1, families)  # an unknown family is refused before the work begins
     out = Path(out)
-    share = None if limit is None else max(1, -(-limit // max(1, len(source))))
+    per_record = None if limit is None else max(1, -(-limit // max(1, len(source))))
     language = str(source.manifest.made_with.get("language", "python"))
 
     def tasks() -> Iterator[bytes]:
         for number, record in enumerate(source.records()):
             weights = plan.mixture(number / max(1, len(source) - 1))
             task = [record["text"], record["origin"], record["id"], record["licence"], f"{seed}:{record['id']}"]
-            yield json.dumps([*task, weights, families, share, language]).encode()
+            yield json.dumps([*task, weights, families, per_record, language]).encode()
 
     with (
         new_folder(out, replace=replace) as folder,
@@ -110,7 +110,7 @@ def _pairs(
     seed: str,
     weights: list[float],
     families: list[str] | None,
-    share: int | None,
+    per_record: int | None,
     language: str,
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the pairs of one record, and how many pieces could not be broken."""
@@ -118,8 +118,8 @@ def _pairs(
     pieces = [(f"{origin}#{one.name}", one.text) for one in functions(text) if len(one.text) >= _SHORTEST]
     if language != "python" or not pieces:
         pieces = [(origin, text)]
-    if share is not None and len(pieces) > share:
-        pieces = rng.sample(pieces, share)
+    if per_record is not None and len(pieces) > per_record:
+        pieces = rng.sample(pieces, per_record)
     pairs = []
     for place, good in pieces:
         level = rng.choices(range(1, MAX_LEVEL + 1), weights)[0]

@@ -25,8 +25,8 @@ _NEAR = 6  # lines between the errors of the hard levels, at most
 @dataclass(frozen=True, slots=True)
 class _Level:
     errors: tuple[int, int]  # fewest and most
-    semantic: float  # share of errors that don't break the grammar
-    near: bool  # errors lie close together, so that mending one hides behind the other
+    semantic: float  # fraction of errors that don't break the grammar
+    near: bool  # errors lie close together, so that repairing one hides behind the other
     draws: int = 1  # of so many results the one whose first report is farthest from any error
 
 
@@ -41,7 +41,7 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """Broken code and how to mend it.
+    """Broken code and how to repair it.
 
     ``edits`` (start, end, replacement), ascending and in characters of ``broken``, give the original; ``spans`` are
     where they lie. ``families`` names the errors in order of place. ``syntactic``: ``broken`` does not parse; then
@@ -57,7 +57,7 @@ class Corruption:
     message: str = ""
     distance: int = 0
 
-    def mend(self) -> str:
+    def repair(self) -> str:
         """Return the original."""
         return apply(self.broken, [Edit(*edit) for edit in self.edits])
 

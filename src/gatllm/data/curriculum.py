@@ -49,7 +49,7 @@ class Curriculum:
         return cls(((0.0, (1, 0, 0, 0, 0)), (0.3, (4, 4, 1, 0, 0)), (0.7, (2, 3, 3, 1, 1)), (1.0, (1, 2, 3, 2, 2))))
 
     def mixture(self, progress: float) -> list[float]:
-        """Return the share of each level at ``progress``."""
+        """Return the fraction of each level at ``progress``."""
         before = max((point for point in self.points if point[0] <= progress), default=self.points[0])
         after = min((point for point in self.points if point[0] >= progress), default=self.points[-1])
         span = after[0] - before[0]

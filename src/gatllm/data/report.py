@@ -30,11 +30,11 @@ def write_report(summary: Summary, rules: Rules, file: Path, title: str) -> None
     Raises:
         GatllmError: it can't be written.
     """
-    share = summary.good / max(1, summary.files)
+    fraction = summary.good / max(1, summary.files)
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p><b class=good>{summary.good:,} good</b> and <b class=bad>{summary.bad:,} bad</b> of "
-        f"{summary.files:,} files ({share:.1%} good), {summary.lines:,} lines.</p>",
+        f"{summary.files:,} files ({fraction:.1%} good), {summary.lines:,} lines.</p>",
     ]
     if summary.files:
         parts += ["<h2>Why files are bad</h2>", _bars(summary.files_by_rule.most_common(_MOST_BARS), _BAD, "files")]

@@ -1,4 +1,4 @@
-"""Step 5: held-out files are broken; the discriminator finds the errors and mends them."""
+"""Step 5: held-out files are broken; the discriminator finds the errors and repairs them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST = 12_000  # characters of a whole file: some 350 lines
 
 
 def review_held_out(session: Session, stage: Stage) -> Outcome:
-    """Break functions and whole files that no training saw, mend them, and count what is exactly as it was."""
+    """Break functions and whole files that no training saw, repair them, and count what is exactly as it was."""
     from gatllm.review import Reviewer
 
     reviewer, search = Reviewer.load(session.folder(DISCRIMINATOR)), Reviewer()
@@ -86,6 +86,6 @@ def _repaired(reviewer: Any, cases: list[tuple[str, Corruption]], what: str, sta
     for done, (_, case) in enumerate(cases, 1):
         repair = reviewer.fix(case.broken, seconds=_SECONDS)
         compiles += repair.compiles
-        same += repair.compiles and same_tree(repair.text, case.mend())
+        same += repair.compiles and same_tree(repair.text, case.repair())
         stage.report(Progress(what, done, len(cases), "cases"))
     return compiles, same

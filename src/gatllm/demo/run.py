@@ -31,7 +31,7 @@ def _load(options: Options) -> dict[str, Outcome]:
         raise GatllmError(
             f"{options.out} holds a demo with other options ({before})", "repeat those or name another --out"
         )
-    # A failed or skipped step is tried again: the cause may be mended by now. So is one whose results are gone.
+    # A failed or skipped step is tried again: the cause may be repaired by now. So is one whose results are gone.
     return {name: outcome for name, outcome in outcomes.items() if outcome.status == "done" and _is_there(outcome)}
 
 

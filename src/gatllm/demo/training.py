@@ -14,12 +14,12 @@ _PLAN = ((DISCRIMINATOR, "discriminator", NEGATIVE, 0.7), (GENERATOR, "generator
 
 
 def train_models(session: Session, stage: Stage) -> Outcome:
-    """Train both models, each for its share of the minutes; a run that was cut off goes on."""
+    """Train both models, each for its fraction of the minutes; a run that was cut off goes on."""
     from gatllm.training import Recipe, train
 
     numbers: dict[str, Any] = {}
-    for name, recipe, dataset, share in _PLAN:
-        minutes = session.options.minutes * share
+    for name, recipe, dataset, fraction in _PLAN:
+        minutes = session.options.minutes * fraction
         overrides = {
             "data.source": str(session.folder(dataset).resolve()),
             "seed": session.options.seed,

@@ -2,14 +2,14 @@
 
 from gatllm.inference.batch import GrowingTexts, Prefix
 from gatllm.inference.embeddings import get_embeddings, pooled_embeddings
-from gatllm.inference.generation import Generated, Piece, generate, stream
+from gatllm.inference.generation import Chunk, Generated, generate, stream
 from gatllm.inference.packed import can_pack, packed
 from gatllm.inference.sampling import Sampling
 
 __all__ = [
+    "Chunk",
     "Generated",
     "GrowingTexts",
-    "Piece",
     "Prefix",
     "Sampling",
     "can_pack",

@@ -55,7 +55,7 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """Text of answer ``sample`` to ``prompt`` that has become certain; with the last piece, the whole answer."""
 
     prompt: int
@@ -89,7 +89,7 @@ def stream(
     *,
     prefix: Prefix | None = None,
     cancel: threading.Event | None = None,
-) -> Iterator[Piece]:
+) -> Iterator[Chunk]:
     """Yield the answers piece by piece as they grow; an answer that is over leaves the batch.
 
     Args:
@@ -149,7 +149,7 @@ class _Row:
         self.finish = finish
         return self.text.flush()
 
-    def piece(self, text: str, reused: int) -> Piece:
+    def piece(self, text: str, reused: int) -> Chunk:
         whole = None
         if self.finish is not None:
             whole = Generated(
@@ -163,7 +163,7 @@ class _Row:
                 self.prompt_tokens,
                 reused,
             )
-        return Piece(self.prompt, self.sample, text, whole)
+        return Chunk(self.prompt, self.sample, text, whole)
 
 
 def _run(
@@ -173,7 +173,7 @@ def _run(
     requests: list[Sampling],
     prefix: Prefix | None,
     cancel: threading.Event | None,
-) -> Iterator[Piece]:
+) -> Iterator[Chunk]:
     if not prompts:
         return
     with torch.inference_mode():

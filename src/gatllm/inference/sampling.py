@@ -27,7 +27,7 @@ class Sampling(BaseModel):
     temperature: float = Field(0.0, ge=0, description="0 takes the likeliest token")
     top_k: int = Field(0, ge=0, description="only the k likeliest; 0: all")
     top_p: float = Field(1.0, gt=0, le=1, description="only the likeliest that together have this probability")
-    min_p: float = Field(0.0, ge=0, le=1, description="only those with this share of the likeliest's probability")
+    min_p: float = Field(0.0, ge=0, le=1, description="only those with this fraction of the likeliest's probability")
     repetition_penalty: float = Field(1.0, gt=0, description="above 1 makes tokens seen before less likely")
     n: int = Field(1, ge=1, description="answers per prompt")
     seed: int = 0
@@ -81,8 +81,8 @@ def choose(logits: Tensor, sampling: Sampling, sources: Sequence[random.Random],
         logits = torch.where(seen, penalised, logits)
     if not sampling.draws:
         return logits.argmax(-1)
-    shares = keep_likely(logits / sampling.temperature, sampling).softmax(-1, dtype=torch.float64)
-    heights = shares.cumsum(-1)
+    probabilities = keep_likely(logits / sampling.temperature, sampling).softmax(-1, dtype=torch.float64)
+    heights = probabilities.cumsum(-1)
     points = torch.tensor([source.random() for source in sources], dtype=torch.float64, device=logits.device)
     top = heights[:, -1:]
     # Strictly below the top, and the first height strictly above the point: a token of probability 0 is never taken.
@@ -97,8 +97,8 @@ def keep_likely(logits: Tensor, sampling: Sampling) -> Tensor:
         logits = logits.masked_fill(logits < least, -math.inf)
     if sampling.top_p < 1:
         ordered, places = logits.sort(descending=True)
-        shares = ordered.softmax(-1)
-        beyond = shares.cumsum(-1) - shares >= sampling.top_p  # the token that crosses the line stays
+        probabilities = ordered.softmax(-1)
+        beyond = probabilities.cumsum(-1) - probabilities >= sampling.top_p  # the token that crosses the line stays
         logits = logits.masked_fill(torch.zeros_like(beyond).scatter(1, places, beyond), -math.inf)
     if sampling.min_p > 0:
         # p < min_p * p_max, said in logits.

@@ -105,7 +105,7 @@ class Seq2SeqConfig(TransformerConfig):
 
 
 class DiscriminatorConfig(TransformerConfig):
-    """An encoder with three heads: real or fake, which tokens are wrong, which edit mends each."""
+    """An encoder with three heads: real or fake, which tokens are wrong, which edit repairs each."""
 
     kind: Literal["discriminator"] = "discriminator"
     tags: Count = Field(1, description="number of edit tags; tag 0 is by custom 'keep'")

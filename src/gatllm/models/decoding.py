@@ -74,10 +74,10 @@ class Decoder:
         if self._options.temperature == 0:
             return logprobs.argmax(-1)
         filtered = filter_logits(logprobs / self._options.temperature, self._options.top_k, self._options.top_p)
-        shares = filtered.softmax(-1).cpu()
+        probabilities = filtered.softmax(-1).cpu()
         drawn = [
-            torch.multinomial(share, 1, generator=self._generators[row])
-            for row, share in zip(self.rows, shares, strict=True)
+            torch.multinomial(row_probabilities, 1, generator=self._generators[row])
+            for row, row_probabilities in zip(self.rows, probabilities, strict=True)
         ]
         return torch.cat(drawn).to(self._device)
 
@@ -92,7 +92,7 @@ def filter_logits(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tenso
         logits = logits.masked_fill(logits < least, float("-inf"))
     if top_p < 1:
         ordered, places = logits.sort(dim=-1, descending=True)
-        shares = ordered.softmax(-1)
-        beyond = shares.cumsum(-1) - shares >= top_p  # the token that crosses the line stays
+        probabilities = ordered.softmax(-1)
+        beyond = probabilities.cumsum(-1) - probabilities >= top_p  # the token that crosses the line stays
         logits = logits.masked_fill(beyond.gather(-1, places.argsort(-1)), float("-inf"))
     return logits

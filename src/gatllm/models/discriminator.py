@@ -1,4 +1,4 @@
-"""The discriminator: tells real from fake, points at the error, names the edit that mends it."""
+"""The discriminator: tells real from fake, points at the error, names the edit that repairs it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def squared_relu(x: Tensor) -> Tensor:
 
 
 def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Zero a share of ``x`` and scale the rest up; on a processor the share is rounded to 1/256."""
+    """Zero a fraction of ``x`` and scale the rest up; on a processor the fraction is rounded to 1/256."""
     if not training or probability == 0:
         return x
     if x.device.type != "cpu":
@@ -108,9 +108,9 @@ def _inverse_rms(x: Tensor, epsilon: float) -> Tensor:
 def _through_norm(grad: Tensor, normed: Tensor, inverse: Tensor) -> Tensor:
     """Return the gradient before x / rms(x), from the one after it, what it returned, and 1 / rms(x)."""
     wide = inverse.dtype
-    share: Tensor = (grad * normed).sum(-1, keepdim=True, dtype=wide).div_(-normed.shape[-1])
+    projection: Tensor = (grad * normed).sum(-1, keepdim=True, dtype=wide).div_(-normed.shape[-1])
     # Operands of two types leave PyTorch's fast path: one conversion more is ten times quicker.
-    return torch.addcmul(grad, normed, share.to(grad.dtype)).to(wide).mul_(inverse)
+    return torch.addcmul(grad, normed, projection.to(grad.dtype)).to(wide).mul_(inverse)
 
 
 class _RMSNorm(Function):

@@ -58,10 +58,10 @@ class Claims:
         Raises:
             VerificationError: the claims are not those of a training run.
         """
-        wish = _table(self.model, "recipe").get("determinism", {})
-        if not isinstance(wish, dict) or not isinstance(wish.get("block", ""), str):
+        determinism = _table(self.model, "recipe").get("determinism", {})
+        if not isinstance(determinism, dict) or not isinstance(determinism.get("block", ""), str):
             raise VerificationError("the recipe's determinism table makes no sense")
-        return (wish.get("block") or None) if wish.get("seed") == "committed" else None
+        return (determinism.get("block") or None) if determinism.get("seed") == "committed" else None
 
     @property
     def seed_trainer(self) -> str | None:

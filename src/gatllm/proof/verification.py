@@ -222,8 +222,8 @@ def _check_seed(run: Path, proof: Proof) -> Iterator[Item]:
 
     try:
         recipe = read_recipe(run)
-        wish = recipe.get("determinism", {})
-        if wish.get("seed") != "committed":
+        determinism = recipe.get("determinism", {})
+        if determinism.get("seed") != "committed":
             yield Item("seed", "skipped", "chosen by the trainer, not derived from the commitments")
             return
         block = proof.claims.seed_block

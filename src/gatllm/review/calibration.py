@@ -13,14 +13,14 @@ from gatllm.errors import GatllmError
 from gatllm.review.measures import reliability
 
 FILE_NAME = "calibration.json"
-FALSE_ALARMS = 0.005  # share of real texts at most above the threshold, on the texts it was fitted to
+FALSE_ALARMS = 0.005  # fraction of real texts at most above the threshold, on the texts it was fitted to
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Logistic regression on the features of a text (Platt 1999), and a threshold on its probability.
 
-    ``reliability`` tells how well the probability holds: (mean stated, share that were fake, how many) by bins, of
+    ``reliability`` tells how well the probability holds: (mean stated, fraction that were fake, how many) by bins, of
     texts that the half of the fit which judged them had not seen.
     """
 
@@ -48,7 +48,7 @@ class Calibration:
         try:
             value = json.loads(text)
             weights = tuple(float(weight) for weight in value["weights"])
-            bins = tuple((float(p), float(share), int(n)) for p, share, n in value.get("reliability", ()))
+            bins = tuple((float(p), float(fraction), int(n)) for p, fraction, n in value.get("reliability", ()))
             return cls(weights, float(value["bias"]), float(value["threshold"]), bins)
         except (ValueError, KeyError, TypeError):
             raise GatllmError(f"{FILE_NAME} is damaged", "restore it or train again") from None
@@ -87,13 +87,13 @@ def _logistic(real: Sequence[Sequence[float]], fake: Sequence[Sequence[float]], 
     x = np.array([*real, *fake], dtype=np.float64)
     x = np.hstack([x, np.ones((len(x), 1))])
     y = np.array([0.0] * len(real) + [1.0] * len(fake))
-    share = np.where(y == 1, 0.5 / max(len(fake), 1), 0.5 / max(len(real), 1))
+    weight = np.where(y == 1, 0.5 / max(len(fake), 1), 0.5 / max(len(real), 1))
     w = np.zeros(x.shape[1])
     penalty = np.diag([ridge / 10] * (x.shape[1] - 1) + [1e-9])
     for _ in range(60):
         p = 1 / (1 + np.exp(-np.clip(x @ w, -60, 60)))
-        slope = x.T @ (share * (p - y)) + penalty @ w
-        curve = (x * (share * p * (1 - p))[:, None]).T @ x + penalty
+        slope = x.T @ (weight * (p - y)) + penalty @ w
+        curve = (x * (weight * p * (1 - p))[:, None]).T @ x + penalty
         step = np.linalg.solve(curve, slope)
         w -= np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-8:

@@ -194,7 +194,7 @@ def _line(text: str, tokens: Sequence[Span], number: int, tag: Tag) -> Change | 
 
 
 def _without_double(text: str, token: Span) -> Change | None:
-    """Remove the line that begins at the end of ``token`` if a neighbour says the same; no mending by deleting."""
+    """Remove the line that begins at the end of ``token`` if a neighbour says the same; no repairing by deleting."""
     start = text.rfind("\n", 0, token.end) + 1
     end = text.find("\n", token.end) + 1 or len(text) + 1
     line = text[start : end - 1].strip()

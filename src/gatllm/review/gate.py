@@ -23,7 +23,7 @@ from itertools import pairwise
 
 from gatllm.review.critics import compile_error
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexer import pieces
+from gatllm.tokenizers.lexer import lexemes
 
 Step = tuple[str, str]  # the text before a named rule was applied, and after it
 
@@ -318,7 +318,7 @@ def _unbound(tree: ast.Module) -> set[str]:
 
 def _tupled(before: str, after: str) -> set[str]:
     """Names on either side of a comma that a repair put between them outside all brackets: a guess, if unbound."""
-    old, new = ([piece for piece in pieces(text) if piece.kind != "space"] for text in (before, after))
+    old, new = ([piece for piece in lexemes(text) if piece.kind != "space"] for text in (before, after))
     if len(old) * len(new) > _LARGEST:
         return set()
     matcher = SequenceMatcher(None, [piece.text for piece in old], [piece.text for piece in new], autojunk=False)
@@ -366,7 +366,7 @@ def minimal(before: str, after: str) -> str:
 
     ``after`` compiles; so does what is returned.
     """
-    old, new = ([piece.text for piece in pieces(text)] for text in (before, after))
+    old, new = ([piece.text for piece in lexemes(text)] for text in (before, after))
     most = min(len(old), len(new))
     head = next((n for n in range(most) if old[n] != new[n]), most)
     tail = next((n for n in range(most - head) if old[-1 - n] != new[-1 - n]), most - head)

@@ -23,7 +23,7 @@ def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:
 def reliability(
     probabilities: Sequence[float], positive: Sequence[bool], bins: int = 15
 ) -> list[tuple[float, float, int]]:
-    """Return (mean stated probability, observed share, how many) of each equal-width bin that holds anything."""
+    """Return (mean stated probability, observed fraction, how many) of each equal-width bin that holds anything."""
     groups: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
     for value, flag in zip(probabilities, positive, strict=True):
         groups[min(int(value * bins), bins - 1)].append((value, flag))
@@ -35,6 +35,6 @@ def reliability(
 
 
 def expected_calibration_error(probabilities: Sequence[float], positive: Sequence[bool], bins: int = 15) -> float:
-    """Mean gap between stated probability and observed share, over equal-width bins (Guo et al. 2017)."""
+    """Mean gap between stated probability and observed fraction, over equal-width bins (Guo et al. 2017)."""
     found = reliability(probabilities, positive, bins)
     return sum(abs(stated - observed) * count for stated, observed, count in found) / max(len(probabilities), 1)

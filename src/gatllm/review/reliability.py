@@ -9,10 +9,10 @@ from gatllm.figures import EVEN, LIGHT, MAIN, new_figure, plain, save
 
 
 def draw_reliability(bins: Sequence[tuple[float, float, int]], target: Path, title: str = "") -> None:
-    """Draw observed share over stated probability, and how many texts each bin holds.
+    """Draw observed fraction over stated probability, and how many texts each bin holds.
 
     Args:
-        bins: (mean stated probability, observed share, how many); see `measures.reliability`.
+        bins: (mean stated probability, observed fraction, how many); see `measures.reliability`.
         target: the PNG file.
         title: above the picture.
     """
@@ -25,7 +25,7 @@ def draw_reliability(bins: Sequence[tuple[float, float, int]], target: Path, tit
     upper.plot(x, y, color=MAIN, linewidth=1, zorder=2)
     sizes = [12 + 150 * count / max(total, 1) for *_, count in bins]
     upper.scatter(x, y, s=sizes, color=MAIN, zorder=3, label=f"expected calibration error {error:.3f}")
-    upper.set(ylabel="share that is fake", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    upper.set(ylabel="fraction that is fake", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     upper.legend(frameon=False, loc="upper left")
     lower.bar(x, [count for *_, count in bins], width=0.04, color=LIGHT)
     lower.set(xlabel="stated probability of being fake", ylabel="texts")

@@ -74,7 +74,7 @@ class _State:
 def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) -> list[Solution]:
     """Return texts that compile, best first (at most ``most``); none where the model's proposals do not get there.
 
-    Each error that the compiler names is mended inside its own part of the text, until nothing is left to name.
+    Each error that the compiler names is repaired inside its own part of the text, until nothing is left to name.
     """
     until = time.monotonic() + seconds
     current = [_State(text)]
@@ -91,7 +91,7 @@ def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) ->
             return [Solution(text, s.score, s.edits, s.steps) for text, s in reversed(spared.items())]
         better: list[_State] = []
         for state in current:
-            better += _mend_part(tagger, state, most, until)
+            better += _repair_region(tagger, state, most, until)
         if not better:
             return []
         current = sorted(better, key=lambda state: -state.score)[: max(most, 2)]
@@ -107,8 +107,8 @@ def _least(before: str, solution: Solution, until: float) -> str:
 def _spared(before: str, after: str, until: float) -> str:
     """Give back the lines of ``before`` that are the same to the parser but for what strings say.
 
-    A mended text is not laid out anew, and nobody asked for a docstring to be mended: an error above that lost a quote
-    makes code of its words.
+    A repaired text is not laid out anew, and nobody asked for a docstring to be repaired: an error above that lost a
+    quote makes code of its words.
     """
     old, new = before.split("\n"), after.split("\n")
     head = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
@@ -130,8 +130,8 @@ def _spared(before: str, after: str, until: float) -> str:
     return whole(filled) if len(filled) < len(right) and skeleton(whole(filled)) == meant else whole(right)
 
 
-def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_State]:
-    """Mend the part of the text around the first error."""
+def _repair_region(tagger: Tagger, state: _State, most: int, until: float) -> list[_State]:
+    """Repair the part of the text around the first error."""
     text = state.text
     error = compile_error(text)
     if error is None:
@@ -154,7 +154,7 @@ def _mend_part(tagger: Tagger, state: _State, most: int, until: float) -> list[_
 
 
 def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: int, until: float) -> list[_State]:
-    """Mend a part of the text; ``width`` is that of the beam."""
+    """Repair a part of the text; ``width`` is that of the beam."""
     text = state.text
     inside = text[part.start : part.end]
     before = syntax_error(inside) or compile_error(inside)
@@ -241,7 +241,7 @@ def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[
 
 
 def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
-    """Mend what is left where the model is sure: of several errors, some hide in what parses."""
+    """Repair what is left where the model is sure: of several errors, some hide in what parses."""
     tokens = tokens_of(tagger.lexicon, state.text)
     (scores,) = tagger.score([window(tokens, state.text, error, tagger.context)])
     sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT and not _unasked(edit, tokens)]
@@ -320,7 +320,7 @@ def _proposals(
 
 
 def _loss(edit: Edit, tokens: list[Lexeme]) -> float:
-    """What it costs to delete a word that no neighbour repeats: mending by deleting loses what was meant."""
+    """What it costs to delete a word that no neighbour repeats: repairing by deleting loses what was meant."""
     word = tokens[edit.token].text
     if edit.tag != DELETE or not (word[:1].isalnum() or word[:1] == "_"):
         return 0.0

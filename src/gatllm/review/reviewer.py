@@ -1,4 +1,4 @@
-"""The discriminator at work: checks a text, points at what is wrong, and mends it."""
+"""The discriminator at work: checks a text, points at what is wrong, and repairs it."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class _View:
 
 
 class Reviewer:
-    """Checks and mends texts with a discriminator, or with the parser-guided search alone. Thread-safe."""
+    """Checks and repairs texts with a discriminator, or with the parser-guided search alone. Thread-safe."""
 
     def __init__(
         self,

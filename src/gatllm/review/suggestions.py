@@ -1,4 +1,4 @@
-"""Single edits that may mend what the parser complains about: what its words suggest first, then all that is near."""
+"""Single edits that may repair what the parser complains about: what its words suggest first, then all that is near."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from gatllm.review.critics import Finding
 from gatllm.review.edits import Change
 from gatllm.review.region import offset
-from gatllm.tokenizers.lexer import KEYWORDS, Piece, pieces
+from gatllm.tokenizers.lexer import KEYWORDS, Lexeme, lexemes
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
@@ -25,8 +25,8 @@ _REPLACEMENTS = (
 def candidates(text: str, error: Finding) -> Iterator[Change]:
     """Yield single edits, likely ones first."""
     at = offset(text, error.line, error.column)
-    tokens = [piece for piece in pieces(text) if piece.kind != "space"]
-    here = max((number for number, piece in enumerate(tokens) if piece.start <= at), default=0)
+    tokens = [lexeme for lexeme in lexemes(text) if lexeme.kind != "space"]
+    here = max((number for number, lexeme in enumerate(tokens) if lexeme.start <= at), default=0)
     seen: set[Change] = set()
     for change in (*_suggested(text, error, tokens, here), *_nearby(tokens, here)):
         if change not in seen:
@@ -34,7 +34,7 @@ def candidates(text: str, error: Finding) -> Iterator[Change]:
             yield change
 
 
-def _suggested(text: str, error: Finding, tokens: list[Piece], here: int) -> Iterator[Change]:
+def _suggested(text: str, error: Finding, tokens: list[Lexeme], here: int) -> Iterator[Change]:
     message = error.message
     if "expected ':'" in message:
         yield from _colon(text, error, tokens)
@@ -50,25 +50,25 @@ def _suggested(text: str, error: Finding, tokens: list[Piece], here: int) -> Ite
         yield from _indents(text, error)
     yield from _respelt(tokens, here)
     if "forgot a comma" in message:
-        for piece in tokens[here : here + 12]:
-            yield Change(piece.end, piece.end, ",")
+        for lexeme in tokens[here : here + 12]:
+            yield Change(lexeme.end, lexeme.end, ",")
     if message == "invalid syntax":
         yield from _indents(text, error)
 
 
-def _put(piece: Piece, text: str) -> Change:
-    return Change(piece.start, piece.end, text)
+def _put(lexeme: Lexeme, text: str) -> Change:
+    return Change(lexeme.start, lexeme.end, text)
 
 
-def _colon(text: str, error: Finding, tokens: list[Piece]) -> Iterator[Change]:
+def _colon(text: str, error: Finding, tokens: list[Lexeme]) -> Iterator[Change]:
     line_end = offset(text, error.line, 10**6)
-    solid = [piece for piece in tokens if piece.kind not in ("comment", "line") and piece.end <= line_end]
+    solid = [lexeme for lexeme in tokens if lexeme.kind not in ("comment", "line") and lexeme.end <= line_end]
     if solid:
         yield Change(solid[-1].end, solid[-1].end, ":")
         yield _put(solid[-1], ":")
 
 
-def _unclosed(tokens: list[Piece], here: int, opening: str) -> Iterator[Change]:
+def _unclosed(tokens: list[Lexeme], here: int, opening: str) -> Iterator[Change]:
     """Close the bracket at the end of this line or the next ones, or at any place of its line; or drop it."""
     closing, lines = _CLOSING.get(opening, ")"), 0
     for number in range(here + 1, len(tokens)):
@@ -82,15 +82,15 @@ def _unclosed(tokens: list[Piece], here: int, opening: str) -> Iterator[Change]:
                 break
     if tokens and tokens[-1].kind != "line":
         yield Change(tokens[-1].end, tokens[-1].end, closing)
-    for piece in tokens[here + 1 : here + 24]:
-        yield Change(piece.end, piece.end, closing)
+    for lexeme in tokens[here + 1 : here + 24]:
+        yield Change(lexeme.end, lexeme.end, closing)
     yield _put(tokens[here], "")
-    for piece in tokens[here + 1 : here + 24]:  # it was closed by a bracket of another kind or direction
-        if piece.text in _OPENING or piece.text in _CLOSING:
-            yield _put(piece, closing)
+    for lexeme in tokens[here + 1 : here + 24]:  # it was closed by a bracket of another kind or direction
+        if lexeme.text in _OPENING or lexeme.text in _CLOSING:
+            yield _put(lexeme, closing)
 
 
-def _mismatched(tokens: list[Piece], here: int, opening: str) -> Iterator[Change]:
+def _mismatched(tokens: list[Lexeme], here: int, opening: str) -> Iterator[Change]:
     """Change the closing bracket, or the opening one, or close the inner one first, or drop the closing one."""
     here_text = tokens[here].text
     yield _put(tokens[here], _CLOSING.get(opening, ")"))
@@ -102,7 +102,7 @@ def _mismatched(tokens: list[Piece], here: int, opening: str) -> Iterator[Change
     yield _put(tokens[here], "")
 
 
-def _unmatched(tokens: list[Piece], here: int) -> Iterator[Change]:
+def _unmatched(tokens: list[Lexeme], here: int) -> Iterator[Change]:
     """Drop the closing bracket, or open one before it."""
     yield _put(tokens[here], "")
     for number in range(here - 1, max(here - 16, -1), -1):
@@ -111,7 +111,7 @@ def _unmatched(tokens: list[Piece], here: int) -> Iterator[Change]:
         yield Change(tokens[number].start, tokens[number].start, _OPENING.get(tokens[here].text, "("))
 
 
-def _unterminated(tokens: list[Piece], here: int) -> Iterator[Change]:
+def _unterminated(tokens: list[Lexeme], here: int) -> Iterator[Change]:
     """Close the string: turn the other kind of quote around, or put a quote at any place of the line; or drop it."""
     quote = tokens[here].text if tokens[here].kind == "quote" else '"'
     line = list(range(here + 1, min(here + 40, len(tokens))))
@@ -132,21 +132,21 @@ def _unterminated(tokens: list[Piece], here: int) -> Iterator[Change]:
     yield _put(tokens[here], "")
 
 
-def _respelt(tokens: list[Piece], here: int) -> Iterator[Change]:
+def _respelt(tokens: list[Lexeme], here: int) -> Iterator[Change]:
     """Keywords that are spelt like the words at the place, or like the first word of the line."""
     first = next((n + 1 for n in range(here - 1, -1, -1) if tokens[n].kind == "line"), 0)
     for number in sorted({*range(max(here - 3, 0), min(here + 2, len(tokens))), first}):
-        piece = tokens[number]
-        if piece.kind != "name" or piece.text in KEYWORDS:
+        lexeme = tokens[number]
+        if lexeme.kind != "name" or lexeme.text in KEYWORDS:
             continue
-        word = piece.text.lower()
+        word = lexeme.text.lower()
         if word in KEYWORDS:
-            yield _put(piece, word)
+            yield _put(lexeme, word)
         for found in get_close_matches(word, sorted(KEYWORDS), n=2, cutoff=0.7):
-            yield _put(piece, found)
+            yield _put(lexeme, found)
         if number == first:
             for found in get_close_matches(word, _STATEMENTS, n=2, cutoff=0.5):
-                yield _put(piece, found)
+                yield _put(lexeme, found)
 
 
 def _indents(text: str, error: Finding) -> Iterator[Change]:
@@ -167,7 +167,7 @@ def _indent(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def _nearby(tokens: list[Piece], here: int) -> Iterator[Change]:
+def _nearby(tokens: list[Lexeme], here: int) -> Iterator[Change]:
     """Delete marks, insert before, replace and at last delete each token near the place, nearest first."""
     near = sorted(range(max(here - 8, 0), min(here + 4, len(tokens))), key=lambda number: abs(number - here + 0.5))
     names = [number for number in near if tokens[number].kind in ("name", "number", "prose")]

@@ -272,10 +272,10 @@ def deployment(request: Request) -> dict[str, Any]:
 
 
 @router.post("/subscribe/prepare")
-def prepare_subscription(request: Request, wish: Subscribe) -> dict[str, Any]:
+def prepare_subscription(request: Request, wanted: Subscribe) -> dict[str, Any]:
     """The transaction that a wallet sends to pay for the chat."""
     market = market_of(request)
-    return {"chain_id": market.tokens.chain.chain_id, **market.subscriptions.prepare(wish.address, wish.months)}
+    return {"chain_id": market.tokens.chain.chain_id, **market.subscriptions.prepare(wanted.address, wanted.months)}
 
 
 @router.get("", include_in_schema=False)

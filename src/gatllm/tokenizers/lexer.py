@@ -36,7 +36,7 @@ _PATTERN = re.compile(
 )
 
 
-class Piece(NamedTuple):
+class Lexeme(NamedTuple):
     """One lexeme: ``kind`` (a group of the pattern), its text, and its character offsets in the source."""
 
     kind: str
@@ -45,13 +45,13 @@ class Piece(NamedTuple):
     end: int
 
 
-def pieces(text: str) -> Iterator[Piece]:
+def lexemes(text: str) -> Iterator[Lexeme]:
     """Yield the lexemes of ``text`` in order; their texts concatenate to ``text``, whatever it is."""
-    return map(Piece._make, scan(text))
+    return map(Lexeme._make, scan(text))
 
 
 def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
-    """Yield what `pieces` does, as plain tuples: half the time."""
+    """Yield what `lexemes` does, as plain tuples: half the time."""
     at, size, quote = 0, len(text), ""
     match = _PATTERN.match
     while at < size:
@@ -71,20 +71,20 @@ def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
         at = end
 
 
-def bare(text: str) -> Iterator[tuple[Piece, bool]]:
+def bare(text: str) -> Iterator[tuple[Lexeme, bool]]:
     """Yield the lexemes of ``text``, and whether each stands outside strings and comments."""
     quote = ""
-    for piece in pieces(text):
-        if piece.kind == "line" and len(quote) == 1:
+    for lexeme in lexemes(text):
+        if lexeme.kind == "line" and len(quote) == 1:
             quote = ""
-        yield piece, not quote and piece.kind not in ("quote", "comment")
-        if piece.kind == "quote":
-            quote = after_quote(quote, piece.text)
+        yield lexeme, not quote and lexeme.kind not in ("quote", "comment")
+        if lexeme.kind == "quote":
+            quote = after_quote(quote, lexeme.text)
 
 
 def outside_strings(line: str) -> list[bool]:
     """Tell for each character of a line of code whether it stands outside strings and comments."""
-    return [outside for piece, outside in bare(line) for _ in piece.text]
+    return [outside for lexeme, outside in bare(line) for _ in lexeme.text]
 
 
 def after_quote(opened: str, quote: str) -> str:

@@ -28,7 +28,7 @@ class Budget:
         return round(min(1.0, self._elapsed_share()), _DIGITS)
 
     def after(self, step: int) -> float:
-        """Return the share that is done after ``step`` updates; 1 or more: the run ends."""
+        """Return the fraction that is done after ``step`` updates; 1 or more: the run ends."""
         return step / self.train.steps if self.train.steps is not None else self._elapsed_share()
 
     def _elapsed_share(self) -> float:
@@ -36,8 +36,8 @@ class Budget:
 
     def left(self, step: int) -> float:
         """Return the seconds that are left, as far as one can tell."""
-        share = self.after(step)
-        return self.seconds * (1.0 - share) / share if share > 0 else 0.0
+        fraction = self.after(step)
+        return self.seconds * (1.0 - fraction) / fraction if fraction > 0 else 0.0
 
 
 def crossed(count: int, before: float, after: float) -> bool:

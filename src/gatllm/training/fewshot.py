@@ -52,7 +52,7 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """The share of right answers."""
+        """The fraction of right answers."""
         return self.right / self.asked
 
 

@@ -11,7 +11,7 @@ I_DO_NOT_KNOW = "I do not know"
 
 _WORD = re.compile(r"\w+")
 _LEAST = 0.3  # cosine of the word vectors below which two questions have nothing to do with each other
-_TELLING = 0.05  # a word that goes with at most this share of the answers tells them apart
+_TELLING = 0.05  # a word that goes with at most this fraction of the answers tells them apart
 
 
 class Known:

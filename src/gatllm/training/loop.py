@@ -51,15 +51,15 @@ class Loop:
             KeyboardInterrupt: the user stopped the run; a checkpoint is written.
         """
         session, budget, team = self.session, self.budget, self.session.team
-        share = team.agree(budget.after(session.step))
-        while share < 1.0 and not self._over():
-            before, share = share, self._step()
-            due = share >= 1.0
-            if due or (crossed(self.train.evaluations, before, share) and self._affordable("validation")):
+        fraction = team.agree(budget.after(session.step))
+        while fraction < 1.0 and not self._over():
+            before, fraction = fraction, self._step()
+            due = fraction >= 1.0
+            if due or (crossed(self.train.evaluations, before, fraction) and self._affordable("validation")):
                 self._evaluate()
             if (
                 self.train.samples
-                and crossed(self.train.samples, before, share)
+                and crossed(self.train.samples, before, fraction)
                 and (due or self._affordable("sample"))
             ):
                 self._sample()
@@ -68,7 +68,7 @@ class Loop:
                 raise KeyboardInterrupt
             due = due or self.reached
             improved = self.train.select == "best" and self.best is not None and self.best[1] == session.step
-            if due or improved or crossed(self.train.checkpoints, before, share):
+            if due or improved or crossed(self.train.checkpoints, before, fraction):
                 self._checkpoint()
         if session.step not in self.saved:
             self._checkpoint()
@@ -84,9 +84,9 @@ class Loop:
             raise self._not_finite(error) from None
         seconds = time.perf_counter() - began
         self._write("step", _step_fields(result, progress, seconds))
-        share = team.agree(self.budget.after(session.step))
+        fraction = team.agree(self.budget.after(session.step))
         self._tell(result, result.tokens / seconds)
-        return share
+        return fraction
 
     def _tell(self, result: StepResult, speed: float) -> None:
         name = "validation" if self.train.measure == "loss" else self.train.measure

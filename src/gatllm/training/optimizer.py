@@ -54,11 +54,11 @@ class Optimizer:
 
     def set_rates(self, progress: float) -> float:
         """Set the rates of ``progress`` and return AdamW's."""
-        share = rate(self.train, progress)
+        fraction = rate(self.train, progress)
         for optimizer, peak in self.parts:
             for group in optimizer.param_groups:
-                group["lr"] = peak * share
-        return self.train.lr * share
+                group["lr"] = peak * fraction
+        return self.train.lr * fraction
 
     def step(self) -> None:
         """Update the weights."""

@@ -71,9 +71,9 @@ def _limits(losses: Sequence[float], validations: Sequence[float]) -> tuple[floa
     return min([*losses, *validations]), max([later[-1], *validations])
 
 
-def smoothed(values: Sequence[float], share: float = 0.02) -> list[float]:
-    """Return the exponential moving average of ``values`` over about ``share`` of them, without a bias at the start."""
-    keep = 1 - 1 / max(1.0, share * len(values))
+def smoothed(values: Sequence[float], fraction: float = 0.02) -> list[float]:
+    """Return the exponential moving average of ``values`` over about ``fraction`` of them, unbiased at the start."""
+    keep = 1 - 1 / max(1.0, fraction * len(values))
     result, average, weight = [], 0.0, 0.0
     for value in values:
         average = keep * average + (1 - keep) * value

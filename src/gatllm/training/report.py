@@ -71,7 +71,7 @@ def _page(run: Run, numbers: dict[str, Any]) -> str:
     if run.events("step"):
         parts.append(f"![Loss, learning rate, speed and gradient norm]({CURVES})")
     if _reliability(run):
-        parts.append(f"![Stated probability of being fake against the observed share]({RELIABILITY})")
+        parts.append(f"![Stated probability of being fake against the observed fraction]({RELIABILITY})")
     parts += [_validations(run), _samples(run), _origins(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

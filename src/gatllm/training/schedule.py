@@ -8,10 +8,10 @@ from gatllm.training.tables import TrainTable
 
 
 def rate(train: TrainTable, progress: float) -> float:
-    """Return the share of the peak rate at ``progress`` (0 to 1).
+    """Return the fraction of the peak rate at ``progress`` (0 to 1).
 
     After a linear warm-up: ``linear`` falls to ``floor`` at the end; ``cosine`` does so along half a cosine
-    (Loshchilov & Hutter 2017); ``wsd`` stays at the peak and falls linearly over the last ``decay`` share
+    (Loshchilov & Hutter 2017); ``wsd`` stays at the peak and falls linearly over the last ``decay`` fraction
     (warm-up, stable, decay: Hu et al. 2024, MiniCPM); ``constant`` stays.
     """
     if progress < train.warmup:

@@ -102,11 +102,13 @@ class Session:
             torch.manual_seed(self._dropout_seed(turn))
             with self.team.synchronising(self.wrapped, turn == len(batches) - 1), self.precision.autocast():
                 losses = self.objective.loss(self.forward, batch)
-                share = batch.weight / weight
+                fraction = batch.weight / weight
                 # The team averages gradients over its processes; the sum over all passes is what we want.
-                self.scaler.scale(losses["loss"] * (share * self.team.size)).backward()  # type: ignore[no-untyped-call]
+                self.scaler.scale(losses["loss"] * (fraction * self.team.size)).backward()  # type: ignore[no-untyped-call]
             for name, value in losses.items():
-                totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value.detach().float() * share
+                totals[name] = (
+                    totals.get(name, torch.zeros((), device=value.device)) + value.detach().float() * fraction
+                )
         parts = {name: self.team.sum(float(value)) for name, value in totals.items()}
         norm = self._clip(train.clip)
         scalable = self.scaler.is_enabled() and self.scaler.get_scale() >= 1

@@ -32,8 +32,8 @@ class TokenizerTable(Table):
 class TrainTable(Table):
     """How long, how fast and on what a model is trained.
 
-    Rates follow the schedule between 0 and 1 times their peak. Progress is the share of ``steps`` or ``minutes`` that
-    is done; ``warmup``, ``decay`` and the ``evaluations``, ``samples`` and ``checkpoints`` are spread over it.
+    Rates follow the schedule between 0 and 1 times their peak. Progress is the fraction of ``steps`` or ``minutes``
+    that is done; ``warmup``, ``decay`` and the ``evaluations``, ``samples`` and ``checkpoints`` are spread over it.
     """
 
     steps: int | None = Field(default=None, ge=1, description="updates of the weights; or give minutes")
@@ -49,9 +49,9 @@ class TrainTable(Table):
     weight_decay: float = Field(default=0.0, ge=0)
     clip: float = Field(default=1.0, ge=0, description="greatest norm of the gradient; 0: no limit")
     schedule: Literal["linear", "cosine", "wsd", "constant"] = "linear"
-    warmup: float = Field(default=0.01, ge=0, lt=1, description="share of the budget in which rates rise")
-    decay: float = Field(default=0.3, ge=0, le=1, description="wsd: share of the budget in which rates fall")
-    floor: float = Field(default=0.0, ge=0, le=1, description="rate at the end, as a share of the peak")
+    warmup: float = Field(default=0.01, ge=0, lt=1, description="fraction of the budget in which rates rise")
+    decay: float = Field(default=0.3, ge=0, le=1, description="wsd: fraction of the budget in which rates fall")
+    floor: float = Field(default=0.0, ge=0, le=1, description="rate at the end, as a fraction of the peak")
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the averaged weights; 0: none")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")

@@ -1,4 +1,4 @@
-"""Builds negative datasets from version history: real mistakes, as they were and as they were mended."""
+"""Builds negative datasets from version history: real mistakes, as they were and as they were repaired."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def mine(
     replace: bool = False,
     report: Report = silent,
 ) -> Dataset:
-    """Write a negative dataset of small changes between consecutive versions that look like mended mistakes.
+    """Write a negative dataset of small changes between consecutive versions that look like fixed mistakes.
 
     ``broken`` is the function (or module) as it was, ``edits`` are what was changed, ``text`` is the result: the later
     version but for comments and docstrings, which stay as they were. What was left out stands in ``rejected.jsonl``

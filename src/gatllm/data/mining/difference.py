@@ -18,7 +18,7 @@ _DOCSTRING = "\0docstring"
 _MOST = 20_000  # tokens of one side; longer functions are tables
 
 
-class Piece(NamedTuple):
+class LineToken(NamedTuple):
     """A token, or a line break with the indentation after it; equal ``key``: the same to the compiler."""
 
     key: str
@@ -41,8 +41,8 @@ class Hunk:
 class Difference:
     """Two versions as pieces, and where they differ."""
 
-    old: list[Piece]
-    new: list[Piece]
+    old: list[LineToken]
+    new: list[LineToken]
     hunks: list[Hunk]
 
     def texts(self, hunk: Hunk) -> tuple[list[str], list[str]]:
@@ -56,13 +56,13 @@ class Difference:
         return sum(max(len([t for t in side if t != LINE]) for side in both) for both in sides)
 
 
-def _shown(piece: Piece) -> str:
+def _shown(piece: LineToken) -> str:
     return LINE if piece.kind == "line" else piece.key
 
 
-def pieces(text: str) -> list[Piece]:
+def pieces(text: str) -> list[LineToken]:
     """Return the tokens of code that matter to the compiler."""
-    found: list[Piece] = []
+    found: list[LineToken] = []
     depth = 0
     waiting: Token | None = None  # the newline that ended the last line of code
     indent = ""
@@ -75,17 +75,17 @@ def pieces(text: str) -> list[Piece]:
             indent = token.text
         elif token.kind not in {"space", "comment"}:
             if waiting is not None:
-                found.append(Piece(f"\n{indent}", waiting.start, token.start, "line"))
+                found.append(LineToken(f"\n{indent}", waiting.start, token.start, "line"))
                 waiting = None
             if token.text in CLOSING and found and found[-1].key == ",":
                 found.pop()  # a trailing comma is layout
             if token.kind == "op":
                 depth = max(depth + (token.text in OPENING) - (token.text in CLOSING), 0)
-            found.append(Piece(token.text, token.start, token.end, token.kind))
+            found.append(LineToken(token.text, token.start, token.end, token.kind))
     return _without_docstrings(found)
 
 
-def _without_docstrings(found: list[Piece]) -> list[Piece]:
+def _without_docstrings(found: list[LineToken]) -> list[LineToken]:
     """Strings that are statements become one and the same key."""
     out = list(found)
     for number, piece in enumerate(found):
@@ -151,12 +151,12 @@ def _edit(difference: Difference, hunk: Hunk, old: str, new: str) -> Edit:
     return Edit(left[hunk.first].start, end, "") if before == new[begin:stop] else Edit(start, end, new[begin:stop])
 
 
-def _between(side: list[Piece], first: int, last: int, text: str) -> tuple[int, int]:
+def _between(side: list[LineToken], first: int, last: int, text: str) -> tuple[int, int]:
     """Where the token before ``first`` ends and token ``last`` starts."""
     return side[first - 1].end if first else 0, side[last].start if last < len(side) else len(text)
 
 
-def line_of(side: list[Piece], at: int) -> list[Piece]:
+def line_of(side: list[LineToken], at: int) -> list[LineToken]:
     """Return the tokens of the logical line that token ``at`` is in."""
     at = min(at, len(side) - 1)
     first, last = at, at

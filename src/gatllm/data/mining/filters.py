@@ -1,4 +1,4 @@
-"""Which small changes are no mended mistakes: each filter with the reason why."""
+"""Which small changes are no fixed mistakes: each filter with the reason why."""
 
 from __future__ import annotations
 

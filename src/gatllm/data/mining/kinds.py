@@ -1,4 +1,4 @@
-"""What kind of mistake a change mends, from its tokens and where they stand; named as families of corruption."""
+"""What kind of mistake a change repairs, from its tokens and where they stand; named as families of corruption."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gatllm.data.lexer import CLOSING, KEYWORDS, OPENING
-from gatllm.data.mining.difference import LINE, Difference, Hunk, Piece
+from gatllm.data.mining.difference import LINE, Difference, Hunk, LineToken
 
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "is", "in", "is not", "not in"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "**", "&", "|", "^", "<<", ">>", "+=", "-=", "*=", "/=", "="})
@@ -46,7 +46,7 @@ def kind_of(difference: Difference, hunk: Hunk) -> str:
 class _Context:
     """Where a hunk stands: the first word of its line, the bracket it is in, the token before it."""
 
-    def __init__(self, pieces: Sequence[Piece], hunk: Hunk) -> None:
+    def __init__(self, pieces: Sequence[LineToken], hunk: Hunk) -> None:
         start = hunk.first
         self.before = pieces[start - 1].key if start else ""
         self.leads = start == 0 or pieces[start - 1].kind == "line"
@@ -59,7 +59,7 @@ class _Context:
             self.word = pieces[line + 1].key
 
 
-def bracket(pieces: Sequence[Piece], at: int) -> tuple[str, str]:
+def bracket(pieces: Sequence[LineToken], at: int) -> tuple[str, str]:
     """Return the innermost bracket that is open at a token, and the name before it.
 
     It is ``call``, ``def``, ``subscript``, ``group`` (a tuple, list, dict or plain brackets) or '' for none.

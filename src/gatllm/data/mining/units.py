@@ -17,7 +17,7 @@ _MODULE_LINES = 400  # longer modules are no single piece of code to look at
 
 
 def find(old: str, new: str, tokens: int, hunks: int) -> Found:
-    """Return the changes between two versions of a module that may be mended mistakes, and what was refused and why.
+    """Return the changes between two versions of a module that may be fixed mistakes, and what was refused and why.
 
     A change has ``name`` (of the function; '' is the module), ``broken``, ``text``, ``edits``, ``kinds``, ``callees``
     (whose arguments changed) and ``what``: its tokens before and after, to find it again elsewhere. ``signatures`` are

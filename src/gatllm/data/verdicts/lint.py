@@ -64,7 +64,7 @@ def lint(paths: Sequence[Path], select: str, target: str) -> list[list[Finding]]
 
 
 def format_distance(paths: Sequence[Path], target: str) -> list[float]:
-    """Return the share of each file's lines that ``ruff format`` would change (0 where it can't be formatted).
+    """Return the fraction of each file's lines that ``ruff format`` would change (0 where it can't be formatted).
 
     Raises:
         GatllmError: ruff can't be run.

@@ -35,7 +35,7 @@ TABLE = (
     Rule("generated", "score", "a generator wrote it: correct, and much alike"),
     Rule("C901", "score", "cyclomatic complexity over 10 is hard to read, yet often right"),
     Rule("PLR0915", "score", "over 50 statements in a function: hard to read, yet often right"),
-    Rule("format", "score", "share of lines that `ruff format` would change (with --format)"),
+    Rule("format", "score", "fraction of lines that `ruff format` would change (with --format)"),
     Rule("run", "score", "importing it fails in the sandbox (with --run): it may only lack a package"),
 )
 _OWN = frozenset({

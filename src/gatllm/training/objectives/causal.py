@@ -65,12 +65,12 @@ class Causal:
         inputs, targets = self.windows.rows(index, self.recipe.train.batch)
         tensors: dict[str, Tensor] = {}
         if self.rewarded:
-            share = cast(TextTable, self.recipe.data).rewarded_share
-            drawn = draw_rewarded(self.rewarded, share, len(inputs), self.recipe.seed, index)
+            fraction = cast(TextTable, self.recipe.data).rewarded_share
+            drawn = draw_rewarded(self.rewarded, fraction, len(inputs), self.recipe.seed, index)
             for row, one in enumerate(drawn):
                 inputs[row], targets[row] = self._row(one)
             if drawn:
-                tensors["weights"] = row_weights(drawn, len(inputs), torch.from_numpy(targets), share)
+                tensors["weights"] = row_weights(drawn, len(inputs), torch.from_numpy(targets), fraction)
         weight = float((targets != IGNORED).sum())
         tensors |= {"inputs": torch.from_numpy(inputs), "targets": torch.from_numpy(targets)}
         return Batch(tensors, weight, int(weight))

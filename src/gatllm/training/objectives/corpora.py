@@ -29,7 +29,7 @@ class Corpus:
 
 
 def load_corpus(source: str, validation: float, report: Report, *, unit: str = "files") -> Corpus:
-    """Read ``shakespeare``, ``stdlib``, a dataset folder, or a text file whose last share of ``validation`` validates.
+    """Read ``shakespeare``, ``stdlib``, a dataset folder, or a text file whose last part validates.
 
     With the unit ``functions`` the texts are the functions and methods of a dataset's code, dedented.
 
@@ -54,12 +54,12 @@ def load_corpus(source: str, validation: float, report: Report, *, unit: str = "
     return _split_text(data, validation, source)
 
 
-def _split_text(data: bytes, share: float, source: str) -> Corpus:
+def _split_text(data: bytes, fraction: float, source: str) -> Corpus:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise GatllmError(f"{source} is not UTF-8 text", "convert it, or name another file") from None
-    border = int(len(text) * (1 - share))
+    border = int(len(text) * (1 - fraction))
     if not text[:border] or not text[border:]:
         raise GatllmError(f"{source} is empty or too short to be divided", "name a longer text")
     return Corpus((text[:border],), (text[border:],), sha256(data))

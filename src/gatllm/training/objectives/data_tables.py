@@ -21,7 +21,7 @@ class TextTable(Table):
     unit: Literal["files", "functions"] = Field(
         default="files", description="what an end token ends: whole files, or each function of a dataset's code"
     )
-    validation: float = Field(default=0.1, gt=0, lt=1, description="share at the end kept for validation (text files)")
+    validation: float = Field(default=0.1, gt=0, lt=1, description="fraction at the end that validates (text files)")
     window: Literal["random", "chunks", "sequential"] = "random"
     wrap: bool = Field(default=False, description="a row may run over the end and go on at the beginning")
     minimum: int = Field(default=0, ge=0, description="shortest row (the rest is padding); 0: rows are always full")
@@ -68,12 +68,12 @@ class TaggingTable(Table):
     dense: float = Field(default=0.5, ge=0, le=1)
     stored: float = Field(default=0.25, ge=0, le=1)
     fakes: str = Field(default="", description="dataset of a generator's samples, which count as fake")
-    invented: float = Field(default=0.15, ge=0, le=1, description="share of rows that are such samples, where given")
+    invented: float = Field(default=0.15, ge=0, le=1, description="fraction of rows that are such samples, where given")
     pairs: tuple[str, ...] = Field(default=(), description="negative datasets beside the source")
     accused: str = Field(default="", description="dataset of real code that was falsely taken for fake")
-    acquitted: float = Field(default=0.1, ge=0, le=1, description="share of rows that are such code, where given")
+    acquitted: float = Field(default=0.1, ge=0, le=1, description="fraction of rows that are such code, where given")
     families: dict[str, float] = Field(default={}, description="weights of the kinds of error; none: the data room's")
     keep_weight: float = Field(default=0.3, gt=0, description="weight of tokens that need no edit")
     workers: int = Field(default=1, ge=0, description="processes that break code ahead of training; 0: none")
     validation_rows: int = Field(default=256, ge=1, description="rows of the fixed validation set")
-    validation_repairs: int = Field(default=40, ge=0, description="held-out texts broken once, to be mended")
+    validation_repairs: int = Field(default=40, ge=0, description="held-out texts broken once, to be repaired")

@@ -67,7 +67,7 @@ class Objective(Protocol):
     def batch(self, index: int, progress: float, /) -> Batch:
         """Return the ``index``-th training pass (from 0); a pure function of the recipe, ``index`` and ``progress``.
 
-        ``progress`` is the share of the budget that is done, 0 to 1: a curriculum may follow it.
+        ``progress`` is the fraction of the budget that is done, 0 to 1: a curriculum may follow it.
         """
 
     def loss(self, model: nn.Module, batch: Batch, /) -> dict[str, Tensor]:

@@ -50,23 +50,23 @@ def read_rewarded(folder: str, tokenizer: Tokenizer, *, prompt: int, answer: int
     return found, dataset.manifest.merkle_root
 
 
-def draw_rewarded(pool: Sequence[Rewarded], share: float, rows: int, seed: int, index: int) -> list[Rewarded]:
+def draw_rewarded(pool: Sequence[Rewarded], fraction: float, rows: int, seed: int, index: int) -> list[Rewarded]:
     """Return the answers among the ``rows`` of pass ``index``: a fixed number of them, drawn by the seed."""
-    count = min(rows - 1, round(share * rows)) if pool else 0
+    count = min(rows - 1, round(fraction * rows)) if pool else 0
     return random.Random(derive(seed, "rewarded", index)).choices(pool, k=count) if count > 0 else []
 
 
-def row_weights(drawn: Sequence[Rewarded], rows: int, targets: Tensor, share: float) -> Tensor:
+def row_weights(drawn: Sequence[Rewarded], rows: int, targets: Tensor, fraction: float) -> Tensor:
     """Return the weight of each row's targets (batch,), with which the sum of all losses is the batch's loss.
 
-    The first rows are ``drawn``. They make up ``share`` of the loss, however short they are, each in proportion to its
-    weight; the other rows share the rest by their tokens.
+    The first rows are ``drawn``. They make up ``fraction`` of the loss, however short they are, each in proportion to
+    its weight; the other rows share the rest by their tokens.
     """
     counts = (targets != IGNORED).sum(1).float()
     weights = torch.tensor([one.weight for one in drawn] + [1.0] * (rows - len(drawn)))
     mine = torch.arange(rows) < len(drawn)
     total = weights * counts
-    return torch.where(mine, share * weights / total[mine].sum(), (1 - share) * weights / total[~mine].sum())
+    return torch.where(mine, fraction * weights / total[mine].sum(), (1 - fraction) * weights / total[~mine].sum())
 
 
 def weighted_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

@@ -155,7 +155,7 @@ class SourceToTarget:
         return [ordered[first : first + size] for first in range(0, len(ordered), size)]
 
     def _asked(self, model: nn.Module, rows: Sequence[Encoded]) -> tuple[float, float]:
-        """Return the share of ``rows`` that are written exactly right, and their mean F1 of words."""
+        """Return the fraction of ``rows`` that are written exactly right, and their mean F1 of words."""
         longest = max(len(target) for _, target in rows)
         written = self.write(model, [source for source, _ in rows], longest + 1)
         exact = sum(ids == target for ids, (_, target) in zip(written, rows, strict=True))

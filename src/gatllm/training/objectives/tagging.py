@@ -1,4 +1,4 @@
-"""The discriminator's objective: real or fake, which tokens are wrong, and which edit mends each.
+"""The discriminator's objective: real or fake, which tokens are wrong, and which edit repairs each.
 
 Binary cross-entropy for the whole text and for each token (replaced-token detection, Clark et al. 2020), cross-entropy
 over edit tags (Omelianchuk et al. 2020). Code is broken afresh for every batch, in a process of its own: an error seen
@@ -149,7 +149,7 @@ class Tagging:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Return losses, AUROC of real against fake, top-1 localisation, and the share of functions mended."""
+        """Return losses, AUROC of real against fake, top-1 localisation, and the fraction of functions repaired."""
         sums: dict[str, float] = {}
         found = total = 0
         scores: list[float] = []
@@ -176,7 +176,7 @@ class Tagging:
             repaired = [reviewer.fix(broken, seconds=0.3).likeliest for broken, _ in self._cases]
             pairs = list(zip(repaired, self._cases, strict=True))
             metrics["parses"] = sum(compile_error(text) is None for text, _ in pairs) / len(pairs)
-            metrics["mended"] = sum(same_tree(text, good) for text, (_, good) in pairs) / len(pairs)
+            metrics["repaired"] = sum(same_tree(text, good) for text, (_, good) in pairs) / len(pairs)
         return metrics
 
     def sample(self, model: nn.Module, step: int) -> str:

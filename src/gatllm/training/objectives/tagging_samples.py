@@ -1,4 +1,4 @@
-"""Rows for the tagging objective: good code broken afresh each time, with the tags that mend it."""
+"""Rows for the tagging objective: good code broken afresh each time, with the tags that repair it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SYNTACTIC = tuple(name for name, family in FAMILIES.items() if family.syntactic)
 SEMANTIC = tuple(name for name, family in FAMILIES.items() if not family.syntactic)
 UNKNOWN = -1  # no tag: padding, or a generator's sample
 GROUP = 8  # batches drawn together, so that rows of like length share one
-_WIDE = 0.25  # share of windows that are as long as the context
-_RUNS = 0.2  # share of texts that are runs of top-level statements
+_WIDE = 0.25  # fraction of windows that are as long as the context
+_RUNS = 0.2  # fraction of texts that are runs of top-level statements
 _DENSE = (2, 4)  # errors of meaning in one text, where they are dense
 _LINES = 120  # of a training text, about
 
@@ -50,7 +50,7 @@ class Pair:
             return cls(str(record["broken"]), str(record["text"]), edits)
         except (KeyError, TypeError, ValueError):
             raise GatllmError(
-                f"record {record.get('id')} is no pair of broken and mended code", "name a negative dataset"
+                f"record {record.get('id')} is no pair of broken and repaired code", "name a negative dataset"
             ) from None
 
 
@@ -86,7 +86,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Mix:
-    """What share of rows is what; the rest is one syntactic error. ``families`` are weights, in a fixed order."""
+    """What fraction of rows is what; the rest is one syntactic error. ``families`` are weights, in a fixed order."""
 
     real: float
     semantic: float
@@ -162,7 +162,7 @@ class Sampler:
         return self._cut(broken, shifted, rng) if shifted.tags else None
 
     def _cut(self, tokens: list[Lexeme], tagging: Tagging | None, rng: Random) -> Row | None:
-        """At most ``context`` tokens, mostly fewer, that hold some error: most errors are mended by what is near."""
+        """At most ``context`` tokens, mostly fewer, that hold some error: most errors are repaired by what is near."""
         size = self.context if rng.random() < _WIDE else self.context * 2 // 5
         start = 0
         if len(tokens) > size:
