@@ -22,10 +22,8 @@ def show_confidence(assessment: Assessment) -> None:
 
 
 def show_review(answer: Answer) -> None:
-    """Show probability, verdict, corrections and sources below an answer."""
+    """Show the probability of being right, verdict, corrections and sources below an answer."""
     note("")
-    probability = max((review.probability for review in answer.reviews if review.probability is not None), default=None)
-    likely = f" (probability of being fake {probability:.0%})" if probability is not None else ""
     words = {"real": "the code passed the review", "fake": "the code did not pass", "unchecked": "no Python to review"}
     if answer.confidence is not None and answer.confidence != answer.assessment.confidence:
         sure = "certified: at most 5 % of such answers are wrong" if answer.certified else "not certified"
@@ -33,7 +31,7 @@ def show_review(answer: Answer) -> None:
     if answer.warning and answer.warning != answer.assessment.warning:
         err.print("[bold yellow]warning:[/] ", end="")
         note(answer.warning)
-    note(f"verdict: {answer.verdict}{likely}: {words[answer.verdict]}")
+    note(f"verdict: {answer.verdict}: {words[answer.verdict]}")
     for review in answer.reviews:
         _show_run(review)
         for remark in review.notes:

@@ -88,8 +88,6 @@ def _show(answer: Answer, stage: Stage) -> None:
         stage.say(f"  | {line}")
     stage.say(f"  verdict of the review (compiler, ruff, known names, discriminator): {answer.verdict}")
     for review in answer.reviews:
-        if review.probability is not None:
-            stage.say(f"    probability of being fake: {review.probability:.0%}")
         for note in review.notes[:3]:
             stage.say(f"    line {note.line}: {note.message} ({note.by})")
         if review.changed:
