@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from gatllm.answering.calibration import measure
 from gatllm.answering.correctness import (
     AFTER,
     BEFORE,
@@ -27,6 +26,7 @@ from gatllm.answering.correctness import (
     before_features,
     shipped,
 )
+from gatllm.answering.estimator import measure
 
 
 def read(path: Path) -> list[Task]:

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from gatllm.answering import Calibration, ConfidenceModel, Library
+from gatllm.answering import ConfidenceModel, Estimator, Library
 from gatllm.answering.confidence import held_out_prompts, other_prompts
 from gatllm.data import build
 from gatllm.errors import GatllmError
 
 
 def test_the_data_is_told_from_other_subjects(confidence: ConfidenceModel) -> None:
-    quality = confidence.calibration.quality
+    quality = confidence.estimator.quality
     assert quality.auroc > 0.9
     assert quality.brier < 0.15
     near = confidence.score("Write rows of values to a CSV file")
     far = confidence.score("Which wine goes with roast duck in Burgundy?")
-    threshold, certified = confidence.calibration.threshold(0.8)
+    threshold, certified = confidence.estimator.threshold(0.8)
     assert certified
     assert near.value > threshold > far.value
 
@@ -33,7 +33,7 @@ def test_calibration_is_kept_for_this_very_library_only(
     first = ConfidenceModel.cached(library, path)
     calls: list[int] = []
     monkeypatch.setattr(ConfidenceModel, "calibrate", classmethod(lambda *_, **__: calls.append(1) or first))
-    assert ConfidenceModel.cached(library, path).calibration == first.calibration
+    assert ConfidenceModel.cached(library, path).estimator == first.estimator
     assert calls == []
     path.write_text(path.read_text().replace(library.roots[0], "0" * 64))
     ConfidenceModel.cached(library, path)
@@ -63,10 +63,11 @@ def examples(rng: random.Random, count: int) -> list[tuple[float, bool]]:
     return [(score, rng.random() < score) for score in scores]
 
 
-def with_held_out(held_out: list[tuple[float, bool]]) -> Calibration:
+def with_held_out(held_out: list[tuple[float, bool]]) -> Estimator:
     from gatllm.answering import Quality
+    from gatllm.review.calibration import Calibration
 
-    return Calibration(("x",), (0.0,), (1.0,), (1.0,), 0.0, Quality(1, 0, 0, 0.5, len(held_out)), tuple(held_out))
+    return Estimator(Calibration((1.0,), 0.0), Quality(1, 0, 0, 0.5, len(held_out)), tuple(held_out))
 
 
 def test_a_certified_threshold_keeps_its_promise() -> None:
@@ -91,8 +92,33 @@ def test_what_cannot_be_certified_is_not() -> None:
 def test_calibration_survives_json() -> None:
     rng = random.Random(0)
     rows = [[rng.gauss(label, 0.5)] for label in (0, 1) for _ in range(40)]
-    fitted = Calibration.fit(("x",), rows, [False] * 40 + [True] * 40)
-    assert Calibration.from_json(fitted.to_json()) == fitted
+    fitted = Estimator.fit(("x",), rows, [False] * 40 + [True] * 40)
+    assert Estimator.from_json(fitted.to_json()) == fitted
     assert fitted.probability([2.0]) > 0.9 > 0.1 > fitted.probability([-1.0])
     with pytest.raises(GatllmError, match="too few"):
-        Calibration.fit(("x",), rows[:12], [True] * 11 + [False])
+        Estimator.fit(("x",), rows[:12], [True] * 11 + [False])
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_the_fit_is_that_of_scikit_learn(balanced: bool) -> None:
+    """An independent oracle: probabilities, held-out ones and their quality."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import brier_score_loss, roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rng = random.Random(3)
+    sizes = {0: 60, 1: 150}
+    rows = [[rng.gauss(0.7 * label, 1), rng.gauss(5 - label, 3), 2.0] for label in sizes for _ in range(sizes[label])]
+    labels = [number >= 60 for number in range(len(rows))]
+    logistic = LogisticRegression(class_weight="balanced" if balanced else None, tol=1e-9)
+    model = make_pipeline(StandardScaler(), logistic).fit(rows, labels)
+    ours = Estimator.fit(("a", "b", "c"), rows, labels, balanced=balanced)
+    assert np.allclose([ours.probability(row) for row in rows], model.predict_proba(rows)[:, 1], atol=1e-5)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    held_out = cross_val_predict(model, rows, labels, cv=folds, method="predict_proba")[:, 1]
+    assert np.allclose([score for score, _ in ours.held_out], held_out, atol=1e-5)
+    assert ours.quality.auroc == pytest.approx(roc_auc_score(labels, held_out))
+    assert ours.quality.brier == pytest.approx(brier_score_loss(labels, held_out), abs=1e-5)

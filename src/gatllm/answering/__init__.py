@@ -14,10 +14,10 @@ from gatllm.answering.answer import (
     Text,
 )
 from gatllm.answering.assistant import Assistant
-from gatllm.answering.calibration import Calibration, Quality
 from gatllm.answering.confidence import Confidence, ConfidenceModel
 from gatllm.answering.council import Council, Decision, Identity, LocalPeer, Member, Node, verify_transcript
 from gatllm.answering.data_requests import DataRequestFile
+from gatllm.answering.estimator import Estimator, Quality
 from gatllm.answering.generators import FakeGenerator, load_generator
 from gatllm.answering.library import Library
 from gatllm.answering.threshold import Reliability
@@ -27,7 +27,6 @@ __all__ = [
     "Answer",
     "Assessment",
     "Assistant",
-    "Calibration",
     "CodeReview",
     "Confidence",
     "ConfidenceModel",
@@ -36,6 +35,7 @@ __all__ = [
     "Decision",
     "Draft",
     "Edit",
+    "Estimator",
     "Event",
     "Evidence",
     "FakeGenerator",

@@ -91,7 +91,7 @@ class Assistant:
         self.breadth = breadth
         self.runner = runner
         self.confidence = confidence or (ConfidenceModel.calibrate(library) if library else None)
-        self._threshold = self.confidence.calibration.threshold(precision) if self.confidence else None
+        self._threshold = self.confidence.estimator.threshold(precision) if self.confidence else None
 
     def assess(self, prompt: str) -> Assessment:
         """Tell how far the prompt may be trusted to the model, before anything is generated."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self
 
-from gatllm.answering.calibration import Calibration
+from gatllm.answering.estimator import Estimator
 from gatllm.answering.library import Library
 from gatllm.answering.library.words import count
 from gatllm.errors import GatllmError
@@ -47,9 +47,9 @@ class ConfidenceModel:
     prompts), and about other subjects, and fits the probability that a prompt is one of the former.
     """
 
-    def __init__(self, library: Library, calibration: Calibration) -> None:
+    def __init__(self, library: Library, estimator: Estimator) -> None:
         self._library = library
-        self.calibration = calibration
+        self.estimator = estimator
 
     @classmethod
     def calibrate(cls, library: Library, *, seed: int = 0, report: Report = silent) -> Self:
@@ -68,7 +68,7 @@ class ConfidenceModel:
             labels.append(document >= 0)
             if at % 50 == 0:
                 report(Progress("calibrating the confidence", at, len(inside) + len(outside), "prompts"))
-        return cls(library, Calibration.fit(FEATURES, rows, labels, seed))
+        return cls(library, Estimator.fit(FEATURES, rows, labels, seed))
 
     @classmethod
     def cached(cls, library: Library, path: Path, *, seed: int = 0, report: Report = silent) -> Self:
@@ -81,17 +81,17 @@ class ConfidenceModel:
         try:
             kept = json.loads(path.read_bytes())
             if kept["of"] == key:
-                return cls(library, Calibration.from_json(kept["calibration"]))
+                return cls(library, Estimator.from_json(kept["estimator"]))
         except (OSError, ValueError, KeyError, TypeError):
             pass  # none, or of an older version: it is computed, not data
         model = cls.calibrate(library, seed=seed, report=report)
-        write_file(path, json.dumps({"of": key, "calibration": model.calibration.to_json()}))
+        write_file(path, json.dumps({"of": key, "estimator": model.estimator.to_json()}))
         return model
 
     def score(self, prompt: str) -> Confidence:
         """Return the confidence for one prompt."""
         row = _features(self._library, prompt)
-        value = self.calibration.probability(row) if any(row[:3]) else 0.0
+        value = self.estimator.probability(row) if any(row[:3]) else 0.0
         return Confidence(value, dict(zip(FEATURES, row, strict=True)))
 
 

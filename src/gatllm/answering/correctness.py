@@ -17,7 +17,7 @@ from importlib.resources import files
 from math import log1p
 from typing import Any, Literal, Self
 
-from gatllm.answering.calibration import Calibration
+from gatllm.answering.estimator import Estimator
 from gatllm.answering.library.words import plain_words
 
 BEFORE = ("ln(1 + words)", "conditions")
@@ -61,12 +61,12 @@ class CorrectnessModel:
 
     ``lowest``: the probability before, below which there is a warning: of the tasks that were solved `SOLVED_WARNED`
     lie below it. ``certified``: the probability after, from which on at most `RISK` of the answers are wrong, with the
-    confidence of `Calibration.threshold`; None where that can't be certified.
+    confidence of `Estimator.threshold`; None where that can't be certified.
     """
 
     generator: str
-    before_model: Calibration
-    after_model: Calibration
+    before_model: Estimator
+    after_model: Estimator
     lowest: float
     certified: float | None
 
@@ -78,7 +78,7 @@ class CorrectnessModel:
             GatllmError: there are too few tasks of either outcome.
         """
         labels = [task.right for task in tasks]
-        before = Calibration.fit(BEFORE, [before_features(task.prompt) for task in tasks], labels, balanced=False)
+        before = Estimator.fit(BEFORE, [before_features(task.prompt) for task in tasks], labels, balanced=False)
         # Every task twice: as it was, and as if its prompt had stated no example.
         after_rows, after_labels, groups = [], [], []
         for number, task in enumerate(tasks):
@@ -87,7 +87,7 @@ class CorrectnessModel:
                 after_rows.append(after_features(chance, signals))
                 after_labels.append(task.right)
                 groups.append(number)
-        after = Calibration.fit(AFTER, after_rows, after_labels, groups=groups, balanced=False)
+        after = Estimator.fit(AFTER, after_rows, after_labels, groups=groups, balanced=False)
         solved = sorted(score for score, right in before.held_out if right)
         threshold, sure = after.threshold(1 - RISK)
         return cls(generator, before, after, solved[int(SOLVED_WARNED * len(solved))], threshold if sure else None)
@@ -114,7 +114,7 @@ class CorrectnessModel:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
-        before, after = (Calibration.from_json(value[name]) for name in ("before", "after"))
+        before, after = (Estimator.from_json(value[name]) for name in ("before", "after"))
         return cls(value["generator"], before, after, value["lowest"], value["certified"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gatllm.errors import GatllmError
-from gatllm.review.calibration import FILE_NAME, Calibration
+from gatllm.review.alarm import FILE_NAME, Alarm
 from gatllm.review.forward import NumpyForward, TorchForward, torch_is_there
 from gatllm.review.tagger import Tagger
 from gatllm.review.tags import TAGS
@@ -38,14 +38,14 @@ def load_tagger(run: Path, *, quick: bool) -> Tagger:
     return Tagger(TorchForward(loaded.model), loaded.tokenizer, loaded.model.config.context)
 
 
-def load_calibration(run: Path) -> Calibration | None:
-    """Load the calibration of a run; None where it has none.
+def load_alarm(run: Path) -> Alarm | None:
+    """Load when a text counts as fake to a run; None where it has none.
 
     Raises:
         GatllmError: it is damaged.
     """
     try:
-        return Calibration.from_json((run / FILE_NAME).read_text(encoding="utf-8"))
+        return Alarm.from_json((run / FILE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
 

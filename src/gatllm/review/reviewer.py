@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gatllm.review.calibration import Calibration
+from gatllm.review.alarm import Alarm
 from gatllm.review.critics import Finding, compile_error, lint, mistakes, syntax_error
 from gatllm.review.detection import Detection, detect
 from gatllm.review.explain import explain
@@ -117,13 +117,13 @@ class Reviewer:
         self,
         tagger: Tagger | None = None,
         *,
-        calibration: Calibration | None = None,
+        alarm: Alarm | None = None,
         fallback: bool = True,
         name: str = "",
     ) -> None:
         self._tagger = tagger
-        self._calibration = calibration
-        self.threshold = THRESHOLD if calibration is None else calibration.threshold
+        self._alarm = alarm
+        self.threshold = THRESHOLD if alarm is None else alarm.threshold
         self._fallback = fallback
         self.name = name
 
@@ -148,10 +148,10 @@ class Reviewer:
         Raises:
             GatllmError: the folder holds no discriminator, or is damaged.
         """
-        from gatllm.review.loading import load_calibration, load_tagger
+        from gatllm.review.loading import load_alarm, load_tagger
 
         tagger = load_tagger(Path(run), quick=quick)
-        return cls(tagger, calibration=load_calibration(Path(run)), name=str(run))
+        return cls(tagger, alarm=load_alarm(Path(run)), name=str(run))
 
     def check(self, text: str) -> Review:
         """Judge a text: the compiler's and linter's findings, and the model's view where there is one."""
@@ -204,8 +204,8 @@ class Reviewer:
         return Review("fake" if fake else "real", view.probability, view.suspects, found)
 
     def _probability(self, scores: list[Scores]) -> float:
-        if self._calibration is not None:
-            return self._calibration.probability(features(scores))
+        if self._alarm is not None:
+            return self._alarm.probability(features(scores))
         logit = max(score.fake for score in scores)
         return 1 / (1 + math.exp(-min(max(logit, -60.0), 60.0)))
 

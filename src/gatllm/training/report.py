@@ -80,10 +80,10 @@ def _reliability(run: Run) -> tuple[tuple[float, float, int], ...]:
     """How well the probability of a discriminator holds; nothing where the run has no calibration."""
     if run.recipe.objective != "tagging":
         return ()
-    from gatllm.review.loading import load_calibration
+    from gatllm.review.loading import load_alarm
 
-    calibration = load_calibration(run.path)
-    return calibration.reliability if calibration is not None else ()
+    alarm = load_alarm(run.path)
+    return alarm.reliability if alarm is not None else ()
 
 
 def verdict(numbers: dict[str, Any]) -> str:

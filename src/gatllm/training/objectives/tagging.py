@@ -26,7 +26,7 @@ from gatllm.data.corruption import corrupt
 from gatllm.data.split import split_of
 from gatllm.errors import GatllmError
 from gatllm.progress import Progress, Report, silent
-from gatllm.review.calibration import FILE_NAME, Calibration, fit
+from gatllm.review.alarm import FILE_NAME, Alarm
 from gatllm.review.critics import compile_error, same_tree
 from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
@@ -254,7 +254,7 @@ def prepare(recipe: Recipe, tokenizer: Tokenizer | None = None, report: Report =
     return Tagging(recipe, lexicon, common_root(roots), train, validation)
 
 
-def calibrate(reviewer: Reviewer, texts: Texts, count: int, rng: Random) -> Calibration:
+def calibrate(reviewer: Reviewer, texts: Texts, count: int, rng: Random) -> Alarm:
     """Fit a reviewer's calibration to ``count`` untouched texts and ``count`` with an error of meaning."""
     real = [reviewer.features(texts.draw(rng)) for _ in range(count)]
     fake: list[tuple[float, ...]] = []
@@ -264,7 +264,7 @@ def calibrate(reviewer: Reviewer, texts: Texts, count: int, rng: Random) -> Cali
             fake.append(reviewer.features(made.broken))
         if len(fake) == count:
             break
-    return fit(real, fake) if real and fake else Calibration((0.0,) * len(real[0]), 0.0, 1.0)
+    return Alarm.fit(real, fake) if real and fake else Alarm.never(len(real[0]))
 
 
 def _cases(texts: Texts, count: int, rng: Random) -> list[tuple[str, str]]:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from gatllm.errors import GatllmError
+from gatllm.review.calibration import Calibration
+from gatllm.review.measures import auroc, expected_calibration_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,14 +34,10 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Logistic regression on standardised features, with its own held-out scores (for thresholds)."""
+class Estimator:
+    """A calibration with its own held-out scores: how good it is, and from where it may be trusted."""
 
-    features: tuple[str, ...]
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    weights: tuple[float, ...]
-    intercept: float
+    calibration: Calibration
     quality: Quality
     held_out: tuple[tuple[float, bool], ...] = field(repr=False)
 
@@ -56,45 +54,34 @@ class Calibration:
     ) -> Self:
         """Fit on ``rows`` (one number per feature) and ``labels``; quality and thresholds come from 5-fold prediction.
 
-        Rows of one of ``groups`` are never on both sides of a fold. ``balanced``: yes and no count the same, however
-        many there are of each; otherwise the probabilities are those of examples like the given ones.
+        Rows of one of ``groups`` are never on both sides of a fold. ``balanced``: see `Calibration.fit`.
 
         Raises:
             GatllmError: there are too few examples of one kind to fit anything.
         """
         import numpy as np
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
         x, y = np.asarray(rows, float), np.asarray(labels, bool)
         if min(int(y.sum()), int((~y).sum())) < 10:
             raise GatllmError("too few examples to calibrate", "use a dataset with at least ten documented functions")
-        weight = "balanced" if balanced else None
-        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight=weight, max_iter=1000))
+
+        def fitted(at: NDArray[np.intp]) -> Calibration:
+            # A Gaussian prior of variance 1 on each standardised feature's weight.
+            ridge = 1 / len(at)
+            return Calibration.fit(x[at], y[at], features=features, ridge=ridge, balanced=balanced, standardised=True)  # type: ignore[arg-type]
+
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-        folds = kind(5, shuffle=True, random_state=seed)
-        predicted = cross_val_predict(model, x, y, groups=groups, cv=folds, method="predict_proba")[:, 1]
-        model.fit(x, y)
-        scaler, logistic = model[0], model[1]
-        return cls(
-            features=tuple(features),
-            mean=tuple(map(float, scaler.mean_)),
-            scale=tuple(map(float, scaler.scale_)),
-            weights=tuple(map(float, logistic.coef_[0])),
-            intercept=float(logistic.intercept_[0]),
-            quality=measure(predicted, y),
-            held_out=tuple(zip(map(float, predicted), map(bool, y), strict=True)),
-        )
+        predicted = np.zeros(len(y))
+        for train, test in kind(5, shuffle=True, random_state=seed).split(x, y, groups):
+            model = fitted(train)
+            predicted[test] = [model.probability(row) for row in x[test]]
+        held_out = tuple(zip(map(float, predicted), map(bool, y), strict=True))
+        return cls(fitted(np.arange(len(y))), measure(predicted, y), held_out)
 
     def probability(self, row: Sequence[float]) -> float:
         """Return the calibrated probability of yes."""
-        from math import exp
-
-        terms = zip(row, self.mean, self.scale, self.weights, strict=True)
-        z = self.intercept + sum(weight * (value - mean) / scale for value, mean, scale, weight in terms)
-        return 1 / (1 + exp(-z)) if z > -700 else 0.0
+        return self.calibration.probability(row)
 
     def threshold(self, precision: float) -> tuple[float, bool]:
         """Return the lowest threshold certified to leave a fraction ``precision`` of yes above it, and whether it is.
@@ -125,23 +112,19 @@ class Calibration:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
-        fields = {name: tuple(value[name]) for name in ("features", "mean", "scale", "weights")}
+        model = value["calibration"]
+        calibration = Calibration(tuple(model["weights"]), model["bias"], tuple(model["features"]))
         held_out = tuple((float(score), bool(label)) for score, label in value["held_out"])
-        return cls(**fields, intercept=value["intercept"], quality=Quality(**value["quality"]), held_out=held_out)
+        return cls(calibration, Quality(**value["quality"]), held_out)
 
 
 def measure(scores: Sequence[float] | NDArray[np.float64], labels: Sequence[bool] | NDArray[np.bool_]) -> Quality:
     """Measure probabilities against what was true."""
-    import numpy as np
-    from sklearn.metrics import brier_score_loss, roc_auc_score
-
-    p, y = np.asarray(scores, float), np.asarray(labels, bool)
-    bins = np.minimum((p * 10).astype(int), 9)
-    gaps = [abs(p[bins == b].mean() - y[bins == b].mean()) * (bins == b).mean() for b in set(bins.tolist())]
+    p, y = [float(score) for score in scores], [bool(label) for label in labels]
     return Quality(
-        auroc=float(roc_auc_score(y, p)),
-        brier=float(brier_score_loss(y, p)),
-        ece=float(sum(gaps)),
-        base_rate=float(y.mean()),
+        auroc=auroc(p, y),
+        brier=sum((score - label) ** 2 for score, label in zip(p, y, strict=True)) / len(y),
+        ece=expected_calibration_error(p, y, bins=10),
+        base_rate=sum(y) / len(y),
         examples=len(y),
     )
