@@ -35,7 +35,7 @@ from gatllm.editor.linting import Linter
 from gatllm.editor.repairing import fix_source
 from gatllm.review import Reviewer, compile_error, same_tree
 from gatllm.review.default import load_reviewer
-from gatllm.tokenizers.lexer import bare
+from gatllm.tokenizers.lexing.lenient import bare
 
 LONGEST, SHORTEST = 400, 12  # lines of a file
 PROSE = (

@@ -21,7 +21,7 @@ from gatllm.data.verdicts.verdict import decode
 from gatllm.records import digest
 from gatllm.review.critics import compile_error
 from gatllm.review.tags import BRACKETS, OPERATORS, TAG_IDS, WORDS, Tag
-from gatllm.tokenizers.lexer import lexemes
+from gatllm.tokenizers.lexing.lenient import lexemes
 
 # Installed with gatllm and left out of every training set, but looked at while the reviewer was tuned.
 TUNED = (

@@ -20,7 +20,7 @@ from review_cases import Case
 
 from gatllm.review import Reviewer, compile_error, same_tree
 from gatllm.review.default import load_reviewer
-from gatllm.tokenizers.lexer import lexemes
+from gatllm.tokenizers.lexing.lenient import lexemes
 
 MODEL, SEARCH = "gatllm fix", "search alone"
 PEERS = ("pyrepair", "autopep8")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from gatllm.errors import GatllmError
 from gatllm.tokenizers import load
-from gatllm.tokenizers.lexer import lexemes
 from gatllm.tokenizers.lexicon import Lexicon
+from gatllm.tokenizers.lexing.lenient import lexemes
 
 CODE = 'def f(a, b):\n    """Say hello to the nice people here."""\n\n    if a != b:  # a comment\n        return 1.5\n'
 LEXICON = Lexicon.train([CODE * 3], size=900)

@@ -19,9 +19,9 @@ from typing import Any
 from gatllm.adversarial.judge import Judge
 from gatllm.adversarial.writer import Written
 from gatllm.data.functions import parse
-from gatllm.data.lexer import lex
 from gatllm.records import sha256
 from gatllm.review import compile_error, lint
+from gatllm.tokenizers.lexing.strict import lex
 
 _TEMPERATURE = 0.15  # of the weights: a reward higher by so much counts e times as much
 _HEAVIEST = 3.0

@@ -91,7 +91,7 @@ def _real_names(code: str) -> tuple[str, str]:
 
 def _edits(before: str, after: str, by: str, why: str) -> list[Edit]:
     """Return the changes from ``before`` to ``after``, token by token."""
-    from gatllm.data.lexer import lex
+    from gatllm.tokenizers.lexing.strict import lex
 
     old, new = lex(before), lex(after)
     matcher = difflib.SequenceMatcher(

@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple, TypeVar
 
 from gatllm.data.languages import language
-from gatllm.data.lexer import Token
+from gatllm.tokenizers.lexing.strict import Token
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from gatllm.data.lexer import lex
 from gatllm.errors import GatllmError
+from gatllm.tokenizers.lexing.strict import lex
 
 Policy = Literal["reject", "redact", "keep"]
 REDACTED_ADDRESS = "redacted@example.com"

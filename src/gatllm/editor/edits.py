@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 
 from gatllm.editor.positions import Replacement
-from gatllm.tokenizers.lexer import scan
+from gatllm.tokenizers.lexing.lenient import scan
 
 _FEW = 400  # lexemes of a changed stretch that are compared one by one
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, compile_error
-from gatllm.tokenizers.lexer import bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 DetectionKind = Literal["conflict", "edit block", "patch", "template", "newer Python", "other language", "binary data"]
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gatllm.review.tags import BRACKETS, KEEP, QUOTES, TAGS, Span, Tag, indentation, is_line, is_space
+from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _TIGHT = frozenset((*BRACKETS, *QUOTES, ",", ":", ".", ";", "@", "~", "**", "...", "\\", "_", "f", "r", "b", "s"))
 _OPENING = frozenset("([{")
 _NEXT_VALUE = re.compile(r"\w+|[\"'(\[{]")
-_NO_VALUES = frozenset(keyword.kwlist) - {"None", "True", "False", "not", "lambda", "await", "yield"}
+_NO_VALUES = KEYWORDS - {"None", "True", "False", "not", "lambda", "await", "yield"}
 _LAST_WORD = re.compile(r"\w+\Z|(?<=[\])])\Z")
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import builtins
 import io
-import keyword
 import re
 import sys
 import tokenize
@@ -23,7 +22,8 @@ from itertools import pairwise
 
 from gatllm.review.critics import compile_error
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexer import lexemes
+from gatllm.tokenizers.lexing.lenient import lexemes
+from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
 
 Step = tuple[str, str]  # the text before a named rule was applied, and after it
 
@@ -32,7 +32,7 @@ _CONTENT = re.compile(
     r"\\(?:\r?\n|.)|\w+|\*\*=|//=|>>=|<<=|\.\.\.|\*\*|//|>>|<<|->|:=|[-+*/%@&|^!=<>]=|[^\s\w()\[\]{},:;\"'\\]"
 )
 _CONTINUED = re.compile(r"\\\r?\n")
-_KEYWORDS = frozenset(keyword.kwlist) | {"match", "case"}
+_KEYWORDS = KEYWORDS | BLOCK_WORDS
 _VALUES = frozenset({"None", "True", "False"})  # `one` is a word, not a misspelt None
 # Operators that are written so elsewhere, and nothing in Python: "".join(removed) → "".join(added)
 _FOREIGN = {

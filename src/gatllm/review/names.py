@@ -14,12 +14,13 @@ from gatllm.review.critics import quietly_parsed
 from gatllm.review.tags import Span, Tag, is_space
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexicon import parts
+from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _BUILTINS = tuple(name for name in dir(builtins) if not name.startswith("_"))
 _JOINTS = frozenset({".", "(", "[", "=", "@", "->", ":"})  # neighbours that tell what kind of name stands there
 _LEAST = 1.0  # that half a word must be worth
 _SURE = 2.4  # a whole word of at least four letters: the other half may be anything then
-_KNOWN = frozenset(keyword.kwlist) | frozenset(_BUILTINS) | {"self", "cls"}
+_KNOWN = KEYWORDS | frozenset(_BUILTINS) | {"self", "cls"}
 
 
 class Names:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from gatllm.review.statement import split, statement, step
-from gatllm.tokenizers.lexer import bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 _LONGEST = 500  # characters of a lambda's body
 _BODY = re.compile(r"(?P<colon>[ \t]*:[ \t]*)(?P<body>\n(?:[ \t]*\n)*(?P<margin>[ \t]+)\S)")

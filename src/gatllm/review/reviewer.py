@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 from gatllm.review.alarm import Alarm
 from gatllm.review.critics import Finding, compile_error, lint, mistakes, syntax_error
 from gatllm.review.detection import Detection, detect
-from gatllm.review.explain import explain
 from gatllm.review.forward import TorchForward
 from gatllm.review.gate import Step, harm, minimal
 from gatllm.review.names import with_known_names
@@ -23,6 +22,7 @@ from gatllm.review.region import line_span, place
 from gatllm.review.repair import Solution, improve, repair
 from gatllm.review.rules import apply_rules
 from gatllm.review.search import search
+from gatllm.review.tag_words import tag_words
 from gatllm.review.tagger import Scores, Tagger, Window, features, tokens_of, windows_of
 from gatllm.review.tags import TAGS
 
@@ -396,6 +396,6 @@ def _suspects(text: str, tokens: list[Lexeme], windows: list[Window], scores: li
             token = tokens[at]
             line, column = place(text, token.end if "\n" in token.text else token.start)
             clear = score.odds[number] > _VAGUE
-            words = explain(TAGS[score.tags[number]], token.text) if clear else f"`{token.text.strip()}` looks wrong"
+            words = tag_words(TAGS[score.tags[number]], token.text) if clear else f"`{token.text.strip()}` looks wrong"
             best[at] = Suspect(line, column, words, probability)
     return tuple(sorted(best.values(), key=lambda suspect: -suspect.probability)[:10])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatllm.tokenizers.lexer import Lexeme, bare
+from gatllm.tokenizers.lexing.lenient import Lexeme, bare
 
 Body = list[tuple[Lexeme, bool]]  # the lexemes of a statement, and whether each stands outside strings
 _MOST = 400  # lines that one statement goes on for, at most

@@ -8,15 +8,15 @@ Nothing here relies on a tree: the text may be as broken as it likes.
 from __future__ import annotations
 
 import builtins
-import keyword
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
 from gatllm.review.tags import Span, indentation, is_line
+from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
 
 _BUILTINS = frozenset(name for name in dir(builtins)) | {"self", "cls", "super", "__file__", "__name__"}
-_KEYWORDS = frozenset(keyword.kwlist) | {"match", "case", "_"}
+_KEYWORDS = KEYWORDS | BLOCK_WORDS | {"_"}
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _CLOSING = frozenset(_OPENING.values())
 _BINDERS = frozenset({"def", "class", "as", "import", "for", "global", "nonlocal", "lambda", "except"})

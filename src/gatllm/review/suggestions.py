@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from gatllm.review.critics import Finding
 from gatllm.review.edits import Change
 from gatllm.review.region import offset
-from gatllm.tokenizers.lexer import KEYWORDS, Lexeme, lexemes
+from gatllm.tokenizers.lexing.lenient import Lexeme, lexemes
+from gatllm.tokenizers.lexing.words import STATEMENT_WORDS
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
@@ -137,12 +138,12 @@ def _respelt(tokens: list[Lexeme], here: int) -> Iterator[Change]:
     first = next((n + 1 for n in range(here - 1, -1, -1) if tokens[n].kind == "line"), 0)
     for number in sorted({*range(max(here - 3, 0), min(here + 2, len(tokens))), first}):
         lexeme = tokens[number]
-        if lexeme.kind != "name" or lexeme.text in KEYWORDS:
+        if lexeme.kind != "name" or lexeme.text in STATEMENT_WORDS:
             continue
         word = lexeme.text.lower()
-        if word in KEYWORDS:
+        if word in STATEMENT_WORDS:
             yield _put(lexeme, word)
-        for found in get_close_matches(word, sorted(KEYWORDS), n=2, cutoff=0.7):
+        for found in get_close_matches(word, sorted(STATEMENT_WORDS), n=2, cutoff=0.7):
             yield _put(lexeme, found)
         if number == first:
             for found in get_close_matches(word, _STATEMENTS, n=2, cutoff=0.5):

@@ -13,7 +13,8 @@ from itertools import pairwise
 
 from gatllm.review.edits import Edit
 from gatllm.review.tags import BRACKETS, DELETE, QUOTES, TAG_IDS, TAGS, Span, Tag, indentation, is_line, is_space
-from gatllm.tokenizers.lexer import after_quote
+from gatllm.tokenizers.lexing.lenient import after_quote
+from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _TWICE = 5.0  # log-odds that a word typed twice is one too many
 _MARK_TWICE = 2.0  # the same of an operator
@@ -34,7 +35,7 @@ _TAB = 5.0  # log-odds that the only tab in front of a line stands for spaces
 _TABS = tuple(number for number, tag in enumerate(TAGS) if tag.action in ("spaces", "level", "level deeper"))
 _SWAP = TAG_IDS[Tag("swap")]
 _WORDS = {"elseif": "elif", "elsif": "elif"}  # of other languages
-_KEYWORDS = tuple(word for word in keyword.kwlist if len(word) > 1)
+_KEYWORDS = tuple(word for word in sorted(KEYWORDS) if len(word) > 1)
 
 
 def typos(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gatllm.errors import GatllmError
 from gatllm.tokenizers.base import END, PAD, TokenizerBase
-from gatllm.tokenizers.lexer import scan
+from gatllm.tokenizers.lexing.lenient import scan
 
 _SPECIALS = (PAD, END, "<begin>", "<prose>", "<comment>", "<comment with quote>", "<number>", "<float>", "<other>")
 _SHAPES = ("lower", "Capital", "UPPER", "_private")

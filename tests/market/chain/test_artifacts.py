@@ -10,7 +10,7 @@ import pytest
 
 from gatllm.errors import GatllmError
 from gatllm.market.chain.artifacts import artifact
-from gatllm.market.chain.reverts import CONTRACTS, explain
+from gatllm.market.chain.reverts import CONTRACTS, revert_error
 
 CONTRACT_SOURCES = Path(__file__).parents[3] / "contracts"
 
@@ -34,4 +34,4 @@ def test_a_contract_that_was_not_built_is_one_clear_line() -> None:
 @pytest.mark.usefixtures("devnet")
 @pytest.mark.parametrize("data", [None, "", "0x", "0x12345678", "0xzz", "0x08c379a0", 7])
 def test_any_answer_is_explained(data: object) -> None:
-    assert "refused" in str(explain(data, "execution reverted"))
+    assert "refused" in str(revert_error(data, "execution reverted"))

@@ -6,7 +6,7 @@ from random import Random
 
 from gatllm.data.code import Code, Edit, choose
 from gatllm.data.families.syntactic import misspell
-from gatllm.data.lexer import BUILTINS, CLOSING, OPENING
+from gatllm.tokenizers.lexing.words import BUILTINS, CLOSING, OPENING
 
 _COMPARISONS = {
     "<": ("<=", ">"), "<=": ("<", ">="), ">": (">=", "<"), ">=": (">", "<="), "==": ("!=",), "!=": ("==",),

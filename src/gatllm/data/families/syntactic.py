@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from gatllm.data.code import Code, Edit, choose
-from gatllm.data.lexer import CLOSING, KEYWORDS, OPENING, Token
+from gatllm.tokenizers.lexing.strict import Token
+from gatllm.tokenizers.lexing.words import CLOSING, KEYWORDS, OPENING
 
 _FOREIGN = {
     "and": "&&",

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Protocol
 
-from gatllm.data.lexer import Token
 from gatllm.errors import UsageError
+from gatllm.tokenizers.lexing.strict import Token
 
 
 class Language(Protocol):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gatllm.data.lexer import Token
 from gatllm.errors import GatllmError
+from gatllm.tokenizers.lexing.strict import Token
 
 _KINDS = {"string_literal": "string", "raw_string_literal": "string", "char_literal": "string", "comment": "comment"}
 _NAMES = re.compile(r"identifier$")

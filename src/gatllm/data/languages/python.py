@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 
-from gatllm.data.lexer import Token, lex
+from gatllm.tokenizers.lexing.strict import Token, lex
 
 
 class Python:

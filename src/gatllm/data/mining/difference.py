@@ -11,7 +11,8 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from gatllm.data.code import Edit
-from gatllm.data.lexer import CLOSING, OPENING, Token, lex
+from gatllm.tokenizers.lexing.strict import Token, lex
+from gatllm.tokenizers.lexing.words import CLOSING, OPENING
 
 LINE = "\n"
 _DOCSTRING = "\0docstring"

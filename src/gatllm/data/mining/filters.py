@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gatllm.data.functions import parse
-from gatllm.data.lexer import BUILTINS, KEYWORDS
 from gatllm.data.mining.difference import LINE, Difference, line_of
 from gatllm.data.mining.idioms import plain
 from gatllm.data.mining.kinds import bracket, kind_of
+from gatllm.tokenizers.lexing.words import BUILTINS, KEYWORDS
 
 FILTERS = {
     "path": "tests follow the code and say nothing of it; vendored, generated and version files are not its own",

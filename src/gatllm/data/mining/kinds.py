@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gatllm.data.lexer import CLOSING, KEYWORDS, OPENING
 from gatllm.data.mining.difference import LINE, Difference, Hunk, LineToken
+from gatllm.tokenizers.lexing.words import CLOSING, KEYWORDS, OPENING
 
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "is", "in", "is not", "not in"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "**", "&", "|", "^", "<<", ">>", "+=", "-=", "*=", "/=", "="})

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 from gatllm.errors import GatllmError
-from gatllm.market.chain.reverts import explain
+from gatllm.market.chain.reverts import revert_error
 
 
 class ChainUnavailableError(GatllmError):
@@ -87,7 +87,7 @@ def answering(rpc_url: str) -> Iterator[None]:
         said = f"{rpc_url} answers {status}" if status else f"nothing answers at {rpc_url}"
         raise ChainUnavailableError(said, "check the address and that the chain runs") from None
     except ContractLogicError as error:
-        raise explain(error.data, error.message or "") from None
+        raise revert_error(error.data, error.message or "") from None
     except BadFunctionCallOutput:
         raise GatllmError(
             "there is no such contract on this chain", "check the addresses, or run: gatllm market deploy"

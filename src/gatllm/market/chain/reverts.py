@@ -52,7 +52,7 @@ def _errors() -> dict[bytes, tuple[str, list[str], list[str]]]:
     return table
 
 
-def explain(data: object, message: str = "") -> GatllmError:
+def revert_error(data: object, message: str = "") -> GatllmError:
     """Return the error that tells why a call was refused; ``data`` is what the contract returned."""
     from eth_abi.abi import decode
 

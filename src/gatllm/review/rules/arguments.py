@@ -9,7 +9,7 @@ from itertools import pairwise
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.rule import ANY, Rule
-from gatllm.tokenizers.lexer import bare
+from gatllm.tokenizers.lexing.lenient import bare
 
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
 _COLON = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*:(?!=)\s*(?=\S)")

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from gatllm.review.critics import Finding, quietly_parsed
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexer import outside_strings
+from gatllm.tokenizers.lexing.lenient import outside_strings
 
 _HEADER = re.compile(r"expected an indented block after (.*) on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from gatllm.review.critics import Finding, compile_error, syntax_error
 from gatllm.review.region import line_span
 from gatllm.review.rules.rule import ANY, Rule
-from gatllm.tokenizers.lexer import outside_strings
+from gatllm.tokenizers.lexing.lenient import outside_strings
 
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*(?P<language>[\w+.-]*)[ \t]*\r?")
 _CODE = re.compile(

@@ -9,7 +9,7 @@ from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexer import outside_strings
+from gatllm.tokenizers.lexing.lenient import outside_strings
 
 _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)\s*(?P<sign>=)(?!=)")
 _OF_INT = re.compile(rf"(?<![\w.])(?P<number>\d+)\.(?P<name>{'|'.join(sorted(dir(int), key=len, reverse=True))})\b")

@@ -10,7 +10,7 @@ from gatllm.review.region import line_span
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import ANY, Rule
 from gatllm.review.statement import step
-from gatllm.tokenizers.lexer import bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 _OPERATORS = (
     (re.compile(r"\s*&&\s*"), " and "),

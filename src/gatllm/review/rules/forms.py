@@ -9,7 +9,7 @@ from functools import lru_cache
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span
 from gatllm.review.rules.rule import ANY, Rule
-from gatllm.tokenizers.lexer import outside_strings
+from gatllm.tokenizers.lexing.lenient import outside_strings
 
 Rewrite = Callable[["re.Match[str]", str], str | None]  # the match in its line, what follows the line → the statement
 

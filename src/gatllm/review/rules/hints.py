@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gatllm.review.critics import Finding, compile_error
 from gatllm.review.region import offset
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexer import bare
+from gatllm.tokenizers.lexing.lenient import bare
 
 _ASSIGNED = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
 _CONDITION = re.compile(r"\s*(?:if|elif|while|assert|return|and|or|not)\b")

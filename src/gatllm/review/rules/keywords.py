@@ -11,7 +11,7 @@ from gatllm.review.names import unbound
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.arguments import calls
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexer import bare
+from gatllm.tokenizers.lexing.lenient import bare
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _LAST = re.compile(r"[^\W\d]\w*(?=\s*\Z)")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span
 from gatllm.review.rules.rule import ANY, Rule
-from gatllm.tokenizers.lexer import outside_strings
+from gatllm.tokenizers.lexing.lenient import outside_strings
 
 _LONGEST = 1000  # characters of a line that is looked at
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "′": "'"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatllm.review.tags import Tag
 
 
-def explain(tag: Tag, token: str) -> str:  # noqa: PLR0911
+def tag_words(tag: Tag, token: str) -> str:  # noqa: PLR0911
     """Return what ``tag`` proposes at ``token``, as a short sentence for a person."""
     here = f"`{token.strip()}`" if token.strip() else "here"
     after = f"after {here}" if token.strip() else "here"

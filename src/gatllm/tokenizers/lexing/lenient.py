@@ -7,15 +7,12 @@ pairs of neighbouring words that code never puts side by side) is one lexeme.
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-KEYWORDS = frozenset(keyword.kwlist) | {"print", "exec", "match", "case", "type"}
+from gatllm.tokenizers.lexing.words import OPERATORS, STATEMENT_WORDS
 
-# The operators of Python, as one part of a verbose regular expression.
-OPERATORS = r"\*\*=|//=|>>=|<<=|\.\.\.|\*\*|//|>>|<<|->|:=|[-+*/%@&|^!=<>]=|[-+*/%@&|^~<>=.,:;()\[\]{}]"
 _PATTERN = re.compile(
     r"""
     (?P<line>[ \t\f]*(?:\r?\n[ \t\f]*)+)
@@ -100,8 +97,8 @@ _NAME = re.compile(r"[A-Za-z]\w*")
 
 def _is_prose(run: str) -> bool:
     words = _WORD.findall(run)
-    if words[0] in KEYWORDS:  # a statement may begin like a sentence: "return the value of …"
+    if words[0] in STATEMENT_WORDS:  # a statement may begin like a sentence: "return the value of …"
         return False
-    plain = [word.rstrip(",.;:") not in KEYWORDS for word in words]
+    plain = [word.rstrip(",.;:") not in STATEMENT_WORDS for word in words]
     joined = [word[-1] not in ",.;:" for word in words]
     return sum(joined[i] and plain[i] and plain[i + 1] for i in range(len(words) - 1)) >= 3

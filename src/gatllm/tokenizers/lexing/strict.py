@@ -2,23 +2,14 @@
 
 The standard ``tokenize`` takes most of a millisecond for a function and stops at the first error; this one is a single
 regular expression. The tokens, joined, give back the text.
-
-`tokenizers.lexer` is for text that is already broken: there a quote may be missing, so that the words of a string are
-lexemes; here the text is good, and a string is one token, which is broken (or left alone) as a whole.
 """
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
 from typing import NamedTuple
 
-from gatllm.tokenizers.lexer import OPERATORS
-
-KEYWORDS = frozenset(keyword.kwlist)
-BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))
-OPENING, CLOSING = "([{", ")]}"
+from gatllm.tokenizers.lexing.words import KEYWORDS, OPERATORS
 
 _PATTERN = re.compile(
     r"""(?P<comment>\#[^\n\r]*)
