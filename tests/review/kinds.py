@@ -402,4 +402,26 @@ KINDS = [
         "def g(x):\n    f = lambda x { x + 1 }\n    return f\n",
         ("def g(x):\n    f = lambda x: x + 1\n    return f\n",),
     ),
+    Kind(
+        "closing brackets crossed",
+        'def f(rows, key):\n    for row in sorted(rows, key=lambda row: row["name")]:\n        print(row)\n',
+        ('def f(rows, key):\n    for row in sorted(rows, key=lambda row: row["name"]):\n        print(row)\n',),
+    ),
+    Kind(
+        "a sign too many behind return",
+        "def f(x):\n    return = sum(x)\n",
+        ("def f(x):\n    return sum(x)\n",),
+        leave=True,
+    ),
+    Kind(
+        "clause without a condition",
+        "def f(x):\n    if x:\n        y = 1\n        elif: print('a', x, sep=': ')\n    return y\n",
+        leave=True,
+    ),
+    Kind(
+        "default without its sign",
+        "def f(path, *, strict True):\n    return path, strict\n",
+        ("def f(path, *, strict=True):\n    return path, strict\n",),
+        leave=True,
+    ),
 ]

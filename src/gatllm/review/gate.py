@@ -136,8 +136,8 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
     less, more = "".join(removed), "".join(added)
     if (less, more) in _FOREIGN:
         return less != "!" or context[-1:] != ["="]  # `files = !ls` is a notebook's
-    if less == more:  # a keyword run together with its neighbour or cut in two; an operator cut in two
-        return any(word in _KEYWORDS or not _is_word(word) for word in (*removed, *added))
+    if less == more:  # a keyword cut in two, or run together with its neighbour; an operator cut in two
+        return any(word in _KEYWORDS or not _is_word(word) for word in added)
     if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
         return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_typo(less, more)))
     if not added:  # what no program has, or what was typed twice
@@ -253,6 +253,7 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(after)
+    yield from _constants(tree)
     unbound, alone = _unbound(tree), {line.strip() for line in before.split("\n")}
     for name in sorted(unbound):
         if _quotes_at(name, before) > _quotes_at(name, after):
@@ -273,6 +274,19 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
         yield f"`{name}` is defined nowhere"
     if joined and not joined & unbound and _new_tuple(before, after):
         yield "a comma would make a tuple, where an operator may be missing"
+
+
+def _constants(tree: ast.Module) -> Iterator[str]:
+    """Constants where they mean nothing: as the bound of a slice or as the type of a parameter."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Slice):
+            bounds = (node.lower, node.upper, node.step)
+            if any(isinstance(one, ast.Constant) and isinstance(one.value, str | bytes) for one in bounds):
+                yield "a colon would make a slice of a key"
+        elif isinstance(node, ast.arg) and isinstance(node.annotation, ast.Constant):
+            value = node.annotation.value
+            if value is not None and not isinstance(value, str):
+                yield f"`{value!r}` would become a type"
 
 
 def _imports(before: str, after: str) -> Iterator[str]:

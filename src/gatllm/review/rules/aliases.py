@@ -49,4 +49,8 @@ RULES = (
         ("with open('a') f:\n    print(f.read())\n", "with open('a') as f:\n    print(f.read())\n"),
         r"^(?P<head>\s*(?:async\s+)?with\b[^#]*\))\s+(?P<name>(?!as\b|and\b|or\b|if\b|in\b|is\b|not\b|else\b)[^\W\d]\w*)"
         r"(?=\s*:)", r"\g<head> as \g<name>"),
+    form("except-without-as", "A name behind an exception, without `as`.", "Nothing else may stand there.",
+        ("try:\n    run()\nexcept ValueError error:\n    print(error)\n",
+         "try:\n    run()\nexcept ValueError as error:\n    print(error)\n"),
+        r"^(?P<head>\s*except\s+(?:[\w.]+|\([\w., ]+\)))\s+(?P<name>(?!as\b)[^\W\d]\w*)(?=\s*:)", r"\g<head> as \g<name>"),
 )  # fmt: skip

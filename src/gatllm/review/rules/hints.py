@@ -15,6 +15,7 @@ _CONDITION = re.compile(r"\s*(?:if|elif|while|assert|return|and|or|not)\b")
 _NO_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally)\b")
 _DEFINITION = re.compile(r"\s*(?:@|async\s+def\b|def\b|class\b)")
+_CROSSED = re.compile(r"'(.)' does not match opening parenthesis '(.)'")
 _CLASS = re.compile(r"\s*class\b")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
@@ -91,7 +92,28 @@ def _closed(text: str, error: Finding) -> Iterator[str]:
         yield fixed
 
 
+def _uncrossed(text: str, error: Finding) -> Iterator[str]:
+    """``f(x[1)]``: the two closing brackets change places."""
+    found = _CROSSED.search(error.message)
+    at = offset(text, error.line, error.column)
+    if found is None or text[at : at + 1] != found[1]:
+        return
+    wanted = _CLOSES[found[2]]
+    behind = at + 1 + len(text[at + 1 :]) - len(text[at + 1 :].lstrip(" "))
+    if text[behind : behind + 1] == wanted:
+        yield text[:at] + wanted + text[at + 1 : behind] + found[1] + text[behind + 1 :]
+
+
 RULES = (
+    Rule(
+        "brackets-crossed",
+        re.compile("does not match opening parenthesis"),
+        "Two closing brackets in each other's place.",
+        "The bracket that was opened last is closed first.",
+        "print(rows[0)]\n",
+        "print(rows[0])\n",
+        _uncrossed,
+    ),
     Rule(
         "comparison-with-one-sign",
         re.compile("'=='"),

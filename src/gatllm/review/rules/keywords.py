@@ -30,6 +30,8 @@ def _renamed(text: str, error: Finding) -> Iterator[str]:
         return
     start, end = place
     word, left, right = text[start:end], text[line_span(text, text.count("\n", 0, start) + 1)[0] : start], text[end:]
+    if word == "return" and not left.strip():
+        return  # `return = x` is more likely one sign too many than a name
     other = f"{word}_"
 
     def put(new: str) -> str:
