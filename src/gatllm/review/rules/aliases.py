@@ -52,5 +52,6 @@ RULES = (
     form("except-without-as", "A name behind an exception, without `as`.", "Nothing else may stand there.",
         ("try:\n    run()\nexcept ValueError error:\n    print(error)\n",
          "try:\n    run()\nexcept ValueError as error:\n    print(error)\n"),
-        r"^(?P<head>\s*except\s+(?:[\w.]+|\([\w., ]+\)))\s+(?P<name>(?!as\b)[^\W\d]\w*)(?=\s*:)", r"\g<head> as \g<name>"),
+        r"^(?P<head>\s*except\s+(?:[\w.]+|\([\w., ]+\)))\s+(?P<name>(?!as\b)[^\W\d]\w*)(?=\s*:)",
+        r"\g<head> as \g<name>"),
 )  # fmt: skip
