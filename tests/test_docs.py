@@ -42,6 +42,19 @@ def test_every_make_target_in_the_docs_exists(page: Path) -> None:
     assert named <= targets
 
 
+@pytest.mark.parametrize(("variable", "value"), [("GATLLM_EXPLAIN_RULE", "NOPE1"), ("GATLLM_TRAIN_SEED", "x")])
+def test_options_are_read_from_the_environment_as_the_reference_says(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gatllm.cli import main
+
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as ended:
+        main(["explain"] if "EXPLAIN" in variable else ["train", "alphabetize"])
+    assert ended.value.code
+    assert value in capsys.readouterr().err
+
+
 def test_the_command_line_reference_is_that_of_the_commands() -> None:
     from gatllm.cli.reference import reference
 

@@ -16,7 +16,7 @@ import pytest
 
 from gatllm.answering import Transcript
 from gatllm.cli import main
-from gatllm.cli.market_setting import ether, wei
+from gatllm.cli.amounts import ether, wei
 from gatllm.data import Dataset, DatasetWriter
 from gatllm.errors import UsageError
 from gatllm.market import Cid, Devnet, find_anvil, running_url

@@ -11,6 +11,7 @@ from typing import Any
 from cyclopts import App
 
 from gatllm.cli.console import print_json, table
+from gatllm.cli.options import Json
 from gatllm.errors import UsageError
 
 FILE = "gatllm.toml"
@@ -64,14 +65,8 @@ def _settings(root: App) -> Iterator[dict[str, Any]]:
 
 
 @app.command
-def show(*, json: bool = False) -> None:
-    """Show every setting, its value and where the value comes from.
-
-    Parameters
-    ----------
-    json
-        Print JSON instead of a table.
-    """
+def show(*, json: Json = False) -> None:
+    """Show every setting, its value and where the value comes from."""
     from gatllm.cli.frame import app as root
 
     settings = list(_settings(root))

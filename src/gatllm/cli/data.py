@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from gatllm.cli import data_building
 from gatllm.cli.console import diff_lines, note, print_diff, print_json, progress_report, table
 from gatllm.cli.data_options import print_dataset, print_line, read_rules
+from gatllm.cli.options import Quiet
 from gatllm.errors import UsageError
 
 app = App(name="data", help="Turn code into datasets: verdicts, corruption, manifests.")
@@ -32,7 +33,7 @@ def check(
     show: int = 20,
     html: Path | None = None,
     json: bool = False,
-    quiet: bool = False,
+    quiet: Quiet = False,
 ) -> int:
     """Give each source file a verdict, good or bad, with the reasons. Exits with 1 when a file is bad.
 
@@ -58,8 +59,6 @@ def check(
         Write a page with plots to this file.
     json
         Print every verdict and the summary as JSON.
-    quiet
-        Show no progress.
     """
     from contextlib import nullcontext
 

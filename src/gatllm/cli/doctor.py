@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from gatllm.cli.console import print_json, table
+from gatllm.cli.options import Json
 
 
-def doctor(*, json: bool = False) -> int:
-    """Show what this machine has for gatllm, and the cure for what is missing.
-
-    Parameters
-    ----------
-    json
-        Print JSON instead of a table.
-    """
+def doctor(*, json: Json = False) -> int:
+    """Show what this machine has for gatllm, and the cure for what is missing."""
     from gatllm.doctor import diagnose
 
     checks = diagnose()

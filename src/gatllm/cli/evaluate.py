@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import note, print_json, progress_report, table
+from gatllm.cli.options import Json, Quiet, RecipeName
 from gatllm.errors import UsageError
 
 eval_app = App(name="eval", help="Zero-, one- and few-shot evaluation of a run or a pretrained model.")
@@ -28,8 +29,8 @@ def evaluate(
     tokens: int | None = None,
     template: str = "",
     seed: int = 0,
-    quiet: bool = False,
-    json: bool = False,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Ask a model the questions of a task, with 0, 1 and 5 solved examples in the prompt; or to write tested code.
 
@@ -60,10 +61,6 @@ def evaluate(
         How a question is put; {input} stands for it. An encoder-decoder is asked the bare question by default.
     seed
         Decides which questions and examples are drawn.
-    quiet
-        Show no progress.
-    json
-        Print JSON instead of a table.
     """
     if code_tasks is not None:
         _evaluate_code(model, code_tasks, review, out, limit, tokens or 400, seed, quiet=quiet, json=json)
@@ -170,7 +167,7 @@ def _objective(run: Path) -> str:
 
 @tune_app.default
 def tune(
-    recipe: str,
+    recipe: RecipeName,
     *,
     out: Path | None = None,
     trials: int = 20,
@@ -178,15 +175,13 @@ def tune(
     set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
     steps: int | None = None,
     minutes: float | None = None,
-    quiet: bool = False,
-    json: bool = False,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Search for better hyper-parameters: each trial is a run of the recipe; the same command goes on with a study.
 
     Parameters
     ----------
-    recipe
-        A TOML file, or the name of a recipe that comes with gatllm.
     out
         The study's folder; runs/NAME-tune by default. It gets study.jsonl, trials/ and best.toml.
     trials
@@ -199,10 +194,6 @@ def tune(
         Updates of each trial.
     minutes
         Minutes of each trial.
-    quiet
-        Show no progress.
-    json
-        Print JSON instead of a table.
     """
     from gatllm.cli.train import parse_overrides
     from gatllm.training import Recipe, tuning

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from gatllm.cli.console import note, print_json
+from gatllm.cli.options import RunFolder
 
 
-def export(run: Path, *, out: Path | None = None, replace: bool = False, json: bool = False) -> None:
+def export(run: RunFolder, *, out: Path | None = None, replace: bool = False, json: bool = False) -> None:
     """Write a trained model as a folder that 🤗 Transformers loads, with equal logits.
 
     Parameters
     ----------
-    run
-        The run folder.
     out
         The new folder; RUN/export by default.
     replace

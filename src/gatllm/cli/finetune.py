@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gatllm.cli.console import note, print_json, progress_report, table
+from gatllm.cli.options import Quiet
 from gatllm.cli.train import parse_overrides, show_event
 from gatllm.errors import UsageError
 
@@ -29,7 +30,7 @@ def finetune(
     seed: int = 1337,
     set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
     prompt: str = "",
-    quiet: bool = False,
+    quiet: Quiet = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Train a pretrained model further; the same command goes on with a run that was interrupted.
@@ -66,8 +67,6 @@ def finetune(
         KEY=VALUE over the recipe, for example --set model.rank=8; may be repeated.
     prompt
         Let the finished model go on with this text (or answer it), as a sample.
-    quiet
-        Show no progress.
     json
         Print the numbers as JSON.
     """

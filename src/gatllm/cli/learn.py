@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gatllm.cli.console import note, print_json, progress_report, table
+from gatllm.cli.options import Quiet
 from gatllm.cli.train import parse_overrides
 
 
@@ -17,7 +18,7 @@ def learn(
     *,
     out: Path | None = None,
     set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
-    quiet: bool = False,
+    quiet: Quiet = False,
     json: bool = False,
 ) -> None:
     """Learn the answers to questions, and answer; the same command goes on, and loads what is learnt.
@@ -32,8 +33,6 @@ def learn(
         The run folder; by default one in runs/ whose name follows from the pairs.
     set_
         KEY=VALUE over the recipe, for example --set train.minutes=5; may be repeated.
-    quiet
-        Show no progress.
     json
         Print the run, its numbers and the answers as JSON.
     """

@@ -8,17 +8,9 @@ from dataclasses import asdict
 from cyclopts import App
 
 from gatllm.cli import market_access, market_income, market_tokens
+from gatllm.cli.amounts import day, ether, monthly_price
 from gatllm.cli.console import note, progress_report, table
-from gatllm.cli.market_setting import (
-    OUTPUT,
-    SENDING,
-    SETTING,
-    Output,
-    Sending,
-    Setting,
-    ether,
-    monthly_price,
-)
+from gatllm.cli.market_setting import READING, SENDING, SETTING, Reading, Sending, Setting
 from gatllm.errors import GatllmError
 
 app = App(name="market", help="Dataset tokens, subscription, rewards: on a local chain or any EVM chain.")
@@ -69,8 +61,7 @@ def deploy_command(
     treasury: str = "",
     owner: str = "",
     reveal_delay: int | None = None,
-    sending: Sending = SENDING,
-    setting: Setting = SETTING,
+    setting: Sending = SENDING,
 ) -> None:
     """Deploy the contracts; what is there already stays. Addresses and verification files go to --state-dir.
 
@@ -95,13 +86,13 @@ def deploy_command(
 
     royalty = round(royalty_percent * 100)
     terms = Terms(monthly_price(price, free=free), royalty, reward_percent, treasury, reveal_delay, owner=owner)
-    with progress_report(quiet=sending.json) as report:
+    with setting.working() as report:
         chain = setting.chain(report=report)
-        if sending.dry_run:
-            sending.show_quote(deploy_quote(chain, terms))
+        if setting.dry_run:
+            setting.show_quote(deploy_quote(chain, terms))
             return
         deployment = deploy(chain, setting.folder, terms, store=setting.open_store())
-    sending.show(asdict(deployment), f"chain {deployment.chain_id}", list(deployment.addresses.items()))
+    setting.show(asdict(deployment), f"chain {deployment.chain_id}", list(deployment.addresses.items()))
     note(f"the address book for buyers: {deployment_path(setting.folder, deployment.chain_id)}")
     note(f"for block explorers: {setting.folder / f'verification-{deployment.chain_id}'}")
 
@@ -112,8 +103,7 @@ def collection(
     name: str | None = None,
     description: str | None = None,
     external_link: str | None = None,
-    output: Output = OUTPUT,
-    setting: Setting = SETTING,
+    setting: Reading = READING,
 ) -> None:
     """Show what marketplaces say of all tokens together (ERC-7572); with an option, change it: the owner only.
 
@@ -130,17 +120,17 @@ def collection(
 
     given = {"name": name, "description": description, "external_link": external_link}
     wanted = {field: value for field, value in given.items() if value is not None}
-    with progress_report(quiet=output.json) as report:
+    with setting.working() as report:
         tokens, store = setting.tokens(account=bool(wanted), report=report), setting.open_store()
         about = (
             change_collection(tokens, store, **wanted) if wanted else read_collection(store, tokens.collection_uri())
         )
     value = {"uri": tokens.collection_uri(), **about.model_dump(exclude_none=True)}
-    output.show(value, "collection", list(value.items()))
+    setting.show(value, "collection", list(value.items()))
 
 
 @app.command
-def status(address: str | None = None, *, output: Output = OUTPUT, setting: Setting = SETTING) -> None:
+def status(address: str | None = None, *, setting: Reading = READING) -> None:
     """Show the chain, the contracts, and what an account has and owns.
 
     Parameters
@@ -171,10 +161,10 @@ def status(address: str | None = None, *, output: Output = OUTPUT, setting: Sett
         ("chain", f"{chain.chain_id} at {chain.rpc_url}, block {found.block:,}"),
         ("account", found.account),
         ("balance", ether(found.balance)),
-        ("subscription", f"{ether(found.price)} a month; paid until {market_income.day(found.paid_until)}"),
+        ("subscription", f"{ether(found.price)} a month; paid until {day(found.paid_until)}"),
         *(("dataset", f"{token.id} ({token.kind.name.lower()})") for token in found.tokens),
         *(("run", run) for run in found.runs),
         ("rewards", f"{ether(found.rewards_free)} for the next epoch"),
         *(("open transaction", hashed) for hashed in found.open_transactions),
     ]
-    output.show(value, "market", rows)
+    setting.show(value, "market", rows)

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
+from gatllm.cli.amounts import day, ether, monthly_price, receipt_json, wei
 from gatllm.cli.console import note, progress_report
-from gatllm.cli.market_setting import (
-    OUTPUT,
-    SENDING,
-    SETTING,
-    Output,
-    Sending,
-    Setting,
-    ether,
-    file_of,
-    monthly_price,
-    print_path,
-    receipt_json,
-    wei,
-)
+from gatllm.cli.market_setting import READING, SENDING, SETTING, Reading, Sending, Setting, file_of, print_path
 from gatllm.errors import GatllmError
 
 
-def price(
-    new: str | None = None, *, free: bool = False, sending: Sending = SENDING, setting: Setting = SETTING
-) -> None:
+def price(new: str | None = None, *, free: bool = False, setting: Sending = SENDING) -> None:
     """Show what a month of the chat costs; with a new price, change it: the contracts' owner only.
 
     What is paid stays paid. A payment that is on its way at the old price takes nothing if the new one is higher.
@@ -37,16 +22,16 @@ def price(
     free
         Needed for a price of 0.
     """
-    with progress_report(quiet=sending.json) as report:
+    with setting.working() as report:
         amount = None if new is None else monthly_price(new, free=free)
         subscriptions = setting.subscriptions(report)
-        if amount is not None and sending.dry_run:
-            sending.show_quote(subscriptions.quote_price(amount))
+        if amount is not None and setting.dry_run:
+            setting.show_quote(subscriptions.quote_price(amount))
             return
         receipt = None if amount is None else subscriptions.set_price(amount)
         now = subscriptions.price()
     value = {"price_wei": str(now), "receipt": receipt_json(receipt)}
-    sending.show(value, "price", [("a month", ether(now))])
+    setting.show(value, "price", [("a month", ether(now))])
 
 
 def subscribe(
@@ -54,8 +39,7 @@ def subscribe(
     months: int = 1,
     user: str | None = None,
     max_price: str | None = None,
-    sending: Sending = SENDING,
-    setting: Setting = SETTING,
+    setting: Sending = SENDING,
 ) -> None:
     """Pay for the use of the chat, for yourself or as a gift.
 
@@ -69,19 +53,19 @@ def subscribe(
         The most to pay a month, in ether; by default the price of this moment.
     """
     limit = wei(max_price) if max_price else None
-    with progress_report(quiet=sending.json) as report:
+    with setting.working() as report:
         subscriptions = setting.subscriptions(report)
-        if sending.dry_run:
-            sending.show_quote(subscriptions.quote(months, user=user, max_price=limit))
+        if setting.dry_run:
+            setting.show_quote(subscriptions.quote(months, user=user, max_price=limit))
             return
         receipt = subscriptions.subscribe(months, user=user, max_price=limit)
         until = subscriptions.paid_until(user)
     who = user or subscriptions.chain.address
     value = {"user": who, "paid_until": until, **(receipt_json(receipt) or {})}
-    sending.show(value, "paid", [("user", who), ("until", day(until))])
+    setting.show(value, "paid", [("user", who), ("until", day(until))])
 
 
-def claim(statement: Path, token: str, *, output: Output = OUTPUT, setting: Setting = SETTING) -> None:
+def claim(statement: Path, token: str, *, setting: Reading = READING) -> None:
     """Take a dataset's part of an epoch's rewards; its current owner only.
 
     Parameters
@@ -98,8 +82,8 @@ def claim(statement: Path, token: str, *, output: Output = OUTPUT, setting: Sett
     found = tokens.get(token).id
     receipt = Rewards(tokens.chain, setting.deployment(tokens.chain)).claim(published, found)
     amount = published.amounts[found]
-    value = {"token": found, "epoch": published.epoch, "amount_wei": str(amount), **(receipt_json(receipt) or {})}
-    output.show(value, "claimed", [("token", found), ("amount", ether(amount)), ("fee", ether(receipt.fee))])
+    rows = [("amount", ether(amount))]
+    setting.show_sent("claimed", found, receipt, rows, epoch=published.epoch, amount_wei=str(amount))
 
 
 def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
@@ -141,11 +125,6 @@ def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
         statement = open_epoch(tokens, deployment, given, keep)
     note(f"epoch {statement.epoch}: {ether(statement.total)} for {len(statement.amounts)} datasets")
     print_path(out)
-
-
-def day(seconds: int) -> str:
-    """Return a moment (seconds since 1970; 0: never) as people write it."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if seconds else "never"
 
 
 COMMANDS = {"price": price, "subscribe": subscribe, "claim": claim, "reward": reward}

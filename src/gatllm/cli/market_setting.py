@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gatllm.cli.console import note, out, print_json, table
+from gatllm.cli.amounts import ETHER, ether, receipt_json
+from gatllm.cli.console import note, out, print_json, progress_report, table
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Report, silent
 
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from gatllm.market import Chain, DatasetTokens, Deployment, KeyVault, Quote, Receipt, Store, Subscriptions
     from gatllm.proof import Key
     from gatllm.service.market import Market
-
-ETHER = 10**18
 
 
 def default_state_dir() -> Path:
@@ -133,11 +133,17 @@ class Setting:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Output:
-    """How a command prints."""
+class Reading(Setting):
+    """Which chain and where, and how a command prints what it found there."""
 
     json: bool = False
     "Print JSON instead of a table."
+
+    @contextmanager
+    def working(self) -> Iterator[Report]:
+        """Show progress, unless JSON is asked for."""
+        with progress_report(quiet=self.json) as report:
+            yield report
 
     def show(self, value: Any, title: str, rows: Sequence[Sequence[object]]) -> None:
         """Print ``value`` as JSON, or ``rows`` as a table of two columns."""
@@ -146,11 +152,18 @@ class Output:
         else:
             table(title, ("what", "value"), rows)
 
+    def show_sent(
+        self, title: str, token: str, receipt: Receipt, rows: Sequence[Sequence[object]] = (), **more: object
+    ) -> None:
+        """Print what a transaction did to a token, and what it cost."""
+        value = {"token": token, **more, **(receipt_json(receipt) or {})}
+        self.show(value, title, [("token", token), *rows, ("fee", ether(receipt.fee))])
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Sending(Output):
-    """How a command that sends transactions prints, and whether it sends them."""
+class Sending(Reading):
+    """Which chain and where, how a command that sends transactions prints, and whether it sends them."""
 
     dry_run: bool = False
     "Show the cost; send nothing, write nothing."
@@ -160,7 +173,7 @@ class Sending(Output):
         show_quote(quote, json=self.json)
 
 
-SETTING, OUTPUT, SENDING = Setting(), Output(), Sending()
+SETTING, READING, SENDING = Setting(), Reading(), Sending()
 
 
 def open_market(rpc: str | None, site: str) -> Market:
@@ -191,43 +204,6 @@ def open_market(rpc: str | None, site: str) -> Market:
     )
 
 
-def ether(wei: int) -> str:
-    """Return an amount as people write it: ``0.003 ETH``."""
-    whole, rest = divmod(wei, ETHER)
-    return f"{whole}.{rest:018d}".rstrip("0").rstrip(".") + " ETH"
-
-
-def wei(text: str) -> int:
-    """Read an amount of ether, exactly.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from decimal import Decimal, InvalidOperation
-
-    try:
-        value = Decimal(text.lower().removesuffix("eth").strip()) * ETHER
-        if value != int(value) or value < 0:
-            raise InvalidOperation
-    except (InvalidOperation, OverflowError, ValueError):
-        raise UsageError(f"{text!r} is no amount of ether", "write it like 0.003") from None
-    return int(value)
-
-
-def monthly_price(text: str, *, free: bool) -> int:
-    """Read the price of a month, in wei; nothing is given away by a slip.
-
-    Raises:
-        UsageError: it is no amount, or 0 without ``free``, or more with it.
-    """
-    value = wei(text)
-    if value == 0 and not free:
-        raise UsageError("a price of 0 lets everybody in for nothing", "add --free if that is wanted")
-    if value and free:
-        raise UsageError(f"{text} is not free", "leave out --free, or give a price of 0")
-    return value
-
-
 def show_quote(quote: Quote, *, json: bool) -> None:
     """Print what a dry run found out."""
     # wei as strings: JSON's numbers end at 2**53
@@ -238,14 +214,8 @@ def show_quote(quote: Quote, *, json: bool) -> None:
         ("fee, at most", ether(quote.max_fee)),
         ("payment", ether(quote.value)),
     ]
-    Output(json=json).show({"dry_run": True, "gas": quote.gas, **fees}, "dry run: nothing was sent", rows)
-
-
-def receipt_json(receipt: Receipt | None) -> dict[str, object] | None:
-    """Return a receipt as JSON."""
-    if receipt is None:
-        return None
-    return {"hash": receipt.hash, "block": receipt.block, "gas_used": receipt.gas_used, "fee_wei": str(receipt.fee)}
+    value = {"dry_run": True, "gas": quote.gas, **fees}
+    Reading(json=json).show(value, "dry run: nothing was sent", rows)
 
 
 def file_of(path: Path) -> bytes:

@@ -5,18 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatllm.cli.console import note, print_json, progress_report, table
-from gatllm.cli.market_setting import (
-    OUTPUT,
-    SENDING,
-    SETTING,
-    Output,
-    Sending,
-    Setting,
-    ether,
-    receipt_json,
-    wei,
-)
+from gatllm.cli.amounts import ether, receipt_json, wei
+from gatllm.cli.console import note, print_json, table
+from gatllm.cli.market_setting import READING, SENDING, Reading, Sending
 from gatllm.errors import GatllmError, UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +21,7 @@ def mint(
     name: str = "",
     description: str = "",
     external_url: str | None = None,
-    sending: Sending = SENDING,
-    setting: Setting = SETTING,
+    setting: Sending = SENDING,
 ) -> None:
     """Put a dataset into the store and mint its token to your account; the same command goes on after a crash.
 
@@ -52,10 +42,10 @@ def mint(
     from gatllm.market import About, mint_dataset, quote_mint
 
     opened, about = Dataset.open(dataset), About(name, description, external_url)
-    with progress_report(quiet=sending.json) as report:
+    with setting.working() as report:
         tokens = setting.tokens(report=report)
-        if sending.dry_run:
-            sending.show_quote(quote_mint(tokens, opened, sealed=sealed, about=about))
+        if setting.dry_run:
+            setting.show_quote(quote_mint(tokens, opened, sealed=sealed, about=about))
             return
         vault = setting.vault()
         minted = mint_dataset(tokens, opened, setting.open_store(), vault, sealed=sealed, about=about, report=report)
@@ -65,7 +55,7 @@ def mint(
     rows += [("gas", f"{sent.gas_used:,}") for sent in (minted.commit, minted.mint) if sent]
     receipts = {"commit": receipt_json(minted.commit), "mint": receipt_json(minted.mint)}
     value = token_json(token) | {"content": content, "sealed": sealed} | receipts
-    sending.show(value, "minted" if minted.mint else "minted before", rows)
+    setting.show(value, "minted" if minted.mint else "minted before", rows)
     if sealed:
         note(f"the content's key lies in {vault.folder}; keep a copy: without it nobody can open the dataset")
 
@@ -77,8 +67,7 @@ def list_tokens(
     days: float = 30,
     out: Path | None = None,
     contributor: str | None = None,
-    output: Output = OUTPUT,
-    setting: Setting = SETTING,
+    setting: Reading = READING,
 ) -> None:
     """List the dataset tokens; with a token and --price, offer it for sale.
 
@@ -103,7 +92,7 @@ def list_tokens(
     tokens = setting.tokens(account=bool(token))
     if not token:
         found = list(tokens.list(contributor=contributor))
-        if output.json:
+        if setting.json:
             print_json([token_json(one) for one in found])
         else:
             rows = [(one.id, one.kind.name.lower(), one.owner, one.block) for one in found]
@@ -115,10 +104,10 @@ def list_tokens(
     file = out or Path(f"offer-{offer.token[:16]}.json")
     write_file(file, offer.to_json())
     value = {"offer": str(file), "token": offer.token, "price_wei": str(offer.price)}
-    output.show(value, "offered", [("token", offer.token), ("price", ether(offer.price)), ("file", str(file))])
+    setting.show(value, "offered", [("token", offer.token), ("price", ether(offer.price)), ("file", str(file))])
 
 
-def buy(offer: Path, *, sending: Sending = SENDING, setting: Setting = SETTING) -> None:
+def buy(offer: Path, *, setting: Sending = SENDING) -> None:
     """Buy a dataset token: you pay and receive it in one transaction.
 
     Parameters
@@ -126,19 +115,18 @@ def buy(offer: Path, *, sending: Sending = SENDING, setting: Setting = SETTING) 
     offer
         The offer's file.
     """
-    with progress_report(quiet=sending.json) as report:
+    with setting.working() as report:
         trade, wanted = _trade(offer, setting, report)
-        if sending.dry_run:
-            sending.show_quote(trade.quote(wanted))
+        if setting.dry_run:
+            setting.show_quote(trade.quote(wanted))
             return
         receipt = trade.buy(wanted)
         owner = trade.tokens.owner_of(wanted.token)
-    value = {"token": wanted.token, "owner": owner, "price_wei": str(wanted.price), **(receipt_json(receipt) or {})}
-    rows = [("token", wanted.token), ("owner", owner), ("paid", ether(wanted.price)), ("fee", ether(receipt.fee))]
-    sending.show(value, "bought", rows)
+    rows = [("owner", owner), ("paid", ether(wanted.price))]
+    setting.show_sent("bought", wanted.token, receipt, rows, owner=owner, price_wei=str(wanted.price))
 
 
-def cancel(offer: Path, *, output: Output = OUTPUT, setting: Setting = SETTING) -> None:
+def cancel(offer: Path, *, setting: Reading = READING) -> None:
     """Take an offer back; its seller only.
 
     Parameters
@@ -146,14 +134,13 @@ def cancel(offer: Path, *, output: Output = OUTPUT, setting: Setting = SETTING) 
     offer
         The offer's file.
     """
-    with progress_report(quiet=output.json) as report:
+    with setting.working() as report:
         trade, given = _trade(offer, setting, report)
         receipt = trade.cancel(given)
-    value = {"token": given.token, **(receipt_json(receipt) or {})}
-    output.show(value, "cancelled", [("token", given.token), ("fee", ether(receipt.fee))])
+    setting.show_sent("cancelled", given.token, receipt)
 
 
-def transfer(token: str, to: str, *, output: Output = OUTPUT, setting: Setting = SETTING) -> None:
+def transfer(token: str, to: str, *, setting: Reading = READING) -> None:
     """Give a token away; the right to unlock its dataset goes with it.
 
     Parameters
@@ -163,15 +150,15 @@ def transfer(token: str, to: str, *, output: Output = OUTPUT, setting: Setting =
     to
         The address of its new owner.
     """
-    with progress_report(quiet=output.json) as report:
+    with setting.working() as report:
         tokens = setting.tokens(report=report)
         found = tokens.get(token)
         receipt = tokens.transfer(found.id, to)
-    value = {"token": found.id, "owner": tokens.owner_of(found.id), **(receipt_json(receipt) or {})}
-    output.show(value, "transferred", [("token", found.id), ("owner", value["owner"]), ("fee", ether(receipt.fee))])
+    owner = tokens.owner_of(found.id)
+    setting.show_sent("transferred", found.id, receipt, [("owner", owner)], owner=owner)
 
 
-def pin_content(cid: str, *, service: str, name: str = "", output: Output = OUTPUT) -> None:
+def pin_content(cid: str, *, service: str, name: str = "", setting: Reading = READING) -> None:
     """Ask a pinning service to keep content, and wait until it does; its token is read from GATLLM_PINNING_TOKEN.
 
     The service fetches the bytes itself: a node must offer them (--store kubo:URL).
@@ -194,10 +181,10 @@ def pin_content(cid: str, *, service: str, name: str = "", output: Output = OUTP
         raise UsageError("a pinning service asks for a token", "set GATLLM_PINNING_TOKEN")
     content = Cid.parse(cid)
     request = pin(service, token, content, name or str(content))
-    output.show({"cid": str(content), "request": request}, "pinned", [("content", content), ("request", request)])
+    setting.show({"cid": str(content), "request": request}, "pinned", [("content", content), ("request", request)])
 
 
-def _trade(path: Path, setting: Setting, report: Any) -> tuple[Trade, Offer]:
+def _trade(path: Path, setting: Reading, report: Any) -> tuple[Trade, Offer]:
     """Return where an offer is traded, and the offer: the deployment says where Seaport lies, never the offer."""
     from gatllm.market import Offer, Trade, known_seaport
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import note, out, print_json, progress_report, table
+from gatllm.cli.options import Json, RunFolder
 from gatllm.cli.proof_verification import register, replay, verify
 
 app = App(name="proof", help="Prove a run, and check anyone's proof.")
@@ -17,16 +18,8 @@ for _command in (verify, replay, register):
 
 
 @app.command
-def show(run: Path, *, json: bool = False) -> None:
-    """Show what a run's proof claims; nothing is checked.
-
-    Parameters
-    ----------
-    run
-        The run folder.
-    json
-        Print JSON instead of a table.
-    """
+def show(run: RunFolder, *, json: Json = False) -> None:
+    """Show what a run's proof claims; nothing is checked."""
     from gatllm.proof import read_proof
 
     proof = read_proof(run)
@@ -57,7 +50,7 @@ def _dataset_line(summary: dict[str, Any]) -> str:
 
 @app.command
 def write(
-    run: Path,
+    run: RunFolder,
     *,
     dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     parent: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
@@ -68,8 +61,6 @@ def write(
 
     Parameters
     ----------
-    run
-        The run folder.
     dataset
         A dataset folder that it was trained on; may be repeated.
     parent
@@ -88,7 +79,7 @@ def write(
 
 @app.command
 def export(
-    run: Path,
+    run: RunFolder,
     *,
     key: Path | None = None,
     model_signing: Annotated[bool, Parameter(negative=())] = False,
@@ -98,8 +89,6 @@ def export(
 
     Parameters
     ----------
-    run
-        The run folder.
     key
         The key that signed the proof (default: GATLLM_KEY, else the user's data folder).
     model_signing
@@ -124,13 +113,11 @@ def export(
 
 
 @app.command
-def stamp(run: Path, *, url: str | None = None, request: Path | None = None, response: Path | None = None) -> None:
+def stamp(run: RunFolder, *, url: str | None = None, request: Path | None = None, response: Path | None = None) -> None:
     """Have an authority state when the proof was there (RFC 3161); give one of the options.
 
     Parameters
     ----------
-    run
-        The run folder.
     url
         Ask the authority at this address.
     request
@@ -160,7 +147,7 @@ def stamp(run: Path, *, url: str | None = None, request: Path | None = None, res
 
 
 @app.command
-def key(*, path: Path | None = None, pem: Annotated[bool, Parameter(negative=())] = False, json: bool = False) -> None:
+def key(*, path: Path | None = None, pem: Annotated[bool, Parameter(negative=())] = False, json: Json = False) -> None:
     """Show the public half of the trainer's key; it is made when there is none.
 
     Parameters
@@ -169,8 +156,6 @@ def key(*, path: Path | None = None, pem: Annotated[bool, Parameter(negative=())
         The key file (default: GATLLM_KEY, else the user's data folder).
     pem
         Print the ECDSA P-256 public key of `proof export --model-signing` as PEM, nothing else.
-    json
-        Print JSON instead of a table.
     """
     from gatllm.proof import load_key
 

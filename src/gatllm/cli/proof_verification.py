@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from gatllm.cli.amounts import receipt_json
 from gatllm.cli.console import out, print_json, progress_report, table
-from gatllm.cli.market_setting import Setting, receipt_json, show_quote
+from gatllm.cli.market_setting import Setting, show_quote
+from gatllm.cli.options import Json, RunFolder
 from gatllm.cli.restart import restart_with
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _OUTCOMES = {
 
 
 def verify(
-    run: Path,
+    run: RunFolder,
     *,
     dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     signer: str | None = None,
@@ -50,8 +52,6 @@ def verify(
 
     Parameters
     ----------
-    run
-        The run folder.
     dataset
         A dataset folder that it claims to be trained on; may be repeated.
     signer
@@ -126,7 +126,7 @@ def _updates(text: str | None) -> int | Literal["all"] | None:
 
 
 def replay(
-    run: Path,
+    run: RunFolder,
     *,
     dataset: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     require_updates: str | None = None,
@@ -138,8 +138,6 @@ def replay(
 
     Parameters
     ----------
-    run
-        The run folder.
     dataset
         The data, where it does not lie where the recipe says.
     require_updates
@@ -202,11 +200,11 @@ def _registered(run: Path, setting: Setting) -> tuple[Registration, str | None]:
 
 
 def register(
-    run: Path,
+    run: RunFolder,
     *,
     substrate: str | None = None,
     dry_run: bool = False,
-    json: bool = False,
+    json: Json = False,
     setting: Setting = _NO_SETTING,
 ) -> None:
     """Register a run's four hashes on a chain, with the key that signed its proof; a run is registered once.
@@ -215,15 +213,11 @@ def register(
 
     Parameters
     ----------
-    run
-        The run folder.
     substrate
         Register on the Substrate chain at this address (ws://…) instead, with the account whose secret is in
         GATLLM_SUBSTRATE_SECRET.
     dry_run
         Show the cost, send nothing.
-    json
-        Print JSON instead of a table.
     """
     from gatllm.market import ProofRegistry
     from gatllm.proof import read_proof, verify

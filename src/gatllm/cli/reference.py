@@ -11,11 +11,15 @@ from gatllm.cli.frame import app
 
 def reference() -> str:
     """Return the content of ``docs/cli.md``; a test compares the two."""
-    with _started_as("gatllm"):
+    with _started_as("gatllm"), _without_config():
         text = app.generate_docs(output_format="markdown", include_hidden=False)
     body = text.removeprefix("# gatllm\n\n").replace("\r\n", "\n")
     lines = [line.rstrip() for line in body.splitlines()]
-    head = "# Command line\n\nWritten by `make docs`; `gatllm COMMAND --help` says the same.\n\n"
+    head = (
+        "# Command line\n\nWritten by `make docs`; `gatllm COMMAND --help` says the same. Each option can also be set in "
+        "the environment, by\ncommand and option (`GATLLM_TRAIN_SEED=7`, `GATLLM_DATA_BUILD_QUIET=1`), or in `gatllm.toml` "
+        "under the command's table;\nother names of variables stand with their options.\n\n"
+    )
     return head + "\n".join(lines) + "\n"
 
 
@@ -28,3 +32,13 @@ def _started_as(program: str) -> Iterator[None]:
         yield
     finally:
         sys.argv, sys.orig_argv = before
+
+
+@contextmanager
+def _without_config() -> Iterator[None]:
+    """The generator would name the variable of each option without its command: one that nothing reads."""
+    before, app.config = app.config, ()
+    try:
+        yield
+    finally:
+        app.config = before

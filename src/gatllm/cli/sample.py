@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gatllm.cli.console import note, print_json, table
+from gatllm.cli.options import Device, RunFolder
 from gatllm.errors import GatllmError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Overflow = Literal["error", "stop", "slide"]
 
 
 def sample(
-    run: Path,
+    run: RunFolder,
     prompts: Annotated[list[str] | None, Parameter(negative="")] = None,
     *,
     tokens: int = 256,
@@ -35,7 +36,7 @@ def sample(
     stop: Annotated[list[str] | None, Parameter(negative="")] = None,
     overflow: Overflow | None = None,
     logprobs: int = 0,
-    device: str = "cpu",
+    device: Device = "cpu",
     fast: bool = False,
     quiet: bool = False,
     json: bool = False,
@@ -44,8 +45,6 @@ def sample(
 
     Parameters
     ----------
-    run
-        The run folder.
     prompts
         What to begin with; "-" reads standard input. Without any, a GPT begins a new text.
     tokens
@@ -70,8 +69,6 @@ def sample(
         When prompt and answer don't fit the context: error, stop, or slide (forget the oldest; default of a GPT).
     logprobs
         With --json: how many alternatives to show for each token.
-    device
-        auto, cpu, cuda, cuda:N or mps.
     fast
         Compute in bfloat16 with weights laid out for this processor (rounds differently, so other answers).
     quiet
@@ -185,28 +182,24 @@ def _write(text: str) -> None:
 
 
 def embed(
-    run: Path,
+    run: RunFolder,
     sentences: Annotated[list[str], Parameter(negative="")],
     *,
     tokens: bool = False,
     out: Path | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     json: bool = False,
 ) -> None:
     """Turn sentences into vectors of a trained model, and show how close they are to each other.
 
     Parameters
     ----------
-    run
-        The run folder.
     sentences
         The texts; "-" reads standard input, one text a line.
     tokens
         One vector for each token instead of one for each text: shape (batch, most tokens, width).
     out
         A .safetensors file for the vectors ("embeddings") instead of printing.
-    device
-        auto, cpu, cuda, cuda:N or mps.
     json
         Print the vectors as JSON.
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import App
 
 from gatllm.cli.console import note, out, print_json, progress_report, table
+from gatllm.cli.options import Quiet
 
 if TYPE_CHECKING:
     from gatllm.tokenizers import Tokenizer
@@ -25,7 +26,7 @@ def train(
     size: int = 4096,
     max_merge_length: int | None = None,
     unknown: Literal["error", "replace"] = "error",
-    quiet: bool = False,
+    quiet: Quiet = False,
     json: bool = False,
 ) -> None:
     """Learn a tokeniser from datasets, files, folders, `stdlib` or `dist:NAME`.
@@ -44,8 +45,6 @@ def train(
         BPE: longest token in bytes; 1 gives plain bytes.
     unknown
         Characters: refuse what was not seen, or replace it.
-    quiet
-        Show no progress.
     json
         Print JSON.
     """

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from gatllm.cli.console import duration, note, print_json, progress_report, table
 from gatllm.cli.market_setting import Setting
+from gatllm.cli.options import Json, Quiet, RecipeName, RunFolder
 from gatllm.cli.restart import restart_with
 from gatllm.errors import UsageError
 
@@ -25,7 +26,7 @@ report_app = App(name="report", help="Write the report of a run: one page with i
 
 @train_app.default
 def train(
-    recipe: str,
+    recipe: RecipeName,
     *,
     out: Path | None = None,
     set_: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
@@ -34,7 +35,7 @@ def train(
     seed: int | None = None,
     resume: bool = True,
     commit: Annotated[bool, Parameter(negative=())] = False,
-    quiet: bool = False,
+    quiet: Quiet = False,
     json: bool = False,
     setting: Annotated[Setting, Parameter(group="With --commit")] = _NO_SETTING,
 ) -> None:
@@ -42,8 +43,6 @@ def train(
 
     Parameters
     ----------
-    recipe
-        A TOML file, or the name of a recipe that comes with gatllm.
     out
         The run folder; runs/NAME by default.
     set_
@@ -59,8 +58,6 @@ def train(
     commit
         Before training, promise data and recipe on chain with the trainer's key; the hash of the next block gives the
         seed, so that nobody could choose it. `gatllm proof register` answers the promise.
-    quiet
-        Show no progress.
     json
         Print the final metrics as JSON.
     """
@@ -119,16 +116,8 @@ def _committing(setting: Setting, folder: Path, report: Report) -> Commit:
 
 
 @report_app.default
-def report(run: Path, *, json: bool = False) -> None:
-    """Write the report of a run, finished or not, and print its numbers.
-
-    Parameters
-    ----------
-    run
-        The run folder.
-    json
-        Print JSON instead of a table.
-    """
+def report(run: RunFolder, *, json: Json = False) -> None:
+    """Write the report of a run, finished or not, and print its numbers."""
     from gatllm.training import Run
     from gatllm.training.report import rows, summary, verdict, write_report
 
