@@ -9,18 +9,22 @@ from contextlib import contextmanager
 from gatllm.cli.frame import app
 
 
+_HEAD = """# Command line
+
+Written by `make docs`; `gatllm COMMAND --help` says the same. Each option can also be set in the environment, by command
+and option (`GATLLM_TRAIN_SEED=7`, `GATLLM_DATA_BUILD_QUIET=1`), or in `gatllm.toml` under the command's table; other
+names of variables stand with their options.
+
+"""
+
+
 def reference() -> str:
     """Return the content of ``docs/cli.md``; a test compares the two."""
     with _started_as("gatllm"), _without_config():
         text = app.generate_docs(output_format="markdown", include_hidden=False)
     body = text.removeprefix("# gatllm\n\n").replace("\r\n", "\n")
     lines = [line.rstrip() for line in body.splitlines()]
-    head = (
-        "# Command line\n\nWritten by `make docs`; `gatllm COMMAND --help` says the same. Each option can also be set in "
-        "the environment, by\ncommand and option (`GATLLM_TRAIN_SEED=7`, `GATLLM_DATA_BUILD_QUIET=1`), or in `gatllm.toml` "
-        "under the command's table;\nother names of variables stand with their options.\n\n"
-    )
-    return head + "\n".join(lines) + "\n"
+    return f"{_HEAD}{chr(10).join(lines)}\n"
 
 
 @contextmanager
