@@ -8,12 +8,11 @@ from contextlib import contextmanager
 
 from gatllm.cli.frame import app
 
-
 _HEAD = """# Command line
 
-Written by `make docs`; `gatllm COMMAND --help` says the same. Each option can also be set in the environment, by command
-and option (`GATLLM_TRAIN_SEED=7`, `GATLLM_DATA_BUILD_QUIET=1`), or in `gatllm.toml` under the command's table; other
-names of variables stand with their options.
+Written by `make docs`; `gatllm COMMAND --help` says the same. Each option can also be set in the environment, by
+command and option (`GATLLM_TRAIN_SEED=7`, `GATLLM_DATA_BUILD_QUIET=1`), or in `gatllm.toml` under the command's table;
+other names of variables stand with their options.
 
 """
 
