@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gatllm.answering import ConfidenceModel, Estimator, Library
+from gatllm.answering import confidence as confidence_module
 from gatllm.answering.confidence import held_out_prompts, other_prompts
 from gatllm.data import build
 from gatllm.errors import GatllmError
@@ -20,6 +21,33 @@ def test_the_data_is_told_from_other_subjects(confidence: ConfidenceModel) -> No
     threshold, certified = confidence.estimator.threshold(0.8)
     assert certified
     assert near.value > threshold > far.value
+
+
+def test_a_prompt_is_compared_with_other_records_than_its_own(library: Library) -> None:
+    """Else every function of the data would be found in the data, and the calibration would learn just that."""
+    closer = 0
+    for prompt, document in held_out_prompts(library, random.Random(1), 40):
+        cosines = library.index.words.cosines(prompt)
+        others = sorted(cosines[library.index.passages[:, 0] != document])
+        best, mean, *_ = confidence_module._features(library, prompt, without=document)
+        assert best == pytest.approx(others[-1])
+        assert mean == pytest.approx(sum(others[-5:]) / 5)
+        closer += float(cosines.max()) > best
+    assert closer > 20  # with it, most would be nearest to themselves
+
+
+def test_the_calibration_holds_out_the_record_of_each_prompt(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_out = []
+    real = confidence_module._features
+
+    def spy(library: Library, prompt: str, without: int = -1) -> list[float]:
+        left_out.append(without)
+        return real(library, prompt, without)
+
+    monkeypatch.setattr(confidence_module, "_features", spy)
+    ConfidenceModel.calibrate(library, seed=1)
+    inside = held_out_prompts(library, random.Random(1), len(other_prompts()))
+    assert left_out == [document for _, document in inside] + [-1] * len(other_prompts())
 
 
 def test_a_prompt_without_words_has_no_confidence(confidence: ConfidenceModel) -> None:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,56 @@ def test_who_leaves_the_queue_does_not_keep_a_slot() -> None:
         await fourth.leave()  # hands its slot to the fifth, which leaves without having looked
         await fifth.leave()
         assert (slots.running, len(slots.waiting)) == (0, 0)
+
+    asyncio.run(go())
+
+
+def test_who_is_cancelled_while_it_leaves_gives_the_slot_back() -> None:
+    async def go() -> None:
+        slots = Slots(size=1, queue=1)
+        first, second = slots.enter(), slots.enter()
+        going = threading.Event()
+
+        def work() -> Generator[int, None, None]:
+            try:
+                yield 1
+            finally:
+                going.wait(5)  # it takes its time to stop, and the slot is not free before
+
+        items = first.run(work)
+        assert await anext(items) == 1
+        leaving = asyncio.create_task(first.leave())
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert not second.has_slot
+        going.set()
+        assert await second.wait(5)
+        await second.leave()
+        await items.aclose()
+        assert (slots.running, len(slots.waiting)) == (0, 0)
+
+    asyncio.run(go())
+
+
+def test_all_slots_work_at_once_however_few_threads_the_loop_has() -> None:
+    async def go() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        slots = Slots(size=12, queue=0)
+        together = threading.Barrier(12)
+
+        def work() -> Generator[int, None, None]:
+            yield together.wait(10)  # broken, unless all twelve are there
+
+        async def one() -> int:
+            ticket = slots.enter()
+            numbers = [number async for number in ticket.run(work) if number is not None]
+            await ticket.leave()
+            return numbers[0]
+
+        assert sorted(await asyncio.gather(*(one() for _ in range(12)))) == list(range(12))
+        assert slots.running == 0
 
     asyncio.run(go())
 
