@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?=
 
-.PHONY: demo test test-all lint setup docs site clean help
+.PHONY: demo test test-all lint coverage mutants setup docs site clean help
 .DEFAULT_GOAL := help
 
 help:            ## show these targets
@@ -26,6 +26,13 @@ lint: setup      ## ruff, mypy (strict), the import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+coverage: setup  ## run the tests and show which lines and branches they reach; the pages are in build/coverage
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-report=html
+	$(BIN)/coverage report --fail-under=98 --include='*/records/*,*/review/gate.py,*/chain/outbox.py,*/sandbox/filters.py'
+
+mutants: setup   ## change the code that must not be wrong, and see that the tests notice (MUTANTS="gate --sample 0")
+	$(BIN)/python -W ignore dev/mutants.py $(MUTANTS)
+
 setup: $(VENV)/.installed .contracts .web   ## virtual environment, packages, contracts, web assets
 
 # The stamp is written last: an interrupted installation is done again.
@@ -45,8 +52,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 .web: $(VENV)/.installed
 	@$(BIN)/python web/build.py
 
-docs: setup      ## write docs/cli.md anew from the commands themselves
+docs: setup      ## write docs/cli.md and docs/rules.md anew from the commands and rules themselves
 	$(BIN)/python -c 'from gatllm.cli.reference import reference; print(reference(), end="")' > docs/cli.md
+	$(BIN)/python -m gatllm.review.rules.pages > docs/rules.md
 
 site: setup      ## build the documentation into build/site; a warning is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site

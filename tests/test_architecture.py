@@ -31,6 +31,11 @@ def test_no_file_is_longer_than_600_lines() -> None:
     assert long == []
 
 
+def test_commands_are_thin() -> None:
+    long = {path.name: len(path.read_text().splitlines()) for path in (PACKAGE / "cli").glob("*.py")}
+    assert {name: lines for name, lines in long.items() if lines > 300} == {}
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     # Imports for type checkers count, too: a circle of meaning is a circle.
     graph = grimp.build_graph("gatllm", exclude_type_checking_imports=False, cache_dir=None)

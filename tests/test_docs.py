@@ -42,6 +42,15 @@ def test_every_make_target_in_the_docs_exists(page: Path) -> None:
     assert named <= targets
 
 
+def test_the_places_for_what_is_new_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Where does it go?")[2].partition("\n## ")[0]
+    named = re.findall(r"`((?:src|tests|docs|recipes)/[^`]*)`", table)
+    assert len(named) > 40
+    wanted = {name.rpartition("/")[0] if "NAME" in name else name for name in named}  # what is new stands beside others
+    assert [name for name in sorted(wanted) if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize(("variable", "value"), [("GATLLM_EXPLAIN_RULE", "NOPE1"), ("GATLLM_TRAIN_SEED", "x")])
 def test_options_are_read_from_the_environment_as_the_reference_says(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -21,12 +21,13 @@ from gatllm.market.trade.deployment import (
 )
 from gatllm.market.trade.minting import MintedDataset, mint_dataset, publish_for, quote_mint
 from gatllm.market.trade.overview import Overview, overview
+from gatllm.market.trade.proof_chain import ProofChain
 from gatllm.market.trade.registry import ProofRegistry, RegisteredRun
 from gatllm.market.trade.rewards import Rewards, Statement, open_epoch, shares, weights_of
 from gatllm.market.trade.seaport import Offer, Trade, find_seaport, known_seaport
 from gatllm.market.trade.signin import SignedIn, SignIn
 from gatllm.market.trade.subscriptions import Subscriptions
-from gatllm.market.trade.substrate import ProofChain, SubstrateRegistry
+from gatllm.market.trade.substrate import SubstrateRegistry
 from gatllm.market.trade.tokens import DatasetTokens, Kind, Minted, Origin, Token, change_collection, id_of
 from gatllm.market.trade.unlocking import KeyVault, Release, Unlocker, request_key
 from gatllm.market.trade.wrapping import KeyCard, unwrap, wrap

@@ -18,7 +18,8 @@ import pytest
 
 from gatllm.cli import main
 from gatllm.errors import GatllmError
-from gatllm.market.trade.substrate import ProofChain, SubstrateRegistry
+from gatllm.market.trade.proof_chain import ProofChain
+from gatllm.market.trade.substrate import SubstrateRegistry
 from gatllm.proof import Registration, load_key, read_proof, verify, write_proof
 from tests.proof.runs import make_dataset, make_run
 

@@ -10,7 +10,7 @@ from gatllm.data.families import semantic, syntactic
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A kind of error. ``weight`` is its share in a random draw."""
+    """A kind of error. ``weight`` is how often it is drawn, beside the others."""
 
     name: str
     syntactic: bool

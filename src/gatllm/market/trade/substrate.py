@@ -18,35 +18,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from gatllm.errors import GatllmError
 from gatllm.proof import SUBSTRATE_FILE, Proof, Registration, recover_proof
 from gatllm.records import canonical_bytes, write_file
 
 _TAG = b"gatllm/training-proof/v2"
-
-
-class Anchor(Protocol):
-    """Where a registration stands: the transaction and its block."""
-
-    @property
-    def hash(self) -> str:
-        """The transaction."""
-
-    @property
-    def block(self) -> int:
-        """The number of its block."""
-
-
-class ProofChain(Protocol):
-    """What every registry of proofs offers, whatever the chain."""
-
-    def register(self, proof: Proof) -> Anchor | None:
-        """Register a proof's four hashes; None when this is done already."""
-
-    def registration_of(self, proof: Proof) -> Registration | None:
-        """Return what is registered about the run of a proof, or None."""
 
 
 @dataclass(frozen=True, slots=True)
