@@ -1,6 +1,11 @@
 """Pretrained models in the one loop: text and answers, whole or by adapter, resumed exactly, opened by all."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ from gatllm.models import ChatOptions
 from gatllm.models.chat_format import ChatFormat
 from gatllm.models.tuned import is_tuned, load_lm, open_base
 from gatllm.progress import Progress
+from gatllm.proof import load_key, verify, write_proof
 from gatllm.training import Recipe, Run, replay, train
 from gatllm.training.objectives.chat import apart, rendered
 from tests.models.tiny_lm import write_tiny_lm
@@ -92,6 +98,35 @@ def test_a_run_that_stops_goes_on_to_the_same_bits(base: Path, chats: Path, tmp_
     assert replay(whole, 0, 3).weights_root == whole.events("checkpoint")[0]["weights_root"]
     answer = load_lm(whole.path, dtype="float32").generate([[{"role": "user", "content": "sky?"}]], ChatOptions())
     assert isinstance(answer[0].text, str)
+
+
+_KILLED = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from gatllm.training import Recipe, train
+def kill(event, fields):
+    if event == "step" and fields["step"] == 11:
+        os.kill(os.getpid(), signal.SIGKILL)
+train(Recipe.load(sys.argv[1]), sys.argv[2], observe=kill)
+"""
+
+
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_killed_it_goes_on_to_the_same_bits_and_is_proven(
+    base: Path, chats: Path, tmp_path: Path, adapter: str
+) -> None:
+    wanted = recipe(base, chats, "chat", adapter=adapter, rank=2).replace({"train.keep": 9})
+    (tmp_path / "tuned.toml").write_text(wanted.to_toml())
+    arguments = [sys.executable, "-c", _KILLED, str(tmp_path / "tuned.toml"), str(tmp_path / "killed")]
+    done = subprocess.run(arguments, check=False, capture_output=True, env={**os.environ})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    whole, resumed = train(wanted, tmp_path / "whole"), train(wanted, tmp_path / "killed")
+    assert resumed.events("resume")[0]["step"] == 9
+    assert resumed.log[-1]["weights_root"] == whole.log[-1]["weights_root"]
+    write_proof(resumed.path, load_key(tmp_path / "keys" / "trainer.key"))
+    found = verify(resumed.path, datasets=[chats], depth="full")
+    assert (found.outcome, found.failures) == ("verified", [])
 
 
 def test_an_adapter_leaves_the_base_alone_and_is_small(base: Path, chats: Path, tmp_path: Path) -> None:
@@ -190,6 +225,44 @@ def test_the_commands_open_the_run(
     assert ended.value.code == 0
     ours = load_lm(tmp_path / "chat", dtype="float32").complete(["def"], ChatOptions(max_new_tokens=4))
     assert load_lm(tmp_path / "export", dtype="float32").complete(["def"], ChatOptions(max_new_tokens=4)) == ours
+
+
+def test_exported_it_is_opened_by_others(
+    base: Path, chats: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The merged folder by transformers, the adapter by peft, the GGUF file by the reader of transformers."""
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from gatllm.cli import main
+
+    run = train(recipe(base, chats, "chat", adapter="lora", rank=2), tmp_path / "run").path
+    for form in ("merged", "adapter", "gguf"):
+        with pytest.raises(SystemExit) as ended:
+            main(["export", str(run), "--form", form, "--out", str(tmp_path / form), "--json"])
+        assert ended.value.code == 0, capfd.readouterr().err
+    tokens = torch.tensor([load_lm(run).encode("def add(a, b):")])
+    ours = load_lm(run, dtype="float32").model
+    plain = open_base(str(base)).model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by names that will change
+        adapted = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")
+    packed = {"pretrained_model_name_or_path": tmp_path / "gguf", "gguf_file": "model.gguf"}
+    with torch.no_grad():
+        wanted = ours(tokens).logits
+        assert not torch.allclose(wanted, plain(tokens).logits, atol=1e-4)
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+        torch.testing.assert_close(merged(tokens).logits, wanted)
+        torch.testing.assert_close(adapted(tokens).logits, wanted, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            AutoModelForCausalLM.from_pretrained(**packed, dtype=torch.float32)(tokens).logits,
+            wanted,
+            atol=5e-2,
+            rtol=5e-2,
+        )
+    again = AutoTokenizer.from_pretrained(**packed)
+    assert again("def add(a, b):\n  é").input_ids == load_lm(run).tokenizer("def add(a, b):\n  é").input_ids
+    assert again.convert_tokens_to_ids("<|im_end|>") == load_lm(run).tokenizer.eos_token_id
 
 
 def test_a_small_gpt2_that_names_the_end_of_the_large_one(tmp_path: Path, base: Path) -> None:

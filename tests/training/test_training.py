@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 import torch
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.models import load_run
 from gatllm.progress import Progress
+from gatllm.records import HashLog, digest, read_log
 from gatllm.training import Recipe, Run, assembly, replay, train
 
 ROUNDING = 1e-6
@@ -103,6 +106,33 @@ def test_killed_and_resumed_is_equal_to_the_bit(tiny: dict[str, Any], tmp_path: 
     assert resumed.events("resume")[0]["step"] == 8  # the last checkpoint before the kill
     assert losses(resumed) == losses(whole)
     assert resumed.log[-1]["weights_root"] == whole.log[-1]["weights_root"]
+
+
+def _as_an_older_version_wrote_it(run: Path, keys: list[str]) -> None:
+    """Take keys of ``[train]`` out of a run's recipe, and commit to it so in a log of the same entries."""
+    recipe = tomllib.loads((run / "recipe.toml").read_text())
+    for key in keys:
+        del recipe["train"][key]
+    (run / "recipe.toml").write_text(tomli_w.dumps(recipe))
+    entries = read_log(run / "log.jsonl")
+    entries[0]["commitments"]["recipe"] = digest(recipe)
+    (run / "log.jsonl").unlink()
+    with HashLog(run / "log.jsonl") as log:
+        for entry in entries:
+            log.append(entry["event"], **{k: v for k, v in entry.items() if k not in {"event", "seq", "time", "prev"}})
+
+
+def test_a_run_from_before_a_key_was_there_goes_on_and_replays(tiny: dict[str, Any], tmp_path: Path) -> None:
+    recipe = Recipe.of(tiny)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "run", observe=_StopAt(12))
+    _as_an_older_version_wrote_it(tmp_path / "run", ["measure", "until", "patience"])
+    resumed = train(recipe, tmp_path / "run")
+    assert resumed.log[-1]["weights_root"] == train(recipe, tmp_path / "whole").log[-1]["weights_root"]
+    assert replay(resumed, 0, 4).weights_root == resumed.events("checkpoint")[0]["weights_root"]
+    (resumed.path / "recipe.toml").write_text(recipe.replace({"train.lr": 0.5}).to_toml())
+    with pytest.raises(VerificationError):
+        replay(Run.open(resumed.path), 0, 4)
 
 
 def test_a_changed_checkpoint_is_passed_over(tiny: dict[str, Any], tmp_path: Path) -> None:

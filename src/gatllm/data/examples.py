@@ -11,7 +11,7 @@ from gatllm.data.dataset import Dataset
 from gatllm.data.manifest import FILE_NAME
 from gatllm.data.sources import SourceFile, open_source
 from gatllm.errors import GatllmError
-from gatllm.records import digest
+from gatllm.records import digest, file_sha256
 from gatllm.tokenizers import Message
 
 
@@ -37,6 +37,8 @@ def read_examples(source: str | Path) -> tuple[list[Example], str]:
     found = [example for item in open_source(str(source)) for example in _of_item(item, str(source))]
     if not found:
         raise GatllmError(f"{source} holds no questions and answers", "see `gatllm data check`")
+    if Path(source).is_file():
+        return found, file_sha256(Path(source))  # what `gatllm proof verify --dataset` computes of it
     return found, digest([[example.key, [dict(turn) for turn in example.messages]] for example in found])
 
 

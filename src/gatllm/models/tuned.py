@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -18,8 +20,9 @@ from gatllm.models.device import choose_device
 from gatllm.models.fingerprint import weights_root
 from gatllm.models.pretrained import PretrainedLM, best_dtype
 from gatllm.models.run import read_recipe
-from gatllm.models.weights import load_weights, put_weights
+from gatllm.models.weights import load_weights, put_weights, save_weights
 from gatllm.progress import Report, silent
+from gatllm.records import new_folder
 from gatllm.tokenizers import Pretrained
 
 KIND = "pretrained"
@@ -118,8 +121,10 @@ def resolve(values: Mapping[str, Any]) -> PretrainedConfig:
     return PretrainedConfig.model_validate(given)
 
 
-def build_tuned(config: PretrainedConfig, *, seed: int) -> TunedLM:
+def build_tuned(config: PretrainedConfig, *, seed: int, dtype: str = "auto") -> TunedLM:
     """Return the base with its adapter; what the adapter begins with follows from ``seed``.
+
+    ``dtype`` is that of a frozen base.
 
     Raises:
         VerificationError: the base is not the one that the run began with.
@@ -138,7 +143,7 @@ def build_tuned(config: PretrainedConfig, *, seed: int) -> TunedLM:
         from peft import LoraConfig, get_peft_model
     except ImportError:
         raise GatllmError("an adapter needs peft", "pip install 'gatllm[lora]'") from None
-    lm = lm.to(best_dtype("auto", "cpu"))  # it stays as it is: bf16 is exact enough where the processor multiplies it
+    lm = lm.to(best_dtype(dtype, "cpu"))  # it stays as it is: bf16 is exact enough where the processor multiplies it
     if config.checkpointing:
         lm.enable_input_require_grads()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -194,10 +199,31 @@ def load_lm(
     if table is None or table.adapter == "none":  # such a run is itself a folder of Transformers
         return PretrainedLM.load(where, **options)
     run = Path(str(where))
-    model = build_tuned(table, seed=0)
+    model = build_tuned(table, seed=0, dtype="float32")  # merged in fp32: the same sums wherever it is opened
     put_weights(model, load_weights(run / WEIGHTS), str(run / WEIGHTS))
     merged = model.merged().to(choose_device(device), best_dtype(dtype, str(choose_device(device))))
     return PretrainedLM(merged, open_base(table.base).tokenizer, run.name, max_context=max_context)
+
+
+def export_adapter(run: Path, folder: Path, *, replace: bool = False) -> str:
+    """Write the adapter of a run as a folder that peft opens on its base, and return what the base is called.
+
+    Raises:
+        UsageError: the run has no adapter.
+    """
+    table = _table(run)
+    if table is None or table.adapter == "none":
+        raise UsageError(f"{run} has no adapter: all its weights were trained", "export it merged")
+    with new_folder(folder, replace=replace) as temporary:
+        save_weights(temporary / "adapter_model.safetensors", load_weights(run / WEIGHTS))
+        for file in sorted(run.iterdir()):
+            if file.suffix in (".json", ".jinja") and not file.name.startswith(("proof", "plan")):
+                shutil.copyfile(file, temporary / file.name)
+        about = temporary / "adapter_config.json"
+        named = json.loads(about.read_text(encoding="utf-8"))
+        named["base_model_name_or_path"] = named.get("base_model_name_or_path") or table.base
+        about.write_text(json.dumps(named, indent=2) + "\n", encoding="utf-8")
+    return str(named["base_model_name_or_path"])
 
 
 def is_tuned(run: str | Path) -> bool:

@@ -52,6 +52,7 @@ def assemble(
     dtype: str | None = None,
     threads: int | None = None,
     before: Mapping[str, Any] | None = None,
+    written: Mapping[str, Any] | None = None,
     promise: Promise | None = None,
     team: Team | None = None,
     report: Report = silent,
@@ -59,8 +60,11 @@ def assemble(
     """Prepare data, tokenizer and a model, freshly initialised or with the weights of the run that ``start`` names.
 
     ``tokenizer``, ``dtype`` and ``threads`` are given when a run is resumed or replayed, with ``before``, what it
-    committed to at its beginning: they were decided then. ``promise`` names data and plan in public and returns the
-    hash of a later block, from which a committed seed then follows.
+    committed to at its beginning, and ``written``, its recipe word for word: they were decided then. A key that recipes
+    did not have at that time is no part of what was committed to.
+
+    ``promise`` names data and plan in public and returns the hash of a later block, from which a committed seed then
+    follows.
 
     Raises:
         UsageError: the recipe does not fit this machine, or a key of ``[model]`` is wrong.
@@ -93,12 +97,12 @@ def assemble(
     if committed:
         if promise is not None:
             _refuse_drawn_data(resolved, objective)  # before anything is paid for a promise
-        resolved = _seeded(resolved, commitments, before, promise)
+        resolved = _seeded(resolved, commitments, before, promise, _as_written(resolved, written))
         objective.close()
         objective = prepare(resolved, objective.tokenizer, report)
         model = _initial(resolved, objective)
         commitments["init_root"] = weights_root(model.state_dict())
-    commitments["recipe"] = resolved.digest()
+    commitments["recipe"] = digest(_as_written(resolved, written))
     return Assembly(resolved, objective, Session(resolved, objective, model, precision, team), commitments)
 
 
@@ -151,22 +155,38 @@ def _refuse_drawn_data(recipe: Recipe, objective: Objective) -> None:
         other.close()
 
 
+def _as_written(recipe: Recipe, written: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a resolved recipe as its run wrote it down; where that says something else (or nothing), as it is now."""
+    if written is None:
+        return recipe.to_dict()
+    then = Recipe.of(written)
+    # A seed that is committed follows from the rest; data may lie elsewhere, and has a root of its own.
+    moved = {"seed": recipe.seed, "data.source": recipe.to_dict()["data"]["source"]}
+    same = then.replace({"model": config_to_dict(then.model), **moved}) == recipe
+    return {**written, "seed": recipe.seed} if same else recipe.to_dict()
+
+
 def _seeded(
-    recipe: Recipe, commitments: dict[str, Any], before: Mapping[str, Any] | None, promise: Promise | None
+    recipe: Recipe,
+    commitments: dict[str, Any],
+    before: Mapping[str, Any] | None,
+    promise: Promise | None,
+    written: dict[str, Any],
 ) -> Recipe:
     """Return the recipe with the seed that follows from data, plan, block and trainer.
 
     ``promise`` is asked for the last two; the salt of what was promised joins the ``commitments``.
     """
-    values = recipe.to_dict()
+    values = dict(written)
     then = {name: (before or commitments)[name] for name in ("code", "environment")}
     # A run that goes on with other code or elsewhere keeps the plan that it began with.
     data_root, known = str(commitments["data_root"]), {**commitments, **then}
     block, trainer = values["determinism"]["block"], values["determinism"].get("trainer")
     if promise is not None:
-        values["determinism"]["trainer"] = ""  # whoever it is: it is no part of the plan
+        table = values["determinism"]
+        values["determinism"] = {**table, "trainer": ""}  # whoever it is: it is no part of the plan
         (block, trainer), commitments["salt"] = promise(data_root, plan_of(values, known))
-        values["determinism"]["trainer"] = trainer
+        values["determinism"] = {**table, "trainer": trainer}
     elif before and "salt" in before:
         commitments["salt"] = before["salt"]
     seed = committed_seed(data_root, digest(plan_of(values, known)), block, trainer)
@@ -176,11 +196,7 @@ def _seeded(
 
 def _resolved(recipe: Recipe, objective: Objective, team: Team) -> Recipe:
     """Return the recipe with all that follows from the data: the model's configuration, and the steps of its epochs."""
-    if objective.model_config["kind"] == PRETRAINED:
-        model = PretrainedConfig.model_validate(objective.model_config).model_dump(mode="json")
-    else:
-        model = config_from_dict(objective.model_config).model_dump(mode="json", exclude_none=True)
-    values = recipe.to_dict() | {"model": model}
+    values = recipe.to_dict() | {"model": config_to_dict(objective.model_config)}
     if recipe.train.epochs is not None:
         passes = objective.batches_per_epoch
         if passes is None:
@@ -188,6 +204,13 @@ def _resolved(recipe: Recipe, objective: Objective, team: Team) -> Recipe:
         steps = math.ceil(recipe.train.epochs * passes / (recipe.train.accumulate * team.size))
         values["train"] = values["train"] | {"steps": max(1, steps)}
     return Recipe.of(values)
+
+
+def config_to_dict(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``[model]`` table with all its keys."""
+    if model["kind"] == PRETRAINED:
+        return PretrainedConfig.model_validate(model).model_dump(mode="json")
+    return config_from_dict(model).model_dump(mode="json", exclude_none=True)
 
 
 # What each objective trains; the first is what a recipe without model.kind means.

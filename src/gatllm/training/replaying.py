@@ -13,6 +13,7 @@ from torch import Tensor
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.models import load_weights, put_weights, weights_root
 from gatllm.progress import Progress, Report, silent
+from gatllm.records import digest
 from gatllm.tokenizers import load as load_tokenizer
 from gatllm.training import checkpoint
 from gatllm.training.assembly import Assembly, assemble
@@ -53,7 +54,7 @@ class Replayer:
             raise UsageError(f"the run was trained by {env['processes']} processes", "replay runs of one process")
         self.recipe = run.recipe if source is None else run.recipe.replace({"data.source": source})
         self._made = self._assemble(report)
-        commitments = self._made.commitments | {"recipe": run.recipe.digest()}
+        commitments = self._made.commitments | {"recipe": digest(run.written)}
         for name in ("data_root", "tokenizer", "recipe", "init_root"):
             if commitments[name] != before[name]:
                 raise VerificationError(f"{name} is not the one that the run committed to")
@@ -70,6 +71,7 @@ class Replayer:
             dtype=env["dtype"],
             threads=int(env["threads"]),
             before=self.run.start["commitments"],
+            written=self.run.written,
             report=report,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ class Run:
     def recipe(self) -> Recipe:
         """The resolved recipe."""
         return Recipe.load(self.path / RECIPE)
+
+    @cached_property
+    def written(self) -> dict[str, Any]:
+        """The resolved recipe word for word: without keys that recipes did not have when the run began."""
+        return tomllib.loads((self.path / RECIPE).read_text(encoding="utf-8"))
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:

@@ -179,6 +179,7 @@ def _assemble(run: Run, wanted: Recipe, team: Team, report: Report) -> Assembly:
         dtype=env["dtype"],
         threads=int(env["threads"]),
         before=before,
+        written=run.written,
         team=team,
         report=report,
     )
