@@ -58,7 +58,8 @@ def export_gguf(model: Any, tokenizer: Any, folder: Path, *, replace: bool = Fal
 
 
 def _write_sizes(writer: Any, config: Any) -> None:
-    rotary = getattr(config, "rope_parameters", None) or {}
+    rotary: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    base: float = rotary.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)
     writer.add_name(config.model_type)
     writer.add_file_type(1)  # mostly fp16
     writer.add_context_length(config.max_position_embeddings)
@@ -68,7 +69,7 @@ def _write_sizes(writer: Any, config: Any) -> None:
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(float(rotary.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)))
+    writer.add_rope_freq_base(float(base))
     writer.add_vocab_size(config.vocab_size)
     if config.model_type == "llama":
         writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
