@@ -59,7 +59,7 @@ def export_gguf(model: Any, tokenizer: Any, folder: Path, *, replace: bool = Fal
 
 def _write_sizes(writer: Any, config: Any) -> None:
     rotary: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
-    base: float = rotary.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)
+    base: Any = rotary.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)
     writer.add_name(config.model_type)
     writer.add_file_type(1)  # mostly fp16
     writer.add_context_length(config.max_position_embeddings)
