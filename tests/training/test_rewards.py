@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.training.rewards import Asked, load_reward
+from gatllm.training.rewards import Asked, Reward, load_reward
 from gatllm.training.rewards.code import cases_of, code_in
 
 TESTS = ("assert add(1, 2) == 3", "assert add(-1, 1) == 0", "assert [3] == add([1], [2]) or True")
@@ -37,24 +37,25 @@ FORGERIES = {
 }
 
 
-@pytest.fixture(scope="module")
-def by_tests() -> object:
+@pytest.fixture
+def by_tests() -> Reward:
+    reward = load_reward("tests")
     try:
-        return load_reward("tests")
+        reward([], [])
     except GatllmError as error:
         pytest.skip(str(error))
+    return reward
 
 
-@pytest.mark.parametrize("name", FORGERIES)
-def test_a_forgery_earns_nothing(by_tests: object, name: str) -> None:
-    (verdict,) = by_tests([Asked("add", tests=TESTS[:2])], [FORGERIES[name]])  # type: ignore[operator]
-    assert verdict.reward == 0
-    assert verdict.why
+def test_forgeries_earn_nothing(by_tests: Reward) -> None:
+    verdicts = by_tests([Asked("add", tests=TESTS[:2])] * len(FORGERIES), list(FORGERIES.values()))
+    paid = [name for name, verdict in zip(FORGERIES, verdicts, strict=True) if verdict.reward or not verdict.why]
+    assert paid == []
 
 
-def test_honest_code_is_paid_also_inside_prose(by_tests: object) -> None:
+def test_honest_code_is_paid_also_inside_prose(by_tests: Reward) -> None:
     answers = [RIGHT, f"Here it is:\n\n```python\n{RIGHT}```\nIt adds.", f"```\n{RIGHT}"]
-    verdicts = by_tests([Asked("add", tests=TESTS[:2])] * 3, answers)  # type: ignore[operator]
+    verdicts = by_tests([Asked("add", tests=TESTS[:2])] * 3, answers)
     assert [verdict.reward for verdict in verdicts] == [1, 1, 1]
 
 

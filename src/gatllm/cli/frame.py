@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data": ("gatllm.cli.data:app", "Turn code into datasets: check, build, corrupt, show.", "data"),
     "tokenizer": ("gatllm.cli.tokenizer:app", "Learn a tokeniser, look at one.", "data"),
     "finetune": ("gatllm.cli.finetune:finetune", "Train a pretrained model further on a text file.", "train"),
+    "reinforce": ("gatllm.cli.reinforce:reinforce", "Let a model learn from its own answers, by a reward.", "train"),
     "serve": ("gatllm.cli.serve:serve", "Serve the chat page and the OpenAI-compatible API.", "serve"),
     "service": ("gatllm.cli.service:app", "People and keys of a service, its backup.", "serve"),
     "config": ("gatllm.cli.config:app", "Settings: flag > environment > gatllm.toml > default.", ""),

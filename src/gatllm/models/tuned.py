@@ -199,10 +199,23 @@ def load_lm(
     if table is None or table.adapter == "none":  # such a run is itself a folder of Transformers
         return PretrainedLM.load(where, **options)
     run = Path(str(where))
-    model = build_tuned(table, seed=0, dtype="float32")  # merged in fp32: the same sums wherever it is opened
-    put_weights(model, load_weights(run / WEIGHTS), str(run / WEIGHTS))
-    merged = model.merged().to(choose_device(device), best_dtype(dtype, str(choose_device(device))))
+    merged = read_tuned(run).merged().to(choose_device(device), best_dtype(dtype, str(choose_device(device))))
     return PretrainedLM(merged, open_base(table.base).tokenizer, run.name, max_context=max_context)
+
+
+def read_tuned(run: str | Path) -> TunedLM:
+    """Return the model of a run as it was trained, the adapter beside its base; a frozen base is in fp32.
+
+    Raises:
+        GatllmError: it is no such run, or its weights or its base are missing or damaged.
+    """
+    table = _table(run)
+    if table is None:
+        raise GatllmError(f"{run} is no run of a pretrained model", "name one that gatllm finetune made")
+    model = build_tuned(table, seed=0, dtype="float32")  # merged in fp32: the same sums wherever it is opened
+    file = Path(run) / WEIGHTS
+    put_weights(model, load_weights(file), str(file))
+    return model
 
 
 def export_adapter(run: Path, folder: Path, *, replace: bool = False) -> str:

@@ -160,6 +160,8 @@ def _as_written(recipe: Recipe, written: Mapping[str, Any] | None) -> dict[str, 
     if written is None:
         return recipe.to_dict()
     then = Recipe.of(written)
+    if "kind" not in then.model:  # no run writes such a recipe
+        return recipe.to_dict()
     # A seed that is committed follows from the rest; data may lie elsewhere, and has a root of its own.
     moved = {"seed": recipe.seed, "data.source": recipe.to_dict()["data"]["source"]}
     same = then.replace({"model": config_to_dict(then.model), **moved}) == recipe
@@ -217,6 +219,8 @@ def config_to_dict(model: Mapping[str, Any]) -> dict[str, Any]:
 _KINDS = {
     "causal": ("gpt", PRETRAINED),
     "chat": ("gpt", PRETRAINED),
+    "policy": ("seq2seq", "gpt", PRETRAINED),
+    "preference": ("seq2seq", "gpt", PRETRAINED),
     "seq2seq": ("seq2seq",),
     "tagging": ("discriminator",),
 }

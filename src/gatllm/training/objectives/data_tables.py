@@ -52,6 +52,42 @@ class ChatTable(Table):
     validation_limit: int = Field(default=256, ge=1, description="conversations of the fixed validation set at most")
 
 
+class PolicyTable(Table):
+    """Questions that the model answers itself, and what its answers are worth (`gatllm reinforce`).
+
+    ``source`` is ``alphabetize``, a table or dataset of questions and answers, or, for the reward ``tests``, a JSONL
+    file of programming tasks with ``test_list``. ``reward`` is a name (`training.rewards.REWARDS`, ``format:PATTERN``,
+    ``FILE.py:function``) or several with weights.
+    """
+
+    source: str
+    reward: str | dict[str, float] = "exact"
+    method: Literal["raft", "grpo"] = Field(
+        default="raft", description="raft: likelihood of the best answers; grpo: all, by their advantage in their group"
+    )
+    rounds: int = Field(default=8, ge=1, description="times that answers are written, judged and learnt from")
+    prompts: int = Field(default=128, ge=1, description="questions of a round")
+    answers: int = Field(default=8, ge=2, description="answers to each, a group")
+    temperature: float = Field(default=1.0, gt=0, description="at which they are drawn")
+    tokens: int = Field(default=64, ge=1, description="most tokens of an answer")
+    clip: float = Field(default=0.2, gt=0, lt=1, description="grpo: a token's ratio counts within 1 ± clip")
+    unlearnt: float = Field(default=0.15, gt=0, description="nats a token that the held-out references may lose")
+    validation_limit: int = Field(default=128, ge=1, description="held-out questions at most")
+    length: int = Field(default=8, ge=1, description="alphabetize: characters of the longest string")
+    collected: str = Field(default="", description="dataset of the answers to learn from; `gatllm reinforce` sets it")
+
+
+class PreferenceTable(Table):
+    """Pairs of answers, one better than the other (DPO): JSON Lines with ``prompt``, ``chosen`` and ``rejected``.
+
+    Conversations with ``messages`` and ``rejected``, as the service exports feedback, are read as well.
+    """
+
+    source: str
+    beta: float = Field(default=0.1, gt=0, description="how closely the model stays with the one it begins as")
+    validation_limit: int = Field(default=256, ge=1, description="pairs of the fixed validation set at most")
+
+
 class TaggingTable(Table):
     """Code for the discriminator; ``source`` is a dataset folder (positive or negative) or ``stdlib``.
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from gatllm.errors import UsageError
-from gatllm.training.objectives.data_tables import ChatTable, PairTable, TaggingTable, TextTable
+from gatllm.training.objectives.data_tables import (
+    ChatTable,
+    PairTable,
+    PolicyTable,
+    PreferenceTable,
+    TaggingTable,
+    TextTable,
+)
 from gatllm.training.tables import Table
 
 # name → its [data] table; the module of the same name holds `prepare(recipe, tokenizer, report) -> Objective`.
 _TABLES: dict[str, type[Table]] = {
     "causal": TextTable,
     "chat": ChatTable,
+    "policy": PolicyTable,
+    "preference": PreferenceTable,
     "seq2seq": PairTable,
     "tagging": TaggingTable,
 }

@@ -17,7 +17,7 @@ REWARDS: dict[str, Callable[[], Reward]] = {
     "contains": lambda: words.contains,
     "compiles": lambda: code.compiles,
     "discriminator": code.realness,
-    "tests": code.by_tests,
+    "tests": lambda: code.by_tests,
 }
 
 

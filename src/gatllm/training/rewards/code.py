@@ -103,22 +103,18 @@ def _case(test: ast.expr) -> tuple[str, Case]:
     raise ValueError(f"{ast.unparse(test)[:60]} is not f(values) == value")
 
 
-def by_tests(runner: Runner | None = None) -> Reward:
-    """Return the reward 1 for code that computes what every test says, in the sandbox, and 0 for all else.
+def by_tests(asked: Sequence[Asked], answers: Sequence[str]) -> list[Judged]:
+    """Reward code that computes what every test says, in the sandbox.
 
     Raises:
         GatllmError: this machine has no sufficient sandbox.
     """
-    runner = runner or Runner(workers=1, limits=_LIMITS)
-
-    def tests(asked: Sequence[Asked], answers: Sequence[str]) -> list[Judged]:
-        jobs = []
-        for one, answer in zip(asked, answers, strict=True):
-            name, cases = cases_of(one.tests)
-            jobs.append(Job(code_in(answer), name, cases))
+    jobs = []
+    for one, answer in zip(asked, answers, strict=True):
+        name, cases = cases_of(one.tests)
+        jobs.append(Job(code_in(answer), name, cases))
+    with Runner(workers=1, limits=_LIMITS) as runner:
         return [
             Judged(float(verdict.passed), "passes its tests" if verdict.passed else verdict.why[:200])
             for verdict in runner.check_all(jobs)
         ]
-
-    return tests

@@ -1,0 +1,279 @@
+"""Reinforcement in rounds: a model answers, its answers are judged, it learns from them; each round a run of its own.
+
+The answers of a round are a dataset with every verdict in it, and the round's run commits to that dataset's root: what
+was learnt, and why it was thought worth learning, is part of the proof of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from gatllm.data import Dataset, DatasetWriter
+from gatllm.errors import GatllmError, UsageError
+from gatllm.models import load_run, weights_root
+from gatllm.models.tuned import KIND, build_tuned, is_tuned, read_tuned
+from gatllm.progress import Progress, Report, silent
+from gatllm.records import HashLog, new_folder, read_log, sha256
+from gatllm.training.objectives.answers import Written
+from gatllm.training.objectives.data_tables import PolicyTable
+from gatllm.training.objectives.policy import RIGHT, Policy, prepare
+from gatllm.training.objectives.questions import load_questions
+from gatllm.training.recipe import Recipe
+from gatllm.training.rewards import Asked, Judged
+from gatllm.training.run import Run
+from gatllm.training.seeds import derive
+from gatllm.training.training import train
+
+LOG = "reinforce.jsonl"
+_REPEATING = 0.5  # of the first round's different answers must be left
+
+Observe = Callable[["Round"], None]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round gave. Round 0 is the model before.
+
+    ``mixed``, ``right``, ``wrong``: groups with answers of different worth, all right, all equally short of it (the
+    last two teach nothing). ``reward`` is the mean of the answers drawn, ``held_out`` that of greedy answers to
+    held-out questions, ``exact`` the fraction of those that are right. ``distinct`` is the fraction of different texts
+    among the answers drawn. ``kept``: the model that came out is gone on with.
+    """
+
+    number: int
+    run: str
+    held_out: float
+    exact: float
+    loss: float
+    learnt: int = 0
+    mixed: int = 0
+    right: int = 0
+    wrong: int = 0
+    reward: float = 0.0
+    distinct: float = 1.0
+    kept: bool = True
+    why: str = ""
+
+
+def reinforce(
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    observe: Observe = lambda _: None,
+    report: Report = silent,
+) -> list[Round]:
+    """Reinforce the model that the recipe begins with, and return how it stood before and after each round.
+
+    Called again with the same folder it goes on where it was, whenever it was stopped. It ends early when nothing is
+    left to learn, or when a round forgets what it knew (the loss of held-out references rises by more than
+    ``data.unlearnt``) or says the same again and again; such a round is kept in the folder and not gone on with.
+
+    Raises:
+        UsageError: the recipe's objective is not ``policy``, it has no model to begin with, or the folder holds other
+            rounds.
+        GatllmError: the reward tells nothing apart, the questions can't be read, or training fails.
+    """
+    wanted = _whole(recipe if isinstance(recipe, Recipe) else Recipe.load(recipe))
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = cast(PolicyTable, wanted.data)
+    with HashLog(folder / LOG) as log:
+        entries = read_log(folder / LOG) if log.size else []
+        began = {"recipe": wanted.to_dict(), "questions": load_questions(table, wanted.seed).root}
+        if not entries:
+            log.append("start", durable=True, **began)
+        elif any(entries[0].get(key) != value for key, value in json.loads(json.dumps(began)).items()):
+            raise UsageError(f"{folder} holds rounds of another recipe or other questions", "name another --out")
+        rounds = [Round(**entry["standing"]) for entry in entries if entry["event"] == "round"]
+        for standing in rounds:
+            observe(standing)
+        while not rounds or (rounds[-1].kept and rounds[-1].number < table.rounds and rounds[-1].exact < 1.0):
+            report(Progress("rounds", len(rounds), table.rounds + 1, "rounds"))
+            standing = _play(wanted, folder, rounds, log, report)
+            rounds.append(standing)
+            log.append("round", durable=True, standing=asdict(standing))
+            observe(standing)
+    return rounds
+
+
+def result(rounds: Sequence[Round]) -> Round:
+    """Return the last round that was kept: its run is the model that came out."""
+    return [one for one in rounds if one.kept][-1]
+
+
+def _whole(recipe: Recipe) -> Recipe:
+    """Return the recipe with the model's table of the run that it begins with."""
+    if recipe.objective != "policy":
+        raise UsageError(
+            f"{recipe.name} has the objective {recipe.objective}", 'reinforcement has objective = "policy"'
+        )
+    if recipe.start:
+        model = {**Run.open(recipe.start).recipe.model, **recipe.model}
+        return recipe.replace({"model": model})
+    if recipe.model.get("kind") != KIND:
+        raise UsageError("there is no model to reinforce", "--set start=RUN, or model.kind = pretrained")
+    return recipe
+
+
+def _play(wanted: Recipe, folder: Path, rounds: list[Round], log: HashLog, report: Report) -> Round:
+    """Measure the model before the first round, or play the next round."""
+    if not rounds:
+        policy, model = _opened(wanted, wanted.start, report)
+        metrics = _measured(policy, model)
+        return Round(0, wanted.start, metrics["reward"], metrics["right"], metrics["loss"])
+    number, before = len(rounds), rounds[-1].run
+    place = folder / f"round-{number:02d}"
+    answers, notes = _collected(wanted, number, before, place / "answers", report)
+    if not len(answers):
+        if number == 1 and not notes["right"]:
+            raise GatllmError(
+                f"the reward tells none of {notes['groups']} groups of answers apart (all get {notes['reward']:.2f})",
+                "raise data.answers or temperature, take easier questions, or a reward that differs",
+            )
+        last = rounds[-1]
+        nothing = {key: notes[key] for key in ("mixed", "right", "wrong", "reward", "distinct")}
+        return Round(
+            number, before, last.held_out, last.exact, last.loss, kept=False, why="nothing to learn", **nothing
+        )
+    run = train(_round_recipe(wanted, number, before, answers.path), place / "run", report=report)
+    log.append("answers", merkle_root=answers.manifest.merkle_root, **notes)
+    counts = {key: notes[key] for key in ("mixed", "right", "wrong", "reward", "distinct")}
+    metrics = run.metrics
+    standing = Round(
+        number, str(run.path), metrics["reward"], metrics["right"], metrics["loss"], learnt=len(answers), **counts
+    )
+    why = _collapsed(standing, rounds, cast(PolicyTable, wanted.data))
+    return Round(**{**asdict(standing), "kept": not why, "why": why})
+
+
+def _round_recipe(wanted: Recipe, number: int, before: str, answers: Path) -> Recipe:
+    changes = {
+        "name": f"{wanted.name}-{number}",
+        "start": before,
+        "data.collected": str(answers),
+    }
+    return wanted.replace(changes)
+
+
+def _collapsed(now: Round, rounds: Sequence[Round], table: PolicyTable) -> str:
+    """Return why a round is not gone on with; nothing where it may be."""
+    first = rounds[0]
+    if now.loss > first.loss + table.unlearnt:
+        return f"the loss of held-out references rose from {first.loss:.3f} to {now.loss:.3f}"
+    if len(rounds) > 1 and now.distinct < _REPEATING * rounds[1].distinct:
+        return f"only {now.distinct:.0%} of the answers differ, {rounds[1].distinct:.0%} at first"
+    return ""
+
+
+def _opened(wanted: Recipe, before: str, report: Report) -> tuple[Policy, nn.Module]:
+    """Return the objective and the model of the run ``before`` (of the base where there is none yet)."""
+    tokenizer, model = None, cast("nn.Module | None", None)
+    if before and not is_tuned(before):
+        loaded = load_run(before)
+        tokenizer, model = loaded.tokenizer, loaded.model
+    policy = prepare(wanted.replace({"start": before}), tokenizer, report)
+    if model is None:
+        if before:
+            model = read_tuned(before)
+        else:
+            from gatllm.models.tuned import PretrainedConfig
+
+            config = PretrainedConfig.model_validate(policy.model_config)
+            model = build_tuned(config, seed=derive(wanted.seed, "init"))
+    return policy, model.eval()
+
+
+def _measured(policy: Policy, model: nn.Module) -> dict[str, float]:
+    with torch.no_grad():
+        return policy.evaluate(model)
+
+
+def _collected(
+    wanted: Recipe, number: int, before: str, place: Path, report: Report
+) -> tuple[Dataset, Mapping[str, Any]]:
+    """Return the answers of a round as a dataset, made once, and what is to be said of all that were drawn."""
+    if not place.is_dir():
+        policy, model = _opened(wanted, before, report)
+        table = policy.table
+        asked = load_questions(table, wanted.seed).draw(number)
+        prompts = [policy.answering.prompt(one.prompt) for one in asked]
+        fitting = [at for at, prompt in enumerate(prompts) if policy.answering.fits((prompt, [0]))]
+        asked, prompts = [asked[at] for at in fitting], [prompts[at] for at in fitting]
+        report(Progress("answers", 0, len(prompts), "questions"))
+        seed = derive(wanted.seed, "answers", number) % (1 << 31)
+        drawing = {"tokens": table.tokens, "n": table.answers, "temperature": table.temperature, "seed": seed}
+        with torch.no_grad():
+            groups = policy.answering.write(model, prompts, **drawing)  # type: ignore[arg-type]
+        texts = [one.text for group in groups for one in group]
+        verdicts = policy.reward([one for one in asked for _ in range(table.answers)], texts)
+        records, notes = _judged(table, asked, groups, verdicts)
+        notes |= {"round": number, "writer": before, "weights_root": weights_root(model.state_dict())}
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with new_folder(place) as temporary, DatasetWriter(temporary, "positive", place.parent.name) as writer:
+            for record in records:
+                writer.add(record)
+            writer.finish(sources=[table.source], made_with=notes)
+    dataset = Dataset.open(place)
+    return dataset, dataset.manifest.made_with
+
+
+def _judged(
+    table: PolicyTable, asked: Sequence[Asked], groups: Sequence[Sequence[Written]], verdicts: Sequence[Judged]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the answers that are learnt from, with their verdicts and advantages, and the counts of all."""
+    records: list[dict[str, Any]] = []
+    counts = {"mixed": 0, "right": 0, "wrong": 0}
+    for number, (one, group) in enumerate(zip(asked, groups, strict=True)):
+        rewards = verdicts[number * table.answers : (number + 1) * table.answers]
+        values = [verdict.reward for verdict in rewards]
+        if max(values) - min(values) < 1e-9:  # no answer is better than another: nothing to learn from the group
+            counts["right" if values[0] >= RIGHT else "wrong"] += 1
+            continue
+        counts["mixed"] += 1
+        mean = sum(values) / len(values)
+        best = max(values)
+        seen: set[str] = set()
+        for place, (written, verdict) in enumerate(zip(group, rewards, strict=True)):
+            if table.method == "raft":
+                # The same right answer drawn five times is one answer: else what is already likely drives out the rest.
+                advantage = 1.0 if verdict.reward == best and written.text not in seen else 0.0
+                seen |= {written.text} if verdict.reward == best else set()
+            else:
+                advantage = verdict.reward - mean
+            if advantage and written.tokens:
+                records.append(_record(table, one, written, verdict, advantage, place))
+    everything = [one.text for group in groups for one in group]
+    notes = {
+        **counts,
+        "groups": len(groups),
+        "answers": len(everything),
+        "reward": sum(one.reward for one in verdicts) / max(len(verdicts), 1),
+        "distinct": len(set(everything)) / max(len(everything), 1),
+    }
+    return records, notes
+
+
+def _record(
+    table: PolicyTable, one: Asked, written: Written, verdict: Judged, advantage: float, place: int
+) -> dict[str, Any]:
+    whole = sha256(f"{one.key}/{place}/{written.text}".encode("utf-8", "surrogatepass"))
+    return {
+        "id": whole[:16],
+        "prompt": one.prompt,
+        "text": written.text,
+        "reward": round(verdict.reward, 6),
+        "verdict": verdict.why,
+        "advantage": round(advantage, 6),
+        "tokens": written.tokens,
+        "logprobs": [round(value, 6) for value in written.logprobs] if table.method == "grpo" else [],
+        "sha256": whole,
+        "licence": "NOASSERTION",
+        "origin": f"answers:{one.key}",
+    }

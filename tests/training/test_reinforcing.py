@@ -1,0 +1,166 @@
+"""A model learns from its own answers: judged, kept with their verdicts, guarded, gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatllm.data import Dataset
+from gatllm.errors import GatllmError, UsageError
+from gatllm.training import Recipe, Run, reinforcing, replay, train
+from gatllm.training.objectives.data_tables import PolicyTable
+from gatllm.training.objectives.questions import load_questions
+from gatllm.training.reinforcing import reinforce, result
+from tests.models.tiny_lm import write_tiny_lm
+
+SHORT = {"batch": 16, "optimizer": "adamw", "lr": 3e-3, "precision": "fp32", "threads": 1, "evaluations": 1}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that copies or sorts strings of two letters, some of the time."""
+    values = {
+        "name": "begun",
+        "objective": "seq2seq",
+        "data": {"source": "alphabetize", "length": 2, "source_tokens": 4, "target_tokens": 4, "validation_limit": 64},
+        "tokenizer": {"kind": "characters"},
+        "model": {"kind": "seq2seq", "layers": 1, "heads": 2, "width": 32},
+        "train": {**SHORT, "steps": 160, "batch": 32, "lr": 5e-3},
+    }
+    return train(Recipe.of(values), tmp_path_factory.mktemp("begun") / "run").path
+
+
+def recipe(start: Path, **data: Any) -> Recipe:
+    table = {"source": "alphabetize", "length": 2, "prompts": 96, "answers": 6, "tokens": 4, "rounds": 2,
+             "validation_limit": 64, "unlearnt": 2.0, **data}  # fmt: skip
+    return Recipe.of(
+        {
+            "name": "reinforced",
+            "objective": "policy",
+            "start": str(start),
+            "data": table,
+            "model": {},
+            "train": {**SHORT, "epochs": 2, "samples": 1, "checkpoints": 2},
+        }
+    )
+
+
+@pytest.mark.parametrize("method", ["raft", "grpo"])
+def test_every_answer_that_is_learnt_stands_with_its_verdict_in_what_the_run_commits_to(
+    begun: Path, tmp_path: Path, method: str
+) -> None:
+    rounds = reinforce(recipe(begun, method=method, rounds=1), tmp_path / "out")
+    assert [one.number for one in rounds] == [0, 1]
+    answers = list(Dataset.open(tmp_path / "out" / "round-01" / "answers").records())
+    assert len(answers) == rounds[1].learnt > 0
+    for one in answers:
+        right = one["text"] == "".join(sorted(one["prompt"]))
+        assert one["verdict"] == ("as the reference" if right else "not the reference")
+        assert right or method == "grpo"
+        assert (one["advantage"] > 0) == right
+    run = Run.open(rounds[1].run)
+    # Another verdict is another dataset: the run can't be replayed on it.
+    again = replay(run, 0, 1)
+    assert again.weights_root
+    shard = tmp_path / "out" / "round-01" / "answers" / "shards" / "00000.jsonl"
+    shard.write_text(shard.read_text().replace('"reward":1', '"reward":2', 1))
+    with pytest.raises(GatllmError):
+        Dataset.open(shard.parent.parent).verify()
+
+
+def test_groups_that_are_all_right_or_all_wrong_are_passed_over() -> None:
+    from gatllm.training.objectives.answers import Written
+    from gatllm.training.rewards import Asked, Judged
+
+    asked = [Asked("a", "1"), Asked("b", "1"), Asked("c", "1")]
+    groups = [[Written([number], [0.0], text) for number, text in enumerate("xyz")]] * 3
+    verdicts = [Judged(value) for value in (1, 1, 1, 0, 0, 0, 1, 0, 0)]
+    for method, learnt in (("raft", 1), ("grpo", 3)):
+        table = PolicyTable(source="x", answers=3, method=method)  # type: ignore[arg-type]
+        records, notes = reinforcing._judged(table, asked, groups, verdicts)
+        assert {record["prompt"] for record in records} == {"c"}
+        assert len(records) == learnt
+        assert (notes["right"], notes["wrong"], notes["mixed"]) == (1, 1, 1)
+        assert sum(record["advantage"] for record in records) == pytest.approx(1 if method == "raft" else 0, abs=1e-5)
+
+
+def test_a_reward_that_tells_nothing_apart_is_one_clear_line(begun: Path, tmp_path: Path) -> None:
+    (tmp_path / "same.py").write_text("def same(asked, answers): return [0.5] * len(answers)\n")
+    with pytest.raises(GatllmError, match=r"tells none of 96 groups of answers apart \(all get 0\.50\)"):
+        reinforce(recipe(begun, reward=f"{tmp_path / 'same.py'}:same"), tmp_path / "out")
+
+
+def test_a_round_that_forgets_is_not_gone_on_with(begun: Path, tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text("def odd(asked, answers): return [float('zz' in a) for a in answers]\n")
+    wanted = recipe(begun, reward=f"{tmp_path / 'odd.py'}:odd", unlearnt=0.01, prompts=400, temperature=3.0)
+    rounds = reinforce(wanted.replace({"train.epochs": 30}), tmp_path / "out")
+    assert not rounds[-1].kept
+    assert "held-out references rose" in rounds[-1].why
+    assert result(rounds).number < rounds[-1].number
+
+
+def test_stopped_between_and_inside_rounds_it_ends_as_if_never_stopped(begun: Path, tmp_path: Path) -> None:
+    wanted = recipe(begun)
+    (tmp_path / "r.toml").write_text(wanted.to_toml())
+    script = (
+        "import os, signal, sys\nfrom gatllm.training import Recipe, reinforcing\n"
+        "def kill(progress):\n"
+        "    if progress.task == 'training' and progress.done == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "reinforcing.reinforce(Recipe.load(sys.argv[1]), sys.argv[2], report=kill)\n"
+    )
+    arguments = [sys.executable, "-c", script, str(tmp_path / "r.toml"), str(tmp_path / "killed")]
+    done = subprocess.run(arguments, check=False, capture_output=True, env={**os.environ})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    ours, whole = reinforce(wanted, tmp_path / "killed"), reinforce(wanted, tmp_path / "whole")
+    ends = [json.loads((Path(result(one).run) / "log.jsonl").read_text().splitlines()[-1]) for one in (ours, whole)]
+    assert ends[0]["weights_root"] == ends[1]["weights_root"]
+    assert [one.learnt for one in ours] == [one.learnt for one in whole]
+    with pytest.raises(UsageError, match="rounds of another recipe"):
+        reinforce(wanted.replace({"data.answers": 3}), tmp_path / "killed")
+
+
+@pytest.mark.parametrize("method", ["raft", "grpo"])
+def test_a_pretrained_model_is_reinforced_by_its_adapter(tmp_path: Path, method: str) -> None:
+    base = write_tiny_lm(tmp_path / "lm")
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text(json.dumps({f"question {number}?": "a" for number in range(24)}))
+    (tmp_path / "long.py").write_text("def long(asked, answers): return [min(1, len(a) / 40) for a in answers]\n")
+    values = {
+        "name": "tuned",
+        "objective": "policy",
+        "data": {"source": str(pairs), "reward": f"{tmp_path / 'long.py'}:long", "method": method, "rounds": 2,
+                 "prompts": 12, "answers": 3, "tokens": 8, "unlearnt": 5.0},
+        "model": {"kind": "pretrained", "base": str(base), "context": 64, "adapter": "lora", "rank": 2},
+        "train": {**SHORT, "epochs": 1, "batch": 6},
+    }  # fmt: skip
+    rounds = reinforce(Recipe.of(values), tmp_path / "out")
+    assert rounds[-1].learnt
+    assert (Path(rounds[-1].run) / "adapter_config.json").is_file()
+
+
+def test_programming_tasks_that_prove_nothing_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        {"task_id": 1, "prompt": "Add.", "test_list": ["assert add(1, 2) == 3"], "code": "def add(a, b): return a + b"},
+        {"task_id": 2, "prompt": "Draw.", "test_list": ["assert draw(1, 2) > 3"]},
+        {"task_id": 3, "prompt": "No tests."},
+    ]
+    file = tmp_path / "tasks.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    questions = load_questions(PolicyTable(source=str(file), reward="tests"), 1)
+    assert [one.key for one in questions.draw(1)] == ["tasks.jsonl:1"]
+    assert len(questions.left_out) == 2
+    assert "assert add(1, 2) == 3" in questions.held_out[0].prompt
+
+
+def test_what_cannot_work_is_said_first(begun: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no model to reinforce"):
+        reinforce(recipe(begun).replace({"start": ""}), tmp_path / "a")
+    with pytest.raises(UsageError, match="has the objective seq2seq"):
+        reinforce(Run.open(begun).recipe, tmp_path / "b")
+    with pytest.raises(GatllmError, match="no answers to learn from yet"):
+        train(recipe(begun).replace({"train.steps": 1, "model": Run.open(begun).recipe.model}), tmp_path / "c")
