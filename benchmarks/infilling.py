@@ -1,0 +1,404 @@
+"""Stage 1 of a generator that fills gaps in code: a pointer-generator from nothing, beside an n-gram with copy.
+
+    python benchmarks/infilling.py --minutes 30 --seed 1
+
+Train on the standard library and installed packages, measure on packages never trained on: how many missing tokens,
+expressions and lines are written exactly. Stop rule, fixed before: at least 10 % of lines exact, and more of them than
+the n-gram writes. Minutes are those of the processor, one core.
+
+The encoder reads the function with its gaps, its header first; the decoder writes one gap. What it writes is a mixture
+of its vocabulary and of copying a lexeme of the source (See et al. 2017); a lexeme out of the vocabulary can be copied.
+Prints a table and, as the last line, one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import json
+import random
+import sysconfig
+import time
+import tokenize
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HELD_OUT = ("rich", "cyclopts", "httpx", "starlette", "uvicorn", "markdown_it", "jsonschema", "mako", "packaging")
+TRAINED = ("networkx", "sympy", "pandas", "sqlalchemy", "matplotlib", "pydantic", "aiohttp", "docutils", "sphinx",
+           "sklearn", "scipy", "litellm", "optuna", "mypy", "openai", "babel", "web3", "nltk", "dateutil")  # fmt: skip
+KINDS = ("token", "expression", "line")
+GAPS = 3  # of one function, in training
+BEFORE, AFTER, LONGEST = 112, 64, 14  # lexemes
+PAD, END, GAP0 = 0, 1, 2
+BUCKETS = 1024  # lexemes out of the vocabulary are told apart by a hash
+VOCABULARY = 6000
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Lexemes ``start`` to ``stop`` of a function are missing."""
+
+    kind: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """A function as lexemes, the number of its header's, and the gaps that it may have."""
+
+    lexemes: list[str]
+    header: int
+    gaps: list[Gap]
+
+
+def modules(part: str) -> Iterator[str]:
+    """Yield the source of modules; of packages without their tests."""
+    paths = sysconfig.get_paths()
+    site = Path(paths["purelib"])
+    names = HELD_OUT if part == "held-out" else TRAINED
+    folders = [site / name for name in names if (site / name).is_dir()]
+    if part != "held-out":
+        folders.append(Path(paths["stdlib"]))
+    for folder in folders:
+        for file in sorted(folder.rglob("*.py")):
+            if {"site-packages", "test", "tests", "idlelib"} & set(file.relative_to(folder).parts):
+                continue
+            try:
+                yield file.read_text("utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+
+
+def code_of(text: str) -> Code | None:
+    """Return a function's lexemes and gaps; None where it is too short, too long or no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (SyntaxError, tokenize.TokenError, ValueError, RecursionError):
+        return None
+    lexemes: list[str] = []
+    starts: dict[tuple[int, int], int] = {}
+    ends: dict[tuple[int, int], int] = {}
+    for token in tokens:
+        if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
+            continue
+        starts[token.start] = len(lexemes)
+        word = {tokenize.NEWLINE: "<nl>", tokenize.INDENT: "<in>", tokenize.DEDENT: "<out>"}.get(token.type)
+        lexemes.append(word or (token.string if len(token.string) < 60 else "<text>"))
+        ends[token.end] = len(lexemes)
+    node = tree.body[0] if tree.body else None
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not 24 <= len(lexemes) <= 400:
+        return None
+    header = lexemes.index("<nl>") + 1 if "<nl>" in lexemes else 0
+    gaps = [Gap("token", at, at + 1) for at in range(header, len(lexemes)) if lexemes[at][0] not in "<\"'"]
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call | ast.BinOp | ast.Compare | ast.Attribute | ast.Subscript | ast.BoolOp):
+            first = starts.get((inner.lineno, _column(text, inner.lineno, inner.col_offset)))
+            last = ends.get((inner.end_lineno or 0, _column(text, inner.end_lineno or 1, inner.end_col_offset or 0)))
+            if first is not None and last is not None and first >= header and 2 <= last - first <= LONGEST - 2:
+                gaps.append(Gap("expression", first, last))
+    begin = header
+    for at in range(header, len(lexemes)):
+        if lexemes[at] == "<nl>":
+            first = begin
+            while first < at and lexemes[first] in ("<in>", "<out>"):
+                first += 1
+            if 2 <= at - first <= LONGEST - 2 and "<text>" not in lexemes[first:at] and lexemes[at - 1] != ":":
+                gaps.append(Gap("line", first, at))
+            begin = at + 1
+    return Code(lexemes, header, gaps) if gaps else None
+
+
+def _column(text: str, line: int, offset: int) -> int:
+    """Return the column in characters of an offset in bytes."""
+    row = text.split("\n")[line - 1]
+    return offset if row.isascii() else len(row.encode()[:offset].decode("utf-8", "replace"))
+
+
+def corpus(part: str, most: int) -> list[Code]:
+    """Return different functions of a part, drawn evenly from its modules."""
+    from gatllm.data import functions
+
+    found: dict[str, Code] = {}
+    sources = list(modules(part))
+    random.Random(0).shuffle(sources)
+    for source in sources:
+        for function in functions(source):
+            if function.text not in found and (code := code_of(function.text)) is not None:
+                found[function.text] = code
+        if len(found) >= most:
+            break
+    return list(found.values())
+
+
+def sight(code: Code, gaps: Sequence[Gap]) -> list[str]:
+    """Return what the encoder sees: the header, and what lies around the first gap, the gaps as marks."""
+    marks = {gap.start: number for number, gap in enumerate(gaps)}
+    inside = {at for gap in gaps for at in range(gap.start, gap.stop)}
+    whole = [(at, f"<gap{marks[at]}>" if at in marks else lexeme)
+             for at, lexeme in enumerate(code.lexemes) if at in marks or at not in inside]  # fmt: skip
+    middle = next(place for place, (at, _) in enumerate(whole) if at == gaps[0].start)
+    first = max(0, middle - BEFORE)
+    head = [lexeme for _, lexeme in whole[: min(code.header, 24)]] if first else []
+    return head + [lexeme for _, lexeme in whole[first : middle + AFTER]]
+
+
+class Filler:
+    """Lexemes as ids, the model, and what it makes of both."""
+
+    def __init__(self, words: Sequence[str], width: int, layers: int) -> None:
+        import torch
+        from torch import nn
+
+        from gatllm.models import Seq2SeqConfig, build
+
+        self.torch = torch
+        self.words = ["<pad>", "<end>", *(f"<gap{n}>" for n in range(GAPS)), *words]
+        self.ids = {word: number for number, word in enumerate(self.words)}
+        self.size = len(self.words)
+        config = Seq2SeqConfig(
+            vocabulary=self.size + BUCKETS, context=LONGEST + 2, source_context=BEFORE + AFTER + 32, layers=layers,
+            decoder_layers=2, heads=4, width=width,
+        )  # fmt: skip
+        self.inner: Any = build(config, seed=1)
+        self.model = nn.ModuleDict(
+            {
+                "inner": self.inner,
+                "query": nn.Linear(width, width, bias=False),
+                "key": nn.Linear(width, width, bias=False),
+                "gate": nn.Linear(width, 1),
+            }
+        )
+
+    def read(self, lexemes: Sequence[str], known: dict[str, int] | None = None) -> tuple[list[int], list[int]]:
+        """Return ids to embed, and ids to copy by: beyond the vocabulary one for each unknown lexeme of ``known``."""
+        known = {} if known is None else known
+        embedded, copied = [], []
+        for lexeme in lexemes:
+            number = self.ids.get(lexeme)
+            if number is None:
+                embedded.append(self.size + sum(lexeme.encode()) * 31 % BUCKETS)
+                copied.append(known.setdefault(lexeme, self.size + len(known)))
+            else:
+                embedded.append(number)
+                copied.append(number)
+        return embedded, copied
+
+    def mixture(self, encoded: Any, padding: Any, copied: Any, target: Any) -> tuple[Any, Any, Any]:
+        """Return the log-probability of the vocabulary, the copying distribution over the source, and the gate."""
+        states = self.inner.decoder(self.inner.embedding(target), None, encoded, padding)
+        words = self.inner.logits(states)[..., : self.size].float().log_softmax(-1)
+        scores = self.model["query"](states) @ self.model["key"](encoded).transpose(1, 2) / states.shape[-1] ** 0.5
+        scores = scores.masked_fill(padding[:, None, :], float("-inf"))
+        return words, scores.float().softmax(-1), self.model["gate"](states).float().sigmoid()[..., 0]
+
+    def loss(self, batch: Sequence[tuple[Code, list[Gap]]]) -> Any:
+        """Return the mean cross-entropy of the gaps' lexemes and ends; what can't be written counts as copied badly."""
+        torch = self.torch
+        sources, rows = [], []
+        for number, (code, gaps) in enumerate(batch):
+            known: dict[str, int] = {}
+            sources.append(self.read(sight(code, gaps), known))
+            for place, gap in enumerate(gaps):
+                embedded, copied = self.read(code.lexemes[gap.start : gap.stop], dict(known))
+                rows.append((number, [GAP0 + place, *embedded], [*copied, END]))
+        source, padding = self._square([embedded for embedded, _ in sources])
+        copied, _ = self._square([ids for _, ids in sources])
+        encoded = self.inner.encode(source, padding)
+        of = torch.tensor([number for number, _, _ in rows])
+        target, _ = self._square([given for _, given, _ in rows])
+        wanted, blank = self._square([ids for _, _, ids in rows])
+        words, attention, gate = self.mixture(encoded[of], padding[of], copied[of], target)
+        plain = words.gather(-1, wanted.clamp(max=self.size - 1)[..., None])[..., 0].exp() * (wanted < self.size)
+        same = (copied[of][:, None, :] == wanted[..., None]).float()
+        probability = gate * plain + (1 - gate) * (attention * same).sum(-1)
+        return -(probability + 1e-7).log()[~blank].mean()
+
+    def fill(self, code: Code, gap: Gap) -> list[str]:
+        """Return the likeliest lexemes for one gap, one after the other."""
+        torch = self.torch
+        known: dict[str, int] = {}
+        lexemes = sight(code, [gap])
+        embedded, copied = self.read(lexemes, known)
+        names = {number: lexeme for lexeme, number in known.items()}
+        source, places = torch.tensor([embedded]), torch.tensor(copied)
+        padding = torch.zeros_like(source, dtype=torch.bool)
+        with torch.inference_mode():
+            encoded = self.inner.encode(source, padding)
+            written: list[str] = []
+            given = [GAP0]
+            while len(written) < LONGEST:
+                words, attention, gate = self.mixture(encoded, padding, places[None], torch.tensor([given]))
+                scores = torch.zeros(self.size + len(known))
+                scores[: self.size] = gate[0, -1] * words[0, -1].exp()
+                scores.index_add_(0, places, (1 - gate[0, -1]) * attention[0, -1])
+                scores[[PAD, *range(GAP0, GAP0 + GAPS)]] = 0
+                best = int(scores.argmax())
+                if best == END:
+                    break
+                word = names[best] if best >= self.size else self.words[best]
+                written.append(word)
+                given.append(self.read([word])[0][0])
+        return written
+
+    def _square(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        longest = max(map(len, rows))
+        square = self.torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])
+        lengths = self.torch.tensor([len(row) for row in rows])
+        return square, self.torch.arange(longest)[None, :] >= lengths[:, None]
+
+
+class NGrams:
+    """Counts of the training code and of the function itself: the longest context first, its own before others'."""
+
+    def __init__(self, codes: Sequence[Code], order: int = 5) -> None:
+        self.order = order
+        self.counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        for code in codes:
+            _count(self.counts, code.lexemes, order)
+
+    def fill(self, code: Code, gap: Gap) -> list[str]:
+        """Return the likeliest lexemes, until what stands behind the gap comes next."""
+        own: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        _count(own, code.lexemes[: gap.start], self.order)
+        _count(own, code.lexemes[gap.stop :], self.order)
+        behind = code.lexemes[gap.stop] if gap.stop < len(code.lexemes) else "<nl>"
+        written = code.lexemes[max(0, gap.start - self.order) : gap.start]
+        begin = len(written)
+        most = 1 if gap.kind == "token" else LONGEST
+        while len(written) - begin < most:
+            best = self._next(written, own)
+            if best is None or (len(written) > begin and best == behind):
+                break
+            written.append(best)
+        return written[begin:]
+
+    def _next(self, written: Sequence[str], own: dict[tuple[str, ...], Counter[str]]) -> str | None:
+        for length in range(self.order - 1, 0, -1):
+            context = tuple(written[-length:])
+            for counts in (own, self.counts):
+                if counts.get(context):
+                    return counts[context].most_common(1)[0][0]
+        return None
+
+
+def _count(counts: dict[tuple[str, ...], Counter[str]], lexemes: Sequence[str], order: int) -> None:
+    for at in range(1, len(lexemes)):
+        for length in range(1, min(order, at + 1)):
+            counts[tuple(lexemes[at - length : at])][lexemes[at]] += 1
+
+
+def drawn(code: Code, rng: random.Random, most: int) -> list[Gap]:
+    """Return gaps of one function that don't overlap, each kind as likely as the others."""
+    kinds = [kind for kind in KINDS if any(gap.kind == kind for gap in code.gaps)]
+    taken: list[Gap] = []
+    for _ in range(most):
+        kind = rng.choice(kinds)
+        gap = rng.choice([one for one in code.gaps if one.kind == kind])
+        near = not taken or abs(gap.start - taken[0].start) < min(BEFORE, AFTER) - LONGEST
+        if near and all(gap.stop < one.start or gap.start > one.stop for one in taken):
+            taken.append(gap)
+    return taken
+
+
+def train(
+    filler: Filler, codes: Sequence[Code], minutes: float, wall: float, seed: int, batch: int, tell: Any
+) -> tuple[int, float]:
+    """Train for so many minutes of the processor (or of the clock); return updates and minutes of the processor."""
+    import torch
+
+    from gatllm.training.optimizer import Optimizer
+    from gatllm.training.tables import TrainTable
+
+    table = TrainTable(minutes=minutes, optimizer="muon", lr=2e-3, matrix_lr=0.015, warmup=0.02)
+    optimizer = Optimizer(filler.model, table, products=torch.float32)
+    rng = random.Random(seed)
+    began, clock, updates, sums = time.process_time(), time.monotonic(), 0, 0.0
+    while True:
+        spent = (time.process_time() - began) / 60
+        progress = max(spent / minutes, (time.monotonic() - clock) / 60 / wall)
+        if progress >= 1:
+            break
+        rows = [(code, gaps) for code in rng.choices(codes, k=batch) if (gaps := drawn(code, rng, GAPS))]
+        loss = filler.loss(rows)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(filler.model.parameters(), 1.0)
+        optimizer.set_rates(progress)
+        optimizer.step()
+        optimizer.zero_grad()
+        updates, sums = updates + 1, sums + loss.item()
+        if updates % 100 == 0:
+            tell(f"{spent:5.1f} min, {updates} updates, loss {sums / 100:.3f}")
+            sums = 0.0
+    filler.model.eval()
+    return updates, spent
+
+
+def measure(filler: Filler | NGrams, cases: Sequence[tuple[Code, Gap]]) -> dict[str, list[int]]:
+    """Return for each kind the number exactly right and the number asked."""
+    found = {kind: [0, 0] for kind in KINDS}
+    for code, gap in cases:
+        right = filler.fill(code, gap) == code.lexemes[gap.start : gap.stop]
+        found[gap.kind][0] += right
+        found[gap.kind][1] += 1
+    return found
+
+
+def main() -> None:
+    """Train, measure both, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--wall", type=float, default=1e6, help="minutes of the clock at most")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--functions", type=int, default=30_000)
+    parser.add_argument("--cases", type=int, default=400, help="of each kind")
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=12)
+    options = parser.parse_args()
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(text, flush=True)
+
+    codes, held = corpus("train", options.functions), corpus("held-out", 4000)
+    seen = {tuple(code.lexemes) for code in codes}
+    held = [code for code in held if tuple(code.lexemes) not in seen]
+    words = [word for word, _ in Counter(word for code in codes for word in code.lexemes).most_common(VOCABULARY)]
+    tell(f"{len(codes)} functions to train on, {len(held)} held out, {time.monotonic() - began:.0f} s")
+    rng = random.Random(7)
+    cases = []
+    for kind in KINDS:
+        with_kind = [code for code in held if any(gap.kind == kind for gap in code.gaps)]
+        for code in rng.sample(with_kind, min(options.cases, len(with_kind))):
+            cases.append((code, rng.choice([gap for gap in code.gaps if gap.kind == kind])))
+    filler = Filler(words, options.width, options.layers)
+    size = sum(parameter.numel() for parameter in filler.model.parameters())
+    grams = measure(NGrams(codes), cases)
+    tell(f"n-gram with copy: {grams}; model of {size / 1e6:.1f} million parameters")
+    updates, spent = train(filler, codes, options.minutes, options.wall, options.seed, options.batch, tell)
+    found = measure(filler, cases)
+    from gatllm.training.fewshot import wilson
+
+    print(f"{'kind':12} {'asked':>6} {'pointer-generator (95 %)':>28} {'n-gram with copy':>18}")
+    for kind in KINDS:
+        (right, asked), (other, _) = found[kind], grams[kind]
+        low, high = wilson(right, asked)
+        rate = f"{right / asked:.1%} ({low:.1%} to {high:.1%})"
+        print(f"{kind:12} {asked:6} {rate:>28} {other / asked:>18.1%}")
+    for code, gap in cases[-6:]:
+        wanted = " ".join(code.lexemes[gap.start : gap.stop])
+        print(f"  {wanted!r} ← {' '.join(filler.fill(code, gap))!r}")
+    print(json.dumps({"updates": updates, "parameters": size, "minutes": spent, "filler": found, "ngram": grams}))
+
+
+if __name__ == "__main__":
+    main()
