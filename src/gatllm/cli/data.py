@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from gatllm.cli import data_building
+from gatllm.cli import data_building, data_conversing
 from gatllm.cli.console import diff_lines, note, print_diff, print_json, progress_report, table
 from gatllm.cli.data_options import print_dataset, print_line, read_rules
 from gatllm.cli.options import Quiet
@@ -17,6 +17,7 @@ from gatllm.errors import UsageError
 app = App(name="data", help="Turn code into datasets: verdicts, corruption, manifests.")
 for _name, _command in data_building.COMMANDS.items():
     app.command(_command, name=_name)
+app.command(data_conversing.converse)
 
 
 @app.command

@@ -4,6 +4,7 @@ from gatllm.data.admission import Options
 from gatllm.data.breaking import build_negative
 from gatllm.data.building import build
 from gatllm.data.conversations import PackingReport, Row, pack, render
+from gatllm.data.conversing import converse
 from gatllm.data.corruption import Corruption, corrupt
 from gatllm.data.course import build_course
 from gatllm.data.curriculum import Curriculum
@@ -55,6 +56,7 @@ __all__ = [
     "build_course",
     "build_negative",
     "check_paths",
+    "converse",
     "corrupt",
     "divide",
     "docstring_pairs",

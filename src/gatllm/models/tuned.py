@@ -181,6 +181,17 @@ def companions(model: TunedLM) -> dict[str, str]:
     return files
 
 
+def open_lm(model: str, *, report: Report = silent) -> PretrainedLM:
+    """Open a model as a command names it: smollm2, qwen-coder, default, or whatever `load_lm` takes.
+
+    Raises:
+        GatllmError: there is no such model.
+    """
+    if model in _NAMES and not Path(model).exists():
+        return PretrainedLM.load(None, small=_NAMES[model], report=report)
+    return load_lm(None if model == "default" else model, report=report)
+
+
 def load_lm(
     where: str | Path | None = None,
     *,
