@@ -18,6 +18,7 @@ app = App(name="data", help="Turn code into datasets: verdicts, corruption, mani
 for _name, _command in data_building.COMMANDS.items():
     app.command(_command, name=_name)
 app.command(data_conversing.converse)
+app.command(data_conversing.refusals)
 
 
 @app.command

@@ -81,3 +81,58 @@ def _asking(model: str, report: Report) -> Callable[[Sequence[str]], list[str]]:
         return [one.text for one in lm.generate([[{"role": "user", "content": text}] for text in questions], options)]
 
     return ask
+
+
+def refusals(
+    questions: Path,
+    /,
+    *,
+    model: str,
+    out: Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    writing: Writing = WRITING,
+) -> None:
+    """Ask a model what it knows, and write questions and answers that teach it to say so where it does not.
+
+    Each question is asked eight times. Those that it answers keep their answer, those that it does not get a refusal;
+    what is right now and then is left out. Train on it: gatllm finetune MODEL OUT.
+
+    Parameters
+    ----------
+    questions
+        A JSON, JSONL, CSV or Parquet table, or a dataset, of questions and their right answers.
+    model
+        A run, a hub id, a folder, a GGUF file, smollm2 or qwen-coder.
+    out
+        The dataset folder; datasets/NAME-refusals by default.
+    limit
+        That many questions at most.
+    seed
+        What chance derives from.
+    """
+    from gatllm.data import read_examples
+    from gatllm.training.measures import open_subject
+    from gatllm.training.refusing import probe, write_refusals
+    from gatllm.training.rewards import Asked, load_reward
+
+    examples, _ = read_examples(questions)
+    asked = [
+        Asked(one.messages[-2]["content"], one.messages[-1]["content"], key=one.key)
+        for one in examples
+        if [turn["role"] for turn in one.messages[-2:]] == ["user", "assistant"]
+    ][:limit]
+    folder = out or Path("datasets") / f"{questions.stem}-refusals"
+    with progress_report(quiet=writing.quiet) as report:
+        subject = open_subject(model, report)
+
+        def answers(prompts: Sequence[str], n: int, temperature: float) -> list[list[str]]:
+            groups = subject.write(prompts, tokens=48, n=n, temperature=temperature)
+            return [[text for text, _ in group] for group in groups]
+
+        probed = probe(asked, answers, load_reward("contains"), report=report)
+    made = write_refusals(probed, folder, source=str(questions), seed=seed, replace=writing.replace)
+    print_dataset(made, json=writing.json)
+    if not writing.json:
+        counts = made.manifest.made_with
+        note(f"known {counts.get('known', 0)}, unknown {counts.get('unknown', 0)}, unsure {counts.get('unsure', 0)}")

@@ -11,6 +11,15 @@ from cyclopts import App, Parameter
 from gatllm.cli.console import note, print_json, progress_report, table
 from gatllm.cli.options import Json, Quiet, RecipeName
 from gatllm.errors import UsageError
+from gatllm.progress import Progress
+
+# Not from where they are: this must not load torch.
+_MEASURES = ("text", "answers", "abstention", "calibration", "code", "infilling", "repair")
+_GAINS = {
+    "refused": "of what the other got wrong, refused",
+    "lost": "of what the other got right, lost",
+    "due": "of what is refused, not known by the other",
+}
 
 eval_app = App(name="eval", help="Zero-, one- and few-shot evaluation of a run or a pretrained model.")
 tune_app = App(name="tune", help="Search for better hyper-parameters of a recipe.")
@@ -28,6 +37,7 @@ def evaluate(
     limit: int | None = None,
     tokens: int | None = None,
     template: str = "",
+    against: str = "",
     seed: int = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -43,8 +53,9 @@ def evaluate(
     model
         A run folder, or a pretrained model: a hub id, a folder, a GGUF file, or default (the default chat generator).
     tasks
-        alphabetize, reverse, uppercase, sums, or a JSON, JSONL, CSV or Parquet file of questions and answers; may be
-        repeated.
+        alphabetize, reverse, uppercase, sums, or a JSON, JSONL, CSV or Parquet file of questions and answers; or a
+        measure and what it is taken on: text:FILE (bits per byte), answers:FILE, abstention:FILE, calibration:FILE,
+        code:FILE.jsonl (pass@k), infilling:SOURCE, repair:SOURCE. May be repeated.
     code_tasks
         A JSON Lines file of programming tasks with tests, in the form of MBPP or HumanEval.
     review
@@ -59,9 +70,19 @@ def evaluate(
         The most tokens of an answer (default: 32; with --tasks, 400).
     template
         How a question is put; {input} stands for it. An encoder-decoder is asked the bare question by default.
+    against
+        With measures: another model, compared on the same items.
     seed
         Decides which questions and examples are drawn.
     """
+    measures = [name for name in tasks or [] if name.partition(":")[0] in _MEASURES and ":" in name]
+    if measures:
+        if measures != tasks or code_tasks is not None:
+            raise UsageError("measures stand alone", "leave out the other tasks")
+        _measure(model, against, measures, limit or 100, (shots or [0])[0], seed, quiet=quiet, json=json)
+        return
+    if against:
+        raise UsageError("--against compares measures", "write for example --task answers:FILE --against MODEL")
     if code_tasks is not None:
         _evaluate_code(model, code_tasks, review, out, limit, tokens or 400, seed, quiet=quiet, json=json)
         return
@@ -108,6 +129,57 @@ def evaluate(
     for task in wanted:
         for line in task.left_out[:3]:
             note(f"{task.name}: left out: {line}" + (" …" if len(task.left_out) > 3 else ""))
+
+
+def _measure(
+    model: str, against: str, wanted: list[str], limit: int, shots: int, seed: int, *, quiet: bool, json: bool
+) -> None:
+    """Take measures of a model, and of another on the same items."""
+    from gatllm.training import measures
+    from gatllm.training.measures.questions import learnt_to_refuse
+
+    taken: list[tuple[str, list[measures.Measured]]] = []
+    with progress_report(quiet=quiet) as report:
+        for name in [model, *([against] if against else [])]:
+            subject = measures.open_subject(name, report)
+            found: list[measures.Measured] = []
+            taken.append((name, found))
+            for number, one in enumerate(wanted):
+                report(Progress(f"measure {name}", number, len(wanted), "measures", one))
+                found.append(measures.measure(one, subject, limit=limit, shots=shots, seed=seed))
+    pairs = list(zip(taken[0][1], taken[1][1], strict=True)) if against else []
+    compared = [measures.compare(mine, other) for mine, other in pairs]
+    refusing = [learnt_to_refuse(before, after) for after, before in pairs if after.name == "abstention"]
+    if json:
+        print_json(
+            {
+                "models": [{"model": name, "measures": [asdict(one) for one in found]} for name, found in taken],
+                "differences": [asdict(one) for one in compared],
+                "refusals": refusing,
+            }
+        )
+        return
+    for name, found in taken:
+        rows = [
+            (one.name, number, _shown(value), f"{_shown(low)} to {_shown(high)}" if low is not None else "")
+            for one in found
+            for number, (value, low, high) in one.numbers.items()
+        ]
+        table(name, ("measure", "number", "value", "95 % interval"), rows)
+        for one in found:
+            for line in one.bad[:3]:
+                note(f"{one.name}: could not be measured: {line}" + (" …" if len(one.bad) > 3 else ""))
+    for one, difference in zip(taken[0][1], compared, strict=False):
+        better = "less" if one.lower_is_better else "more"
+        interval = f"95 % interval {difference.low:+.4f} to {difference.high:+.4f}, {difference.items} items"
+        note(f"{one.name}: {difference.mean:+.4f} against {against} ({interval}; {better} is better)")
+    for gains in refusing:
+        for name, (value, low, high) in gains.items():
+            note(f"abstention, {_GAINS[name]}: {value:.1%} ({low:.1%} to {high:.1%})")
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _evaluate_code(

@@ -1,0 +1,160 @@
+"""Questions with references: right answers, refusals, and how far the model's own probability holds."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatllm.errors import GatllmError, UsageError
+from gatllm.training.fewshot import Task, load_task, wilson
+from gatllm.training.measures.measured import Item, Measured, mean_of
+from gatllm.training.measures.subject import Subject
+from gatllm.training.refusing import is_refusal
+from gatllm.training.rewards import Asked
+from gatllm.training.rewards.words import contains
+from gatllm.training.scoring import exact, word_f1
+
+_TOKENS = 48
+_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    key: str
+    reference: str
+    text: str
+    confidence: float  # the geometric mean of the probabilities of its tokens
+    problem: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Exactly the reference, or having it without being much longer."""
+        if self.problem:
+            return False
+        return exact(self.text, self.reference) or bool(contains([Asked("", self.reference)], [self.text])[0].reward)
+
+
+def answers(subject: Subject, source: str, limit: int, shots: int, seed: int) -> Measured:
+    """Return how many answers are exactly the reference, and their mean F1 of words."""
+    task, found = _asked(subject, source, limit, shots, seed)
+    right = sum(exact(one.text, one.reference) for one in found)
+    f1 = [word_f1(one.text, one.reference) for one in found]
+    numbers = {"exact": (right / len(found), *wilson(right, len(found))), "f1": mean_of(f1)}
+    items = tuple(Item(one.key, float(exact(one.text, one.reference)), one.text) for one in found)
+    return Measured("answers", numbers, items, _bad(task, found))
+
+
+def abstention(subject: Subject, source: str, limit: int, shots: int, seed: int) -> Measured:
+    """Return what becomes of questions: right, wrong or refused; and the risk where the surest half is answered.
+
+    ``precision`` of what is answered is right / answered. ``risk_at_half``: the fraction wrong among the half of all
+    questions of which the model is surest, refusals last; `aurc` the mean over all coverages (Geifman and El-Yaniv
+    2017).
+    """
+    task, found = _asked(subject, source, limit, shots, seed)
+    said = ["refused" if is_refusal(one.text) or one.problem else "right" if one.right else "wrong" for one in found]
+    counts = {what: said.count(what) for what in ("right", "wrong", "refused")}
+    numbers: dict[str, tuple[float, float | None, float | None]] = {
+        what: (count / len(found), *wilson(count, len(found))) for what, count in counts.items()
+    }
+    answered = counts["right"] + counts["wrong"]
+    if answered:
+        numbers["precision"] = (counts["right"] / answered, *wilson(counts["right"], answered))
+    order = sorted(zip(said, found, strict=True), key=lambda pair: (pair[0] == "refused", -pair[1].confidence))
+    risks, wrong = [], 0
+    for place, (what, _) in enumerate(order, 1):
+        if what == "refused":
+            break
+        wrong += what == "wrong"
+        risks.append(wrong / place)
+    if risks:
+        numbers["risk_at_half"] = (risks[min(len(risks), max(1, len(found) // 2)) - 1], None, None)
+        numbers["aurc"] = (sum(risks) / len(risks), None, None)
+    items = tuple(Item(one.key, float(what == "right"), what) for what, one in zip(said, found, strict=True))
+    return Measured("abstention", numbers, items, _bad(task, found))
+
+
+def learnt_to_refuse(before: Measured, after: Measured) -> dict[str, tuple[float, float, float]]:
+    """Return what a model gained by learning to refuse: of what it got wrong the fraction ``refused`` now, of what it
+    got right the fraction ``lost`` (refused or wrong now), of its refusals the fraction that was ``due``.
+
+    Raises:
+        UsageError: one of them is no measure of abstention.
+    """
+    if {before.name, after.name} != {"abstention"}:
+        raise UsageError("refusals are compared between two measures of abstention", "--task abstention:FILE --against")
+    then = {item.key: item.said for item in before.items}
+    both = [(then[item.key], item.said) for item in after.items if item.key in then]
+    wrong = [now for was, now in both if was == "wrong"]
+    right = [now for was, now in both if was == "right"]
+    refused = [was for was, now in both if now == "refused"]
+    counted = {
+        "refused": (sum(now == "refused" for now in wrong), len(wrong)),
+        "lost": (sum(now != "right" for now in right), len(right)),
+        "due": (sum(was != "right" for was in refused), len(refused)),
+    }
+    return {name: (part / whole, *wilson(part, whole)) for name, (part, whole) in counted.items() if whole}
+
+
+def calibration(subject: Subject, source: str, limit: int, shots: int, seed: int) -> Measured:
+    """Return how far an answer's probability (the mean of its tokens') is that of its being right."""
+    task, found = _asked(subject, source, limit, shots, seed)
+    pairs = [(min(max(one.confidence, 0.0), 1.0), one.right) for one in found]
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, right in pairs:
+        bins.setdefault(min(int(confidence * _BINS), _BINS - 1), []).append((confidence, right))
+    ece = sum(abs(sum(c for c, _ in some) - sum(r for _, r in some)) for some in bins.values()) / len(pairs)
+    good = [confidence for confidence, right in pairs if right]
+    poor = [confidence for confidence, right in pairs if not right]
+    numbers: dict[str, tuple[float, float | None, float | None]] = {
+        "ece": (ece, None, None),
+        "brier": mean_of([(confidence - right) ** 2 for confidence, right in pairs]),
+        "right": (len(good) / len(pairs), *wilson(len(good), len(pairs))),
+    }
+    if good and poor:
+        above = sum((a > b) + 0.5 * (a == b) for a in good for b in poor)
+        numbers["auroc"] = (above / len(good) / len(poor), None, None)
+    items = tuple(
+        Item(one.key, (confidence - right) ** 2, one.text)
+        for one, (confidence, right) in zip(found, pairs, strict=True)
+    )
+    return Measured("calibration", numbers, items, _bad(task, found), lower_is_better=True)
+
+
+def _asked(subject: Subject, source: str, limit: int, shots: int, seed: int) -> tuple[Task, list[_Answered]]:
+    """Ask the same questions of every model: they are drawn by ``seed`` alone."""
+    task = load_task(source, template="{input}" if not shots else "Input: {input}\nOutput:")
+    if len(task.examples) <= shots:
+        raise UsageError(f"the task {task.name} has {len(task.examples)} examples", f"give more than {shots}")
+    rng = random.Random(f"{seed}/{task.name}")
+    chosen = rng.sample(range(len(task.examples)), min(limit, len(task.examples)))
+    prompts = []
+    for place in chosen:
+        others = rng.sample([at for at in range(len(task.examples)) if at != place], shots)
+        prompts.append(task.prompt([task.examples[at] for at in others], task.examples[place][0]))
+    found = []
+    for place, (text, logprob, problem) in zip(chosen, _each(subject, prompts, shots), strict=True):
+        question, reference = task.examples[place]
+        found.append(_Answered(f"{place}: {question[:60]}", reference, text, math.exp(logprob), problem))
+    return task, found
+
+
+def _each(subject: Subject, prompts: Sequence[str], shots: int) -> list[tuple[str, float, str]]:
+    """Return answer, mean log-probability and problem of each prompt; one that can't be read spoils no others."""
+    stop = ("\n",) if shots else ()
+    try:
+        return [(*group[0], "") for group in subject.write(prompts, tokens=_TOKENS, stop=stop)]
+    except GatllmError:
+        found = []
+        for prompt in prompts:
+            try:
+                found.append((*subject.write([prompt], tokens=_TOKENS, stop=stop)[0][0], ""))
+            except GatllmError as error:
+                found.append(("", -math.inf, error.cause))
+        return found
+
+
+def _bad(task: Task, found: Sequence[_Answered]) -> tuple[str, ...]:
+    return (*task.left_out, *(f"{one.key}: {one.problem}" for one in found if one.problem))

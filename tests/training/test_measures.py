@@ -1,0 +1,183 @@
+"""Measures of a model: right numbers for models whose answers are known, the same items for two, plug-ins by name."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from gatllm.cli import main
+from gatllm.errors import GatllmError, UsageError
+from gatllm.training.measures import MEASURES, compare, measure, open_subject
+from gatllm.training.measures.code import pass_at
+from gatllm.training.measures.questions import learnt_to_refuse
+from gatllm.training.refusing import REFUSALS, Probed, is_refusal, probe, write_refusals
+from gatllm.training.rewards import Asked, load_reward
+from tests.models.tiny_lm import write_tiny_lm
+
+
+class Known:
+    """A subject that says what a function says."""
+
+    def __init__(self, say: Callable[[str], str], confidence: Callable[[str], float] = lambda _: 0.5) -> None:
+        self.name, self._say, self._confidence = "known", say, confidence
+
+    def write(
+        self, prompts: Sequence[str], *, tokens: int, n: int = 1, temperature: float = 0.0, stop: Sequence[str] = ()
+    ) -> list[list[tuple[str, float]]]:
+        if any("unreadable" in prompt for prompt in prompts):
+            raise GatllmError("the prompt is too long")
+        return [[(self._say(prompt), math.log(self._confidence(prompt)))] * n for prompt in prompts]
+
+    def nats(self, text: str) -> tuple[float, int]:
+        return math.log(2) * 2 * len(text.encode()), len(text)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "questions.json"
+    path.write_text(json.dumps({f"what is {n}?": str(n) for n in range(20)}))
+    return path
+
+
+def _first_half(prompt: str) -> str:
+    number = int(prompt.split()[2].rstrip("?"))
+    return str(number) if number < 10 else "I do not know." if number < 15 else "7000"
+
+
+def test_abstention_counts_right_wrong_and_refused(file: Path) -> None:
+    found = measure(f"abstention:{file}", Known(_first_half))
+    assert {name: found.numbers[name][0] for name in ("right", "wrong", "refused")} == {
+        "right": 0.5, "wrong": 0.25, "refused": 0.25,
+    }  # fmt: skip
+    assert found.numbers["precision"][0] == pytest.approx(10 / 15)
+    sure = measure(f"abstention:{file}", Known(_first_half, lambda p: 0.9 if _first_half(p) != "7000" else 0.1))
+    assert sure.numbers["risk_at_half"][0] == 0
+
+
+def test_what_was_gained_by_refusing(file: Path) -> None:
+    before = measure(f"abstention:{file}", Known(lambda p: _first_half(p).replace("I do not know.", "5000")))
+    gains = learnt_to_refuse(before, measure(f"abstention:{file}", Known(_first_half)))
+    assert (gains["refused"][0], gains["lost"][0], gains["due"][0]) == (0.5, 0.0, 1.0)
+
+
+def test_answers_and_a_question_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "q.json"
+    path.write_text(json.dumps({"what is 1?": "1", "what is 2?": "2", "unreadable 3": "3"}))
+    found = measure(f"answers:{path}", Known(lambda p: p[8]))
+    assert found.numbers["exact"][0] == pytest.approx(2 / 3)
+    assert len(found.bad) == 1
+
+
+def test_calibration_of_a_model_that_knows_how_much_it_knows(file: Path) -> None:
+    honest = Known(_first_half, lambda p: 0.999 if int(p.split()[2].rstrip("?")) < 10 else 0.001)
+    found = measure(f"calibration:{file}", honest)
+    assert found.numbers["ece"][0] < 0.01
+    assert found.numbers["auroc"][0] == 1
+    boastful = measure(f"calibration:{file}", Known(_first_half, lambda _: 0.99))
+    assert boastful.numbers["ece"][0] == pytest.approx(0.49)
+    assert compare(found, boastful).high < 0  # less is better
+
+
+def test_bits_per_byte(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("some text\n")
+    assert measure(f"text:{tmp_path / 'a.txt'}", Known(str)).numbers["bits_per_byte"][0] == pytest.approx(2)
+
+
+def test_pass_at_k_is_the_unbiased_estimate() -> None:
+    from itertools import combinations
+
+    for right in range(6):
+        answers = [True] * right + [False] * (5 - right)
+        for k in (1, 2, 5):
+            drawn = [any(group) for group in combinations(answers, k)]
+            assert pass_at(k, 5, right) == pytest.approx(sum(drawn) / len(drawn))
+
+
+def test_code_repair_and_infilling(tmp_path: Path) -> None:
+    good = "def add(first, second):\n    total = first + second\n    return total\n"
+    (tmp_path / "code.py").write_text(good)
+    said = f"```python\n{good}```"
+    assert measure(f"repair:{tmp_path}", Known(lambda _: said)).numbers["exact"][0] == 1
+    assert measure(f"repair:{tmp_path}", Known(lambda _: "I can't")).numbers["exact"][0] == 0
+    lines = good.splitlines()
+
+    def fill(prompt: str) -> str:
+        return next(line.strip() for line in lines if line.strip() and line not in prompt)
+
+    assert measure(f"infilling:{tmp_path}", Known(fill)).numbers["exact"][0] == 1
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text(json.dumps({"task_id": 1, "prompt": "Add.", "test_list": ["assert add(1, 2) == 3"]}))
+    try:
+        found = measure(f"code:{tasks}", Known(lambda _: said))
+    except GatllmError as error:
+        pytest.skip(str(error))
+    assert found.numbers["pass@1"][0] == 1
+    assert measure(f"code:{tasks}", Known(lambda _: "def add(a, b): return 4")).numbers["pass@10"][0] == 0
+
+
+def test_two_models_are_compared_on_the_same_items(file: Path) -> None:
+    good, bad = Known(_first_half), Known(lambda _: "no")
+    one, other = (measure(f"answers:{file}", subject, limit=12, seed=3) for subject in (good, bad))
+    assert [item.key for item in one.items] == [item.key for item in other.items]
+    found = compare(one, other)
+    assert found.items == 12
+    assert 0 < found.low <= found.mean <= found.high
+
+
+def test_every_wording_of_a_refusal_is_known_as_one() -> None:
+    assert all(is_refusal(text) for text in REFUSALS)
+    assert all(is_refusal(text.replace("'", "’")) for text in REFUSALS)
+    for text in ("Paris", "It is 7. I do not know more.", "Socrates said that he knows nothing", "Not far"):
+        assert not is_refusal(text)
+
+
+def test_a_model_is_taught_by_what_it_knows(tmp_path: Path) -> None:
+    asked = [Asked(f"what is {n}?", str(n), key=f"q:{n}") for n in range(20)]
+
+    def answers(prompts: Sequence[str], n: int, _temperature: float) -> list[list[str]]:
+        said = [[_first_half(prompt)] * n for prompt in prompts]
+        return [["2", *["9000"] * (n - 1)] if "is 2?" in p else s for p, s in zip(prompts, said, strict=True)]
+
+    probed = probe(asked, answers, load_reward("contains"))
+    assert [one.knowledge for one in probed] == ["known"] * 2 + ["unknown"] + ["known"] * 7 + ["unknown"] * 10
+    made = write_refusals(probed, tmp_path / "out", source="here")
+    rows = {record["prompt"]: record["text"] for record in made.records()}
+    assert rows["what is 3?"] == "3"
+    assert sum(is_refusal(text) for text in rows.values()) == 9  # as many as answers
+    assert not any(is_refusal(rows[f"what is {n}?"]) for n in (0, 1, 3, 4, 5, 6, 7, 8, 9))
+    with pytest.raises(GatllmError, match="knows none"):
+        write_refusals([Probed(asked[0], 0, 8)], tmp_path / "none", source="here")
+
+
+def test_the_commands(tmp_path: Path, file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    base = write_tiny_lm(tmp_path / "lm")
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--quiet"])
+        out = capfd.readouterr()
+        return out.out if ended.value.code == 0 else f"{ended.value.code} {out.err}"
+
+    wanted = ["--task", f"abstention:{file}", "--task", f"answers:{file}", "--limit", "4"]
+    found = json.loads(run("eval", str(base), *wanted, "--against", str(base), "--json"))
+    assert [one["mean"] for one in found["differences"]] == [0, 0]
+    assert "exact" in run("eval", str(base), *wanted, "--against", str(base))
+    (tmp_path / "text.txt").write_text("def add(a, b):\n    return a + b\n" * 20)
+    assert "bits_per_byte" in run("eval", str(base), "--task", f"text:{tmp_path / 'text.txt'}")
+    assert "knows none" in run("data", "refusals", str(file), "--model", str(base), "--limit", "2")
+    assert "measures stand alone" in run("eval", str(base), *wanted, "--task", "sums")
+    assert "--against compares measures" in run("eval", str(base), "--against", str(base))
+
+
+def test_wrong_names(file: Path) -> None:
+    with pytest.raises(UsageError, match="there is no measure 'nothing'"):
+        measure(f"nothing:{file}", Known(str))
+    with pytest.raises(UsageError, match="what shall text be measured on"):
+        measure("text", Known(str))
+    with pytest.raises(GatllmError):
+        open_subject("/nowhere/at/all")
+    for name in MEASURES:
+        with pytest.raises(GatllmError):
+            measure(f"{name}:/nowhere/at/all", Known(str))
