@@ -144,9 +144,9 @@ def _measure(
             subject = measures.open_subject(name, report)
             found: list[measures.Measured] = []
             taken.append((name, found))
-            for number, one in enumerate(wanted):
-                report(Progress(f"measure {name}", number, len(wanted), "measures", one))
-                found.append(measures.measure(one, subject, limit=limit, shots=shots, seed=seed))
+            for number, asked in enumerate(wanted):
+                report(Progress(f"measure {name}", number, len(wanted), "measures", asked))
+                found.append(measures.measure(asked, subject, limit=limit, shots=shots, seed=seed))
     pairs = list(zip(taken[0][1], taken[1][1], strict=True)) if against else []
     compared = [measures.compare(mine, other) for mine, other in pairs]
     refusing = [learnt_to_refuse(before, after) for after, before in pairs if after.name == "abstention"]

@@ -134,6 +134,6 @@ def write_refusals(
                     "origin": one.asked.key,
                 }
             )
-        counts = {name: len(group) for name, group in groups.items()}
+        counts = {str(name): len(group) for name, group in groups.items()}
         writer.finish(sources=[source], made_with={**counts, "refused": len(refused), "times": _TIMES, "seed": seed})
     return Dataset.open(out)

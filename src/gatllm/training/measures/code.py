@@ -15,6 +15,7 @@ from gatllm.training.measures.measured import Item, Measured, mean_of
 from gatllm.training.measures.subject import Subject
 from gatllm.training.objectives.data_tables import PolicyTable
 from gatllm.training.objectives.questions import load_questions
+from gatllm.training.rewards import Asked
 from gatllm.training.rewards.code import by_tests, code_in
 
 _TOKENS = 300
@@ -54,7 +55,7 @@ def passes(subject: Subject, source: str, limit: int, _shots: int, seed: int) ->
     return Measured("code", numbers, tuple(items), tuple(bad))
 
 
-def _all(table: PolicyTable, seed: int) -> list[object]:
+def _all(table: PolicyTable, seed: int) -> list[Asked]:
     whole = load_questions(table.model_copy(update={"prompts": 1 << 30}), seed)
     return list(whole.draw(0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatllm.training.measures.subject import Subject
@@ -30,7 +30,7 @@ class Measured:
     """
 
     name: str
-    numbers: dict[str, tuple[float, float | None, float | None]]
+    numbers: Mapping[str, tuple[float, float | None, float | None]]
     items: tuple[Item, ...] = field(repr=False, default=())
     bad: tuple[str, ...] = ()
     lower_is_better: bool = False
