@@ -80,6 +80,7 @@ class Slots:
             raise StoppingError
         if self.share is not None and self._held[client] >= self.share:
             raise BusyError(self._held[client], own=True)
+        # Refused at once and not kept waiting: a client that is told can try another server.
         if self.running >= self.size and len(self.waiting) >= self.queue:
             raise BusyError(len(self.waiting))
         self._held[client] += 1

@@ -31,6 +31,7 @@ class Worker(Generic[T]):
         self._over = asyncio.Event()
         self._guard = threading.Lock()
         self._working = True
+        # A daemon: a generation that hangs in C must not hold the process at its end.
         self._thread = threading.Thread(target=self._run, name="answer", daemon=True)
         self._thread.start()
 
@@ -59,7 +60,7 @@ class Worker(Generic[T]):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), patience)
                 return
-            self._interrupt()
+            self._interrupt()  # again each time: the work may have caught the one before
 
     def _run(self) -> None:
         try:
@@ -81,7 +82,7 @@ class Worker(Generic[T]):
                 if self._stop.is_set():
                     return
         finally:
-            source.close()
+            source.close()  # here, not in the loop: a generator runs its `finally` in the thread that closes it
         self._say("end")
 
     def _say(self, kind: str, item: T | BaseException | None = None) -> None:
