@@ -8,7 +8,7 @@ from torch import Tensor
 from gatllm.models.attention import attend
 from gatllm.models.fused import dropout, rms_norm, short_attention, short_mask, squared_relu
 from gatllm.models.pattern import Pattern
-from gatllm.models.positions import Turns, rotary_turns, rotate
+from gatllm.models.positions import Rotary, rotary_tables, rotate
 
 EPSILON = 1e-3
 
@@ -43,21 +43,21 @@ def test_squared_relu() -> None:
 def test_short_attention(rotary: bool, qk_norm: bool, pattern: Pattern, padded: bool) -> None:
     batch, tokens, heads, head = 2, 7, 3, 4
     qkv = double(batch, tokens, 3 * heads * head)
-    turns = None
+    rotary = None
     if rotary:
-        turns = Turns(*(table.double() for table in rotary_turns(tokens, head, 100.0)))
+        rotary = Rotary(*(table.double() for table in rotary_tables(tokens, head, 100.0)))
     padding = torch.zeros(batch, tokens, dtype=torch.bool)
     padding[1, 5:] = True
     wanted_padding = padding if padded else None
 
     query, key, value = qkv.view(batch, tokens, 3, heads, head).unbind(2)
-    if turns is not None:
-        query, key = (rotate(part[:, :, None], turns)[:, :, 0] for part in (query, key))
+    if rotary is not None:
+        query, key = (rotate(part[:, :, None], rotary)[:, :, 0] for part in (query, key))
     if qk_norm:
         query, key = (F.rms_norm(part, (head,), eps=EPSILON) for part in (query, key))
     plain = attend(query, key, value, pattern, wanted_padding).flatten(2)
     mask = short_mask(pattern, qkv, heads, wanted_padding)
-    ours = short_attention(qkv, heads, turns, EPSILON if qk_norm else None, mask)
+    ours = short_attention(qkv, heads, rotary, EPSILON if qk_norm else None, mask)
     keep = ~(padding if padded else torch.zeros_like(padding))
     assert_same(ours[keep], plain[keep], qkv)
 
@@ -65,13 +65,13 @@ def test_short_attention(rotary: bool, qk_norm: bool, pattern: Pattern, padded: 
 def test_in_bfloat16_the_gradients_are_close() -> None:
     batch, tokens, heads, head = 2, 16, 2, 8
     wide = torch.randn(batch, tokens, 3 * heads * head, requires_grad=True)
-    turns = rotary_turns(tokens, head, 100.0)
+    rotary = rotary_tables(tokens, head, 100.0)
     mask = short_mask(Pattern(causal=True), wide, heads, None)
     way_back = torch.randn(batch, tokens, heads * head)
-    exact = torch.autograd.grad(short_attention(wide, heads, turns, EPSILON, mask), wide, way_back)[0]
+    exact = torch.autograd.grad(short_attention(wide, heads, rotary, EPSILON, mask), wide, way_back)[0]
     narrow = wide.detach().bfloat16().requires_grad_()
     mask = short_mask(Pattern(causal=True), narrow, heads, None)
-    rough = short_attention(narrow, heads, turns, EPSILON, mask)
+    rough = short_attention(narrow, heads, rotary, EPSILON, mask)
     grad = torch.autograd.grad(rough, narrow, way_back.bfloat16())[0]
     assert F.cosine_similarity(grad.float().flatten(), exact.flatten(), dim=0) > 0.999
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatllm.review.spelling import PARTS, SLOTS, Spelling
+from gatllm.review.spelling import SLOTS, Spelling
 from gatllm.tokenizers.lexicon import Lexicon
 
 CODE = "def read_file(path):\n    retry_count = max(path, limit)\n    return retry_count\n"
@@ -16,7 +16,7 @@ SPELLING = Spelling(LEXICON)
 def test_every_text_has_its_numbers(text: str) -> None:
     numbers = SPELLING[text]
     assert len(numbers) == SLOTS
-    assert all(0 <= number < PARTS for number in numbers)
+    assert all(0 <= number < SPELLINGS for number in numbers)
     assert Spelling(LEXICON)[text] == numbers  # nothing but the text and the lexicon decides
 
 

@@ -11,7 +11,7 @@ from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.tags import TAG_IDS, TAGS, Tag
 from gatllm.review.typos import foreign, is_typo, typos
-from gatllm.tokenizers.lexicon import Lexicon, parts
+from gatllm.tokenizers.lexicon import Lexicon
 
 LEXICON = Lexicon.train(["def read_csv(path): return path\n"], size=900)
 
@@ -96,7 +96,7 @@ def test_words_of_very_different_length_are_no_slips(one: str, other: str) -> No
 )
 def test_a_word_is_cut_where_two_words_meet(text: str, word: str, cut: str) -> None:
     tokens = LEXICON.lex(text)
-    names = Names(tokens, LEXICON.parts)
+    names = Names(tokens, LEXICON.subwords)
     number = next(at for at, token in enumerate(tokens) if token.text == word)
     assert names.candidates(Tag("cut", "("), number)[0] == cut
 
@@ -115,6 +115,6 @@ def test_after_a_dot_come_attributes_first() -> None:
     assert Names(tokens).candidates(TAGS[TAG_IDS[Tag("insert name")]], dot)[0] == "keys"
 
 
-def test_names_fall_into_their_parts() -> None:
-    assert parts("read_csvFile2") == ["read", "csv", "file", "2"]
-    assert {"read", "csv", "path"} <= LEXICON.parts
+def test_names_fall_into_their_subwords() -> None:
+    assert subwords("read_csvFile2") == ["read", "csv", "file", "2"]
+    assert {"read", "csv", "path"} <= LEXICON.subwords

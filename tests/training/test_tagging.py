@@ -16,7 +16,6 @@ import torch
 from gatllm.data import build_negative
 from gatllm.errors import GatllmError
 from gatllm.models import Discriminator, build, config_from_dict, load_run, load_weights
-from gatllm.review.spelling import PARTS
 from gatllm.training import Recipe, train
 from gatllm.training.assembly import assemble
 from gatllm.training.objectives.tagging import Tagging, prepare
@@ -70,7 +69,7 @@ def test_a_run_without_parts_is_trained_on_with_them(folder: Path, tmp_path: Pat
     small = {"data.validation_rows": 6, "data.validation_repairs": 0, "tokenizer.size": 900, "data.workers": 0}
     short = {"data.source": str(folder), "train.steps": 2, "train.precision": "fp32", "train.threads": 1}
     first = train(Recipe.load("discriminator", {**sizes, **small, **short, "model.parts": 0}), tmp_path / "first")
-    wider = {"model.parts": PARTS, "start": str(first.path)}
+    wider = {"model.parts": SPELLINGS, "start": str(first.path)}
     recipe = Recipe.load("discriminator", {**sizes, **small, **short, **wider})
     begun = assemble(recipe).session.model
     assert isinstance(begun, Discriminator)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gatllm.models.attention import attend, attend_masked
 from gatllm.models.pattern import Pattern
-from gatllm.models.positions import Turns
+from gatllm.models.positions import Rotary
 
 
 class Step:
@@ -51,8 +51,8 @@ class Step:
             self._real = torch.arange(self.tokens, device=self.device) < counts[:, None]
         return self._real
 
-    def turns(self, tables: Turns) -> Turns:
-        """Return the rotary turns of the new tokens."""
+    def rotary(self, tables: Rotary) -> Rotary:
+        """Return the rotary tables of the new tokens."""
         return tables.between(self.starts[0], self.used) if self.uniform else tables.at(self.positions)
 
     def mask(self, pattern: Pattern, keys: Tensor | None = None) -> Tensor | None:

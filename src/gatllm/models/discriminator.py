@@ -32,6 +32,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
+        # `marks` and `parts`: what recipes and signed weights call the two tables.
         self.marks = nn.Embedding(config.marks, config.width) if config.marks else None
         self.parts = nn.Embedding(config.parts, config.width, padding_idx=0) if config.parts else None
         self.encoder = Stack(config, causal=False)
@@ -44,17 +45,17 @@ class Discriminator(nn.Module):
         self,
         tokens: Tensor,
         padding: Tensor | None = None,
-        marks: Tensor | None = None,
-        parts: Tensor | None = None,
+        structure: Tensor | None = None,
+        spelling: Tensor | None = None,
     ) -> DiscriminatorOutput:
         """Judge ``tokens`` (batch, tokens); ``padding`` (batch, tokens) is true at padding.
 
-        ``marks`` (batch, tokens) says what stands around each token (`review.structure`) and ``parts`` (batch, tokens,
-        slots) how it is spelt (`review.spelling`), for a model that reads them.
+        ``structure`` (batch, tokens) says what stands around each token (`review.structure`) and ``spelling`` (batch,
+        tokens, slots) how it is spelt (`review.spelling`), for a model that reads them.
 
         Logits at padding mean nothing; no logit of a real token depends on padding.
         """
-        states = self.encode(tokens, padding, marks, parts)
+        states = self.encode(tokens, padding, structure, spelling)
         return DiscriminatorOutput(
             self.fake(self.summary(states, padding))[:, 0], self.error(states)[..., 0], self.edit(states)
         )
@@ -63,15 +64,15 @@ class Discriminator(nn.Module):
         self,
         tokens: Tensor,
         padding: Tensor | None = None,
-        marks: Tensor | None = None,
-        parts: Tensor | None = None,
+        structure: Tensor | None = None,
+        spelling: Tensor | None = None,
     ) -> Tensor:
         """Return contextual states (batch, tokens, width) of ``tokens`` (batch, tokens)."""
         embedded = self.embedding(tokens)
-        if self.marks is not None and marks is not None:
-            embedded = embedded + self.marks(marks)
-        if self.parts is not None and parts is not None:
-            embedded = embedded + self.parts(parts).sum(-2)
+        if self.marks is not None and structure is not None:
+            embedded = embedded + self.marks(structure)
+        if self.parts is not None and spelling is not None:
+            embedded = embedded + self.parts(spelling).sum(-2)
         return self.encoder(embedded, padding)  # type: ignore[no-any-return]
 
     def summary(self, states: Tensor, padding: Tensor | None) -> Tensor:

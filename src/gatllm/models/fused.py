@@ -18,7 +18,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from gatllm.models.pattern import Pattern
-from gatllm.models.positions import Turns
+from gatllm.models.positions import Rotary
 
 # Above this many scores the score matrix is not kept: the flash kernel's smaller memory wins.
 _MOST_SCORES = 1 << 27
@@ -79,13 +79,15 @@ def _pattern_mask(pattern: Pattern, tokens: int, dtype: torch.dtype) -> Tensor:
     return torch.zeros(tokens, tokens, dtype=dtype).masked_fill_(hidden, torch.finfo(dtype).min)
 
 
-def short_attention(qkv: Tensor, heads: int, turns: Turns | None, epsilon: float | None, mask: Tensor | None) -> Tensor:
+def short_attention(
+    qkv: Tensor, heads: int, rotary: Rotary | None, epsilon: float | None, mask: Tensor | None
+) -> Tensor:
     """Return the attention of a sequence to itself, before the output projection.
 
     Args:
         qkv: queries, keys and values side by side, (batch, tokens, 3 x width).
         heads: number of heads.
-        turns: rotary turns of the tokens, or None.
+        rotary: rotary tables of the tokens, or None.
         epsilon: of QK-norm, or None where there is none.
         mask: added to the scores, broadcast to (batch x heads, queries, keys), or None.
 
@@ -93,9 +95,9 @@ def short_attention(qkv: Tensor, heads: int, turns: Turns | None, epsilon: float
         (batch, tokens, width).
     """
     cosine = sine = None
-    if turns is not None:
-        half = turns.cosine.shape[-1] // 2
-        cosine, sine = turns.cosine[:, 0, 0, half:], turns.sine[:, 0, 0, half:]
+    if rotary is not None:
+        half = rotary.cosine.shape[-1] // 2
+        cosine, sine = rotary.cosine[:, 0, 0, half:], rotary.sine[:, 0, 0, half:]
     return _ShortAttention.apply(qkv, heads, cosine, sine, epsilon, mask)  # type: ignore[no-any-return, no-untyped-call]
 
 

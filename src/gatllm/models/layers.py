@@ -20,7 +20,7 @@ from gatllm.models.fused import (
     squared_relu,
 )
 from gatllm.models.pattern import Pattern
-from gatllm.models.positions import Turns, rotate
+from gatllm.models.positions import Rotary, rotate
 
 Inner = TypeVar("Inner", bound=nn.Module)
 
@@ -82,12 +82,12 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=config.bias)
         self.output = nn.Linear(config.width, config.width, bias=config.bias)
 
-    def forward(self, x: Tensor, turns: Turns | None, padding: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, rotary: Rotary | None, padding: Tensor | None = None) -> Tensor:
         """Return the attended ``x``.
 
         Args:
             x: (batch, tokens, width).
-            turns: rotary turns of these tokens, or None.
+            rotary: rotary tables of these tokens, or None.
             padding: (batch, tokens), true where a token is padding, or None.
 
         Returns:
@@ -96,25 +96,25 @@ class SelfAttention(nn.Module):
         qkv = self.qkv(x)
         if fits_short_attention(qkv, self.heads, self.pattern):
             mask = short_mask(self.pattern, qkv, self.heads, padding)
-            mixed = short_attention(qkv, self.heads, turns, self.epsilon if self.qk_norm else None, mask)
+            mixed = short_attention(qkv, self.heads, rotary, self.epsilon if self.qk_norm else None, mask)
         else:
-            query, key, value = self.split(qkv, turns)
+            query, key, value = self.split(qkv, rotary)
             mixed = attend(query, key, value, self.pattern, padding).flatten(2)
         return self.output(mixed)  # type: ignore[no-any-return]
 
-    def extend(self, x: Tensor, turns: Turns | None, cache: LayerCache, step: Step) -> Tensor:
+    def extend(self, x: Tensor, rotary: Rotary | None, cache: LayerCache, step: Step) -> Tensor:
         """Return the attended new tokens ``x`` (batch, tokens, width), which join ``cache``."""
         # `forward` past the module call, here and in the feed-forward: on one token that costs as much as a product.
         qkv = self.qkv.forward(x)
-        mixed = cache.extend(*self.split(qkv, turns), step)
+        mixed = cache.extend(*self.split(qkv, rotary), step)
         return self.output.forward(mixed.flatten(2))
 
-    def split(self, qkv: Tensor, turns: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
+    def split(self, qkv: Tensor, rotary: Rotary | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each (batch, tokens, heads, head), turned and normed."""
         split = qkv.view(*qkv.shape[:2], 3, self.heads, self.head)
         qk, value = split[:, :, :2], split[:, :, 2]
-        if turns is not None:
-            qk = rotate(qk, turns)
+        if rotary is not None:
+            qk = rotate(qk, rotary)
         if self.qk_norm:
             qk = rms_norm(qk, self.epsilon)
         query, key = qk.unbind(2)
@@ -197,7 +197,7 @@ class Block(nn.Module):
     def forward(
         self,
         x: Tensor,
-        turns: Turns | None,
+        rotary: Rotary | None,
         padding: Tensor | None = None,
         source: Tensor | None = None,
         source_padding: Tensor | None = None,
@@ -208,7 +208,7 @@ class Block(nn.Module):
         (batch, source tokens, width) is what cross-attention reads.
         """
         mix = self.attention
-        x = mix.join(x, mix.inner(mix.enter(x), turns, padding))
+        x = mix.join(x, mix.inner(mix.enter(x), rotary, padding))
         if self.cross is not None:
             x = self.cross.join(x, self.cross.inner(self.cross.enter(x), source, source_padding))
         think = self.feed_forward
@@ -217,7 +217,7 @@ class Block(nn.Module):
     def extend(
         self,
         x: Tensor,
-        turns: Turns | None,
+        rotary: Rotary | None,
         cache: LayerCache,
         step: Step,
         cross: CrossCache | None = None,
@@ -225,7 +225,7 @@ class Block(nn.Module):
     ) -> Tensor:
         """Return the residual stream of new tokens ``x`` (batch, tokens, width), which join ``cache``."""
         mix = self.attention
-        x = mix.join(x, mix.inner.extend(mix.enter(x), turns, cache, step))
+        x = mix.join(x, mix.inner.extend(mix.enter(x), rotary, cache, step))
         if self.cross is not None and cross is not None:
             x = self.cross.join(x, self.cross.inner.read(self.cross.enter(x), cross, source_padding, step))
         think = self.feed_forward

@@ -1,4 +1,4 @@
-"""How order is told: learned or sinusoidal vectors added to the embeddings, or rotary turns of queries and keys."""
+"""How order is told: learned or sinusoidal vectors added to the embeddings, or rotary tables for queries and keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Turns(NamedTuple):
+class Rotary(NamedTuple):
     """Cosine and sine of the rotary angles, each (tokens, 1, 1, head) or (batch, tokens, 1, 1, head).
 
     Both hold each angle twice, as ``rotate`` wants them: (cos, cos) and (-sin, sin).
@@ -18,27 +18,27 @@ class Turns(NamedTuple):
     cosine: Tensor
     sine: Tensor
 
-    def at(self, positions: Tensor) -> Turns:
-        """Return the turns at ``positions`` (…,), shaped (…, 1, 1, head)."""
-        return Turns(self.cosine[positions], self.sine[positions])
+    def at(self, positions: Tensor) -> Rotary:
+        """Return the tables at ``positions`` (…,), shaped (…, 1, 1, head)."""
+        return Rotary(self.cosine[positions], self.sine[positions])
 
-    def between(self, start: int, stop: int) -> Turns:
-        """Return the turns of positions ``start`` to ``stop`` as views."""
-        return Turns(self.cosine[start:stop], self.sine[start:stop])
+    def between(self, start: int, stop: int) -> Rotary:
+        """Return the tables of positions ``start`` to ``stop`` as views."""
+        return Rotary(self.cosine[start:stop], self.sine[start:stop])
 
 
-def rotary_turns(tokens: int, head: int, base: float) -> Turns:
-    """Return the turns of rotary position embedding (Su et al. 2021), in the half-split layout of GPT-NeoX."""
+def rotary_tables(tokens: int, head: int, base: float) -> Rotary:
+    """Return the tables of rotary position embedding (Su et al. 2021), in the half-split layout of GPT-NeoX."""
     # Computed in float64: at position 16k a float32 angle is already off by 1e-3.
     frequencies = base ** (-torch.arange(0, head, 2, dtype=torch.float64) / head)
     angles = torch.arange(tokens, dtype=torch.float64)[:, None, None, None] * frequencies
     cosine, sine = angles.cos().float(), angles.sin().float()
-    return Turns(torch.cat([cosine, cosine], dim=-1), torch.cat([-sine, sine], dim=-1))
+    return Rotary(torch.cat([cosine, cosine], dim=-1), torch.cat([-sine, sine], dim=-1))
 
 
-def rotate(x: Tensor, turns: Turns) -> Tensor:
+def rotate(x: Tensor, rotary: Rotary) -> Tensor:
     """Turn each pair (x[i], x[i + head / 2]) of (batch, tokens, parts, heads, head) by its position's angle."""
-    cosine, sine = turns.cosine.to(x.dtype), turns.sine.to(x.dtype)
+    cosine, sine = rotary.cosine.to(x.dtype), rotary.sine.to(x.dtype)
     return torch.addcmul(x * cosine, x.roll(x.shape[-1] // 2, -1), sine)
 
 

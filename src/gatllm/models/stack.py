@@ -13,7 +13,7 @@ from gatllm.models.config import TransformerConfig
 from gatllm.models.fused import dropout
 from gatllm.models.layers import Block, Norm
 from gatllm.models.pattern import Pattern
-from gatllm.models.positions import AddedPositions, Turns, rotary_turns
+from gatllm.models.positions import AddedPositions, Rotary, rotary_tables
 
 
 class Stack(nn.Module):
@@ -35,9 +35,9 @@ class Stack(nn.Module):
         self.cosine: Tensor | None
         self.sine: Tensor | None
         if config.positions == "rotary":
-            turns = rotary_turns(self.context, config.head_width, config.rotary_base)
-            self.register_buffer("cosine", turns.cosine, persistent=False)
-            self.register_buffer("sine", turns.sine, persistent=False)
+            rotary = rotary_tables(self.context, config.head_width, config.rotary_base)
+            self.register_buffer("cosine", rotary.cosine, persistent=False)
+            self.register_buffer("sine", rotary.sine, persistent=False)
         else:
             self.cosine = self.sine = None
             self.positions = AddedPositions(config.positions, self.context, config.width)
@@ -58,9 +58,9 @@ class Stack(nn.Module):
             x = self.embedding_norm(x)
         return dropout(x, self.dropout, self.training)
 
-    def turns(self) -> Turns | None:
-        """Return the rotary turns of all positions, or None where positions are added."""
-        return None if self.cosine is None or self.sine is None else Turns(self.cosine, self.sine)
+    def rotary(self) -> Rotary | None:
+        """Return the rotary tables of all positions, or None where positions are added."""
+        return None if self.cosine is None or self.sine is None else Rotary(self.cosine, self.sine)
 
     def forward(
         self,
@@ -77,11 +77,11 @@ class Stack(nn.Module):
         tokens = embedded.shape[1]
         self.check_length(tokens)
         x = self.embed(embedded)
-        turns = self.turns()
-        if turns is not None:
-            turns = turns.between(0, tokens)
+        rotary = self.rotary()
+        if rotary is not None:
+            rotary = rotary.between(0, tokens)
         for block in self.blocks:
-            x = block(x, turns, padding, source, source_padding)
+            x = block(x, rotary, padding, source, source_padding)
         return x if self.final_norm is None else self.final_norm(x)
 
     def new_cache(self, batch: int, capacity: int) -> list[LayerCache]:
@@ -107,12 +107,12 @@ class Stack(nn.Module):
         """
         step = cache.step(embedded.shape[1], counts, embedded.device)
         self.check_length(max(map(sum, zip(step.starts, step.counts, strict=True))), cache.capacity)
-        tables = self.turns()
-        turns = None if tables is None else step.turns(tables)
+        tables = self.rotary()
+        rotary = None if tables is None else step.rotary(tables)
         x = self.embed(embedded, None if self.positions is None else step.positions)
         crosses: Sequence[CrossCache | None] = cache.cross or [None] * len(cache.layers)
         for block, layer, cross in zip(self.layers, cache.layers, crosses, strict=True):
-            x = block.extend(x, turns, layer, step, cross, cache.padding)
+            x = block.extend(x, rotary, layer, step, cross, cache.padding)
         cache.grow(step)
         return x if self.final_norm is None else self.final_norm(x)
 

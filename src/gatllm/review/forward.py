@@ -31,11 +31,11 @@ class Logits(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """What the model reads: ids and marks (batch, tokens), parts (batch, tokens, slots), padding (batch, tokens)."""
+    """What the model reads: ids, structure and padding (batch, tokens), spelling (batch, tokens, slots)."""
 
     ids: NDArray[np.int64]
-    marks: NDArray[np.int64]
-    parts: NDArray[np.int64]
+    structure: NDArray[np.int64]
+    spelling: NDArray[np.int64]
     padding: NDArray[np.bool_]  # true at padding
 
 
@@ -56,10 +56,10 @@ class TorchForward:
         import torch
 
         device = next(self._model.parameters()).device
-        ids, marks, parts, padding = (torch.from_numpy(array).to(device) for array in tokens)
+        ids, structure, spelling, padding = (torch.from_numpy(array).to(device) for array in tokens)
         mask = padding if tokens.padding.any() else None
         with self._lock, torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=_bf16(device)):
-            out = self._model(ids, mask, marks, parts)
+            out = self._model(ids, mask, structure, spelling)
         return Logits(*(part.float().cpu().numpy() for part in out))
 
 
@@ -100,13 +100,13 @@ class NumpyForward:
         return all(config.get(name, value) == value for name, value in usual.items())
 
     def __call__(self, tokens: Tokens) -> Logits:
-        w, (ids, marks, parts, padding) = self._w, tokens
+        w, (ids, structure, spelling, padding) = self._w, tokens
         x = w["embedding.weight"][ids]  # (batch, tokens, width)
         if "marks.weight" in w:
-            x = x + w["marks.weight"][marks]
+            x = x + w["marks.weight"][structure]
         if "parts.weight" in w:
-            for slot in range(parts.shape[2]):
-                x = x + w["parts.weight"][parts[..., slot]]
+            for slot in range(spelling.shape[2]):
+                x = x + w["parts.weight"][spelling[..., slot]]
         x = self._norm(x)
         turns = self._turns(ids.shape[1])
         for layer in range(self._layers):

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from gatllm.review.critics import quietly_parsed
 from gatllm.review.tags import Span, Tag, is_space
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexicon import parts
+from gatllm.tokenizers.lexicon import subwords
 from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _BUILTINS = tuple(name for name in dir(builtins) if not name.startswith("_"))
@@ -24,11 +24,11 @@ _KNOWN = KEYWORDS | frozenset(_BUILTINS) | {"self", "cls"}
 
 
 class Names:
-    """The names of a text, and where they stand; ``lexicon`` are parts of names that are known besides."""
+    """The names of a text, and where they stand; ``lexicon`` are subwords of names that are known besides."""
 
     def __init__(self, tokens: Sequence[Span], lexicon: frozenset[str] = frozenset()) -> None:
         self._tokens, self._lexicon = tokens, lexicon
-        self._parts: frozenset[str] = frozenset()
+        self._subwords: frozenset[str] = frozenset()
         self._places: dict[str, list[int]] = {}
         for number, token in enumerate(tokens):
             if token.text.isidentifier() and not keyword.iskeyword(token.text):
@@ -84,18 +84,18 @@ class Names:
         return quoted + [text for _, _, text in sorted(scored)]
 
     def _worth(self, half: str, word: str) -> float:
-        """How much half of ``word`` looks like a word: 3 for a known one, else 2 for as many letters of known parts."""
+        """How much half of ``word`` looks like a word: 3 for a known one, else 2 for the letters of known subwords."""
         known = 3.0 + len(half) / 10
         if half in _KNOWN or half.isdigit():
             return known
         if half in self._counts:
             return known - 1.0
-        found = parts(half)
-        if not self._parts:
+        found = subwords(half)
+        if not self._subwords:
             others = (name for name in self._counts if name != word)
-            self._parts = self._lexicon | {part for name in others for part in parts(name)}
+            self._subwords = self._lexicon | {part for name in others for part in subwords(name)}
         letters = sum(map(len, found))
-        return 2.0 * sum(len(part) for part in found if len(part) > 1 and part in self._parts) / max(letters, 1)
+        return 2.0 * sum(len(part) for part in found if len(part) > 1 and part in self._subwords) / max(letters, 1)
 
     def _fitting(self, number: int) -> list[str]:
         """Names to put after token ``number``: first those that stand elsewhere between such neighbours."""

@@ -304,7 +304,7 @@ def _proposals(
     scored: list[tuple[float, Edit]], tokens: list[Lexeme], reach: int, lexicon: Lexicon
 ) -> Iterator[tuple[list[float], list[Edit]]]:
     """Yield (log-odds, edits): all likely edits together, then one after the other, those within reach."""
-    names = Names(tokens, lexicon.parts)
+    names = Names(tokens, lexicon.subwords)
     scored = sorted(((value - _COST - _loss(edit, tokens), edit) for value, edit in scored), key=lambda pair: -pair[0])
     sure: dict[int, tuple[float, Edit]] = {}
     for value, edit in scored:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import zlib
 
-from gatllm.tokenizers.lexicon import Lexicon, parts
+from gatllm.tokenizers.lexicon import Lexicon, subwords
 
-PARTS = 4096  # numbers that a token can be told by; 0 says nothing
+SPELLINGS = 4096  # numbers that a token can be told by; 0 says nothing
 SLOTS = 4  # of them for one token: three words and the form
 _FORMS = 1  # leading underscores 3 x other underscores 3 x words 3 x unfamiliar words 3 x letters 3
 _NUMBERS = _FORMS + 3**5
@@ -23,11 +23,11 @@ _MOST = 100_000  # spellings remembered
 
 
 class Spelling(dict[str, tuple[int, ...]]):
-    """From a lexeme's text to its `SLOTS` numbers below `PARTS`; remembers what it was asked. Thread-safe."""
+    """From a lexeme's text to its `SLOTS` numbers below `SPELLINGS`; remembers what it was asked. Thread-safe."""
 
     def __init__(self, lexicon: Lexicon) -> None:
         super().__init__()
-        first = sorted(lexicon.parts)[:_KNOWN_ROOM]
+        first = sorted(lexicon.subwords)[:_KNOWN_ROOM]
         self._known = {part: _KNOWN + number for number, part in enumerate(first)}
 
     def __missing__(self, text: str) -> tuple[int, ...]:
@@ -41,9 +41,9 @@ class Spelling(dict[str, tuple[int, ...]]):
             return (_NUMBERS + _hash(text.lower(), _KNOWN - _NUMBERS), *_NOTHING[1:])
         if not text.isidentifier():
             return _NOTHING
-        words = parts(text)
+        words = subwords(text)
         shown = words if len(words) < SLOTS else [*words[: SLOTS - 2], words[-1]]
-        numbers = [self._known.get(word) or _UNKNOWN + _hash(word, PARTS - _UNKNOWN) for word in shown]
+        numbers = [self._known.get(word) or _UNKNOWN + _hash(word, SPELLINGS - _UNKNOWN) for word in shown]
         return (_FORMS + self._form(text, words), *numbers, *_NOTHING[len(numbers) + 1 :])
 
     def _form(self, text: str, words: list[str]) -> int:

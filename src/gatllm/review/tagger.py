@@ -84,14 +84,14 @@ class Tagger:
         longest = max(len(window.tokens) for window in windows)
         ids = np.full((len(windows), longest), self.lexicon.pad_id, np.int64)
         seen = np.zeros(ids.shape, np.int64)
-        parts = np.zeros((*ids.shape, SLOTS), np.int64)
+        spelling = np.zeros((*ids.shape, SLOTS), np.int64)
         padding = np.ones(ids.shape, np.bool_)
         for row, window in enumerate(windows):
             ids[row, : len(window.tokens)] = [token.id for token in window.tokens]
             seen[row, : len(window.tokens)] = [token.mark for token in window.tokens]
-            parts[row, : len(window.tokens)] = [self._spelling[token.text] for token in window.tokens]
+            spelling[row, : len(window.tokens)] = [self._spelling[token.text] for token in window.tokens]
             padding[row, : len(window.tokens)] = False
-        logits = self._forward(Tokens(ids, seen, parts, padding))
+        logits = self._forward(Tokens(ids, seen, spelling, padding))
         return [
             _read(window, float(logits.fake[row]), logits.error[row], logits.edit[row], edits)
             for row, window in enumerate(windows)

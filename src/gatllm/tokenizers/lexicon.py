@@ -72,9 +72,9 @@ class Lexicon(TokenizerBase):
         return len(_SPECIALS) + 2 * _BUCKETS * len(_SHAPES) + len(self.words)
 
     @cached_property
-    def parts(self) -> frozenset[str]:
+    def subwords(self) -> frozenset[str]:
         """What the names among the words are put together of, in small letters: ``read`` and ``csv``."""
-        return frozenset(part for word in self.words for part in parts(word.strip()) if word.strip().isidentifier())
+        return frozenset(part for word in self.words for part in subwords(word.strip()) if word.strip().isidentifier())
 
     @classmethod
     def train(cls, texts: Iterable[str], size: int = 6000) -> Lexicon:
@@ -149,7 +149,7 @@ class Lexicon(TokenizerBase):
         return len(_SPECIALS) + slot
 
 
-def parts(name: str) -> list[str]:
+def subwords(name: str) -> list[str]:
     """Return the words that a name is put together of, in small letters; a number is one too."""
     return [part.lower() for part in _PARTS.findall(name)]
 

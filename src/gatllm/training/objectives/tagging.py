@@ -30,7 +30,7 @@ from gatllm.review.alarm import FILE_NAME, Alarm
 from gatllm.review.critics import compile_error, same_tree
 from gatllm.review.measures import auroc
 from gatllm.review.reviewer import Reviewer
-from gatllm.review.spelling import PARTS, SLOTS
+from gatllm.review.spelling import SLOTS, SPELLINGS
 from gatllm.review.structure import STRUCTURAL_FEATURES
 from gatllm.review.tags import KEEP, TAGS
 from gatllm.tokenizers.lexicon import Lexicon
@@ -73,7 +73,7 @@ class Tagging:
             "vocabulary": lexicon.size,
             "tags": len(TAGS),
             "marks": int(recipe.model.get("marks", STRUCTURAL_FEATURES)),
-            "parts": int(recipe.model.get("parts", PARTS)),
+            "parts": int(recipe.model.get("parts", SPELLINGS)),
         }
         self._keep_weight = table.keep_weight
         weights = tuple(sorted(table.families.items()))
@@ -134,7 +134,7 @@ class Tagging:
     def loss(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the sum of the three losses, and each."""
         ids, tags, fake = batch.tensors["ids"], batch.tensors["tags"], batch.tensors["fake"]
-        out = model(ids, ids == self.tokenizer.pad_id, batch.tensors["marks"], batch.tensors["parts"])
+        out = model(ids, ids == self.tokenizer.pad_id, batch.tensors["structure"], batch.tensors["spelling"])
         solid = tags != UNKNOWN
         weights = torch.where(tags == KEEP, self._keep_weight, 1.0)[solid]
         edit = F.cross_entropy(out.edit_logits[solid].float(), tags[solid], reduction="none")
@@ -159,7 +159,7 @@ class Tagging:
             for name, value in self.loss(model, batch).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
             padding = batch.tensors["ids"] == self.tokenizer.pad_id
-            out = model(batch.tensors["ids"], padding, batch.tensors["marks"], batch.tensors["parts"])
+            out = model(batch.tensors["ids"], padding, batch.tensors["structure"], batch.tensors["spelling"])
             scores += out.fake_logit.float().tolist()
             where = out.error_logits.float().masked_fill(padding, -torch.inf).argmax(1).tolist()
             for row, place in zip(rows, where, strict=True):
@@ -284,17 +284,17 @@ def _batch(rows: list[Row], pad: int, limit: int) -> Batch:
     longest = few_widths(max(len(row.ids) for row in rows), limit)
     ids = np.full((len(rows), longest), pad)
     marked = np.zeros((len(rows), longest), np.int64)
-    parts = np.zeros((len(rows), longest, SLOTS), np.int64)
+    spelling = np.zeros((len(rows), longest, SLOTS), np.int64)
     tags = np.full((len(rows), longest), UNKNOWN)
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = row.ids
-        marked[number, : len(row.ids)] = row.marks
-        parts[number, : len(row.ids)] = row.parts
+        marked[number, : len(row.ids)] = row.structure
+        spelling[number, : len(row.ids)] = row.spelling
         tags[number, : len(row.ids)] = row.tags
     tensors = {
         "ids": torch.from_numpy(ids),
-        "marks": torch.from_numpy(marked),
-        "parts": torch.from_numpy(parts),
+        "structure": torch.from_numpy(marked),
+        "spelling": torch.from_numpy(spelling),
         "tags": torch.from_numpy(tags),
         "fake": torch.tensor([float(row.fake) for row in rows]),
     }

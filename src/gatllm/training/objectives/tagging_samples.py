@@ -78,8 +78,8 @@ class Row:
     """One window: ids, the tag of each token (`UNKNOWN` where nobody knows), and whether anything is wrong."""
 
     ids: np.ndarray  # (tokens,)
-    marks: np.ndarray  # (tokens,)
-    parts: np.ndarray  # (tokens, slots)
+    structure: np.ndarray  # (tokens,)
+    spelling: np.ndarray  # (tokens, slots)
     tags: np.ndarray  # (tokens,)
     fake: bool
 
@@ -179,16 +179,16 @@ class Sampler:
         window = tokens[start : start + size]
         ids = np.array([token.id for token in window], np.int64)
         marked = np.array([token.mark for token in window], np.int64)
-        parts = np.array([self._spelling[token.text] for token in window], np.int64)
+        spelling = np.array([self._spelling[token.text] for token in window], np.int64)
         if tagging is None:
-            return Row(ids, marked, parts, np.full(len(window), UNKNOWN, np.int64), True)
+            return Row(ids, marked, spelling, np.full(len(window), UNKNOWN, np.int64), True)
         tags = np.full(len(window), KEEP, np.int64)
         for number, tag in tagging.tags.items():
             if start <= number < start + len(window):
                 tags[number - start] = tag
         if tagging.tags and not tags.any():
             return None
-        return Row(ids, marked, parts, tags, bool(tagging.tags))
+        return Row(ids, marked, spelling, tags, bool(tagging.tags))
 
 
 def texts_of(text: str, lines: int = _LINES) -> tuple[list[str], list[str]]:
