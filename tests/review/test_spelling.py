@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatllm.review.spelling import SLOTS, Spelling
+from gatllm.review.spelling import SLOTS, SPELLINGS, Spelling
 from gatllm.tokenizers.lexicon import Lexicon
 
 CODE = "def read_file(path):\n    retry_count = max(path, limit)\n    return retry_count\n"

@@ -11,7 +11,7 @@ from gatllm.review.edits import Edit, apply
 from gatllm.review.names import Names
 from gatllm.review.tags import TAG_IDS, TAGS, Tag
 from gatllm.review.typos import foreign, is_typo, typos
-from gatllm.tokenizers.lexicon import Lexicon
+from gatllm.tokenizers.lexicon import Lexicon, subwords
 
 LEXICON = Lexicon.train(["def read_csv(path): return path\n"], size=900)
 

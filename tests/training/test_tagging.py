@@ -16,6 +16,7 @@ import torch
 from gatllm.data import build_negative
 from gatllm.errors import GatllmError
 from gatllm.models import Discriminator, build, config_from_dict, load_run, load_weights
+from gatllm.review.spelling import SPELLINGS
 from gatllm.training import Recipe, train
 from gatllm.training.assembly import assemble
 from gatllm.training.objectives.tagging import Tagging, prepare
