@@ -279,6 +279,8 @@ form('subscribe')?.addEventListener('submit', guarded(async () => {
   const months = Number(form('subscribe')!.months.value);
   await perform('/market/subscribe/prepare', { address: signedIn, months }, 'Subscription');
 }));
+form('price')?.addEventListener('submit', guarded(() =>
+  perform('/market/price/prepare', { price: form('price')!.price.value }, 'New price')));
 for (const button of all('[data-mint]')) button.addEventListener('click', guarded(() => mint(button.dataset.mint!)));
 for (const given of all<HTMLFormElement>('[data-offer]')) given.addEventListener('submit', guarded(() => sell(given)));
 for (const button of all('[data-unlock]')) button.addEventListener('click', guarded(() => unlock(button.dataset.unlock!)));

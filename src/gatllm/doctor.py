@@ -7,9 +7,12 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+_LATE = 120.0  # seconds: no chain that the market runs on makes blocks more slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,11 @@ class Check:
 
 
 def diagnose() -> list[Check]:
-    """Look at the processor, the disk, the parts that set-up built and what is installed; asks no network."""
-    return [*_machine(), *_built(), *_extras(), *_optional()]
+    """Look at the processor, the disk, the parts that set-up built, what is installed, and a service that was started.
+
+    Of networks only the database and the chain are asked that the environment names, or a local chain that runs.
+    """
+    return [*_machine(), *_built(), *_extras(), *_optional(), *_service(), *_market()]
 
 
 def _machine() -> Iterator[Check]:
@@ -116,3 +122,55 @@ def _sandbox() -> Check:
             return Check("sandbox", True, runner.protections.backend)
     except GatllmError as error:
         return Check("sandbox", False, "", error.cause)
+
+
+def _service() -> Iterator[Check]:
+    """The service's database and folder, where it was ever started."""
+    where = os.environ.get("GATLLM_DATABASE")
+    if not _there("sqlalchemy") or not _there("eth_account"):
+        return
+    from gatllm.errors import GatllmError
+    from gatllm.proof import default_key_path
+    from gatllm.service.database import check_database
+
+    folder = default_key_path().parent
+    if where is None and not (folder / "service" / "service.db").exists():
+        return
+    try:
+        yield Check("service database", True, check_database(where or folder / "service" / "service.db"))
+    except GatllmError as error:
+        yield Check("service database", False, error.cause, error.cure or "")
+    mode = folder.stat().st_mode & 0o077 if folder.is_dir() else 0
+    yield Check("data folder", not mode, "yours alone" if not mode else "others can read it", f"chmod 700 {folder}")
+    free = shutil.disk_usage(folder).free >> 30 if folder.is_dir() else 0
+    yield Check("room for uploads", free >= 3, f"{free} GiB", "the service takes no uploads with less than 3 GiB")
+
+
+def _market() -> Iterator[Check]:
+    """The market's chain and store, where it was ever used."""
+    if not _there("web3"):
+        return
+    from gatllm.errors import GatllmError
+    from gatllm.market import Chain, LocalStore, open_store, running_url
+    from gatllm.proof import default_key_path
+
+    folder = Path(os.environ.get("GATLLM_STATE_DIR") or default_key_path().parent / "market")
+    rpc = os.environ.get("GATLLM_RPC") or running_url(folder / "devnet")
+    if rpc is not None:
+        try:
+            chain = Chain(rpc)
+            age = max(0.0, time.time() - chain.timestamp())
+            late = not chain.local and age > _LATE  # a local chain makes blocks for transactions only
+            found = f"chain {chain.chain_id}, newest block {age:.0f} s old"
+            yield Check("market's chain", not late, found, "the node is behind: ask another, or wait")
+        except GatllmError as error:
+            yield Check("market's chain", False, error.cause, error.cure or "")
+    if not folder.is_dir():
+        return
+    place = os.environ.get("GATLLM_STORE") or str(folder / "store")
+    try:
+        store = open_store(place)
+        held = f"{len(list(store.folder.glob('*')))} files" if isinstance(store, LocalStore) else place
+        yield Check("market's store", True, held)
+    except GatllmError as error:
+        yield Check("market's store", False, error.cause, error.cure or "")

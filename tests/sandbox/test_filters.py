@@ -147,11 +147,6 @@ def test_every_call_is_decided(outer: bytes, child: bytes) -> None:
     assert [call for call in range(480) if call not in named and decide(outer, call) != ALLOW] == []
 
 
-def test_a_call_that_this_kernel_lacks_leaves_the_others_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filters, "_EVERYWHERE", "no_such_call ptrace")
-    assert decide(filters.outer_program(), "ptrace") == ERRNO | errno.EPERM
-
-
 def test_without_the_library_there_is_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert filters.available()
     monkeypatch.setitem(sys.modules, "pyseccomp", None)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import time
@@ -13,13 +14,16 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from gatllm.data import Dataset
 from gatllm.errors import GatllmError, UsageError
 from gatllm.market import Devnet, LocalStore, read_document, retrieve
 from gatllm.service import contributions as limits
-from gatllm.service.contribution_jobs import ContributionJobs
+from gatllm.service.contribution_jobs import ContributionWork
 from gatllm.service.contributions import Contributions, NotYoursError
+from gatllm.service.database import Job
+from gatllm.service.jobs import MOST_ATTEMPTS, Jobs
 from gatllm.service.market import Market
 from tests.service.markets import (  # noqa: F401  # fixtures
     Keys,
@@ -283,14 +287,53 @@ def test_a_job_that_a_crash_cut_off_is_taken_up(client: TestClient, market: Mark
     torn = market.contributions.create(key.address)  # its files are gone: it must not hold up the other
     market.contributions.change(torn, "uploading", state="checking")
     # Another process, after a crash.
-    jobs = ContributionJobs(Contributions(market.contributions.folder), market.store, market.vault)
-    jobs.wake()
+    parts = client.app.state.parts  # type: ignore[attr-defined]
+    work = ContributionWork(Contributions(market.contributions.folder), market.store, market.vault)
+    jobs = Jobs(parts.database, work.handlers)
+    for _ in range(2):  # however often: each is one job
+        work.resume(jobs, parts.accounts.wallet)
+    assert len(jobs.of(parts.accounts.wallet(key.address))) == 2
     for _ in range(2400):
         states = {one.id: one.state for one in market.contributions.of(key.address)}
         if states == {done.id: "checked", torn.id: "rejected"}:
             return
         time.sleep(0.05)
     pytest.fail(f"{states}")
+
+
+def test_a_job_that_was_given_up_can_be_asked_for_again(client: TestClient, market: Market, new_key: Keys) -> None:
+    key = new_key()
+    client.headers["authorization"] = f"Bearer {session(client, key)}"
+    parts = client.app.state.parts  # type: ignore[attr-defined]
+    parts.jobs.stop()  # the server ended each time it was at work
+    name = _upload(client, _archive(**_code()))
+    with parts.database.begin() as database:
+        database.execute(update(Job).values(state="running", attempts=MOST_ATTEMPTS, lease=0.0))
+    assert not Jobs(parts.database, market.work.handlers).work_once()
+    page = client.get(f"/contribute/{name}").text
+    assert "given up: the server ended" in page
+    assert "That is all: check it" in page
+    client.post(f"/contribute/{name}/check")
+    assert Jobs(parts.database, market.work.handlers).work_once()
+    assert market.contributions.get(name, key.address).state == "checked"
+
+
+def test_a_full_disk_is_no_fault_of_the_upload(
+    client: TestClient, market: Market, new_key: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    client.headers["authorization"] = f"Bearer {session(client, key)}"
+    name = _upload(client, _archive(**_code()))
+    wait_for(client, name)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gatllm.service.contribution_jobs.publish_for", full)
+    client.post(f"/contribute/{name}/publish", data={"title": "Sums"})
+    wait_for(client, name)
+    assert "disk is full" in client.get(f"/contribute/{name}").text
+    assert market.contributions.get(name, key.address).state == "checked"
 
 
 def test_a_check_ends_with_the_service(tmp_path: Path) -> None:

@@ -106,9 +106,14 @@ def test_the_client_unlocks_through_the_service(
 
 def test_people_with_a_page_are_led_to_where_they_can_pay(client: TestClient) -> None:
     form = {"prompt": "Hi"}
-    led = client.post("/chat", data=form, headers={"accept": "text/html"}, follow_redirects=False)
-    assert (led.status_code, led.headers["location"]) == (303, "/market")
-    assert client.post("/chat", data=form, headers={"hx-request": "true"}).headers["hx-redirect"] == "/market"
+    page = client.post("/chat", data=form, headers={"accept": "text/html"}, follow_redirects=False)
+    assert page.status_code == 401
+    assert "sign in with a wallet first" in page.text
+    assert ">Hi</textarea>" in page.text  # what was typed is not lost
+    told = client.post("/chat", data=form, headers={"hx-request": "true"})
+    assert 'hx-target="#problem"' in told.text
+    assert '<a href="/market">Pay, or sign in' in told.text
+    assert "#field" not in told.text
     assert '<a href="/market">' in client.get("/").text
     page = client.get("/market")
     nonce = page.headers["content-security-policy"].partition("'nonce-")[2].partition("'")[0]

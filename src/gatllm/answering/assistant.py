@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import uuid4
@@ -20,7 +21,7 @@ from gatllm.answering.material import without_orders
 from gatllm.answering.search import Round, Search
 from gatllm.answering.sources import find_sources, similar_code
 from gatllm.answering.specification import read_specification
-from gatllm.answering.threshold import Reliability, difficulty
+from gatllm.answering.threshold import Difficulty, Reliability, difficulty
 from gatllm.answering.transcript import Transcript
 from gatllm.answering.trial import CodeRunner
 from gatllm.errors import UsageError
@@ -93,6 +94,12 @@ class Assistant:
         self.confidence = confidence or (ConfidenceModel.calibrate(library) if library else None)
         self._threshold = self.confidence.estimator.threshold(precision) if self.confidence else None
 
+    def beside(self, generator: ChatGenerator) -> Assistant:
+        """Return an assistant with another generator that shares all else, what it learns about itself excepted."""
+        other = copy(self)
+        other.generator, other.reliability = generator, Reliability()
+        return other
+
     def assess(self, prompt: str) -> Assessment:
         """Tell how far the prompt may be trusted to the model, before anything is generated."""
         if self.confidence is None or self._threshold is None:
@@ -112,6 +119,13 @@ class Assistant:
         missing = [each.name for each in mentions(_prose(prompt)) if not each.exists]
         warnings += [f"it names what does not exist: {', '.join(missing)}"] if missing else []
         return Assessment(value, threshold, certified, features, "; ".join(warnings), level)
+
+    def threshold_of(self, level: Difficulty) -> float | None:
+        """Return what the confidence must reach now for a question of this difficulty; None: nothing to compare."""
+        if self._threshold is None:
+            return None
+        base = self.correctness.lowest if self.correctness is not None else self._threshold[0]
+        return self.reliability.threshold(base, level)
 
     def ask(
         self,

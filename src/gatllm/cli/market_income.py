@@ -104,7 +104,7 @@ def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
 
     given = {}
     if weights.is_dir():
-        counted = weights_of(sorted(weights.glob("*.jsonl")))
+        counted = weights_of(sorted(weights.rglob("*.jsonl")))
     else:
         try:
             given = {str(token): float(weight) for token, weight in json.loads(file_of(weights)).items()}

@@ -25,7 +25,7 @@ def serve(
     allow_origin: list[str] | None = None,
     private: Annotated[bool, _FLAG] = False,
     database: Annotated[str | None, Parameter(env_var="GATLLM_DATABASE")] = None,
-    model: str | None = None,
+    model: list[str] | None = None,
     small: Annotated[bool, _FLAG] = False,
     data: list[Path] | None = None,
     discriminator: Path | None = None,
@@ -37,6 +37,8 @@ def serve(
     wishes: Annotated[Path | None, Parameter(show=False)] = None,
     market: Annotated[bool, _FLAG] = False,
     paid: Annotated[bool, _FLAG] = False,
+    free: int = 0,
+    runs: list[Path] | None = None,
     rpc: Annotated[str | None, Parameter(env_var="GATLLM_RPC")] = None,
 ) -> None:
     """Serve the chat page and the OpenAI-compatible API until Ctrl-C.
@@ -50,7 +52,8 @@ def serve(
         database: where accounts and conversations are kept: a PostgreSQL URL or a SQLite file; by default a file in
             your data folder.
         model: see `gatllm ask`; or the address of an engine that speaks OpenAI's API (vLLM, llama.cpp, Ollama), such
-            as http://localhost:8080/v1, in front of which gatllm reviews, traces and counts.
+            as http://localhost:8080/v1, in front of which gatllm reviews, traces and counts. May be repeated: people
+            choose among several, the first is the default.
         small: see `gatllm ask`.
         data: see `gatllm ask`.
         discriminator: see `gatllm ask`.
@@ -63,6 +66,9 @@ def serve(
         wishes: gone.
         market: also serve /market, where wallets sign in, pay, mint and unlock.
         paid: answer only those who have a subscription (with --market).
+        free: how many questions a month a signed-in wallet may ask without a subscription (with --paid).
+        runs: a folder of training runs, or one run, to show on the training page; may be repeated. By default `runs`
+            here, and the run that --model names.
         rpc: RPC address of the market's chain; by default the local chain of `gatllm market devnet`.
     """
     if not 0 <= port < 65536:
@@ -73,6 +79,9 @@ def serve(
         raise UsageError("--wishes is gone: requests for data are kept in the database", "see them at /requests")
     if paid and not market:
         raise UsageError("--paid needs --market", "people must be able to pay somewhere")
+    if free < 0 or (free and not paid):
+        raise UsageError("--free needs --paid, and is not negative", "without --paid every question is free")
+    from gatllm.answering.generators import load_generator
     from gatllm.answering.opening import open_assistant
     from gatllm.cli.market_setting import open_market
     from gatllm.cli.service import default_database
@@ -92,13 +101,14 @@ def serve(
         opened = open_market(rpc, site) if market else None
         with progress_report() as report:
             assistant = open_assistant(
-                model=model,
+                model=model[0] if model else None,
                 small=small,
                 data=data or [],
                 discriminator=discriminator,
                 options=ChatOptions(max_new_tokens=max_tokens),
                 report=report,
             )
+            others = [load_generator(other, report=report) for other in (model or [])[1:]]
         app = create_app(
             assistant,
             database=kept,
@@ -110,6 +120,10 @@ def serve(
             origins=allow_origin or [],
             market=opened,
             paid=paid,
+            free=free,
+            runs=runs if runs is not None else [Path("runs"), *(Path(one) for one in model or [] if "://" not in one)],
+            others=others,
+            transcripts=default_database().parent / "transcripts",
         )
         note(f"chat: {address}/   API: {address}/v1   (Ctrl-C stops)")
         if openness == "public":

@@ -1,5 +1,6 @@
 """Dataset tokens, subscription, rewards, proof registry; content, unlocking; EVM clients and the local chain."""
 
+from gatllm.market.chain.answers import ChainUnavailableError
 from gatllm.market.chain.client import Chain, Quote, Receipt, call_json
 from gatllm.market.chain.connection import Policy
 from gatllm.market.chain.devnet import DEVNET_CHAIN_ID, Devnet, find_anvil, running_url
@@ -26,7 +27,7 @@ from gatllm.market.trade.registry import ProofRegistry, RegisteredRun
 from gatllm.market.trade.rewards import Rewards, Statement, open_epoch, shares, weights_of
 from gatllm.market.trade.seaport import Offer, Trade, find_seaport, known_seaport
 from gatllm.market.trade.signin import SignedIn, SignIn
-from gatllm.market.trade.subscriptions import Subscriptions
+from gatllm.market.trade.subscriptions import Payment, Subscriptions
 from gatllm.market.trade.substrate import SubstrateRegistry
 from gatllm.market.trade.tokens import DatasetTokens, Kind, Minted, Origin, Token, change_collection, id_of
 from gatllm.market.trade.unlocking import KeyVault, Release, Unlocker, request_key
@@ -36,6 +37,7 @@ __all__ = [
     "DEVNET_CHAIN_ID",
     "About",
     "Chain",
+    "ChainUnavailableError",
     "Cid",
     "CollectionMetadata",
     "DatasetTokens",
@@ -52,6 +54,7 @@ __all__ = [
     "Offer",
     "Origin",
     "Overview",
+    "Payment",
     "Policy",
     "ProofChain",
     "ProofRegistry",

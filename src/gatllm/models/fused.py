@@ -66,7 +66,7 @@ def short_mask(pattern: Pattern, qkv: Tensor, heads: int, padding: Tensor | None
     mask = None if pattern == Pattern() else _pattern_mask(pattern, tokens, qkv.dtype)
     if padding is None:
         return mask
-    lowest = torch.finfo(qkv.dtype).min  # not -inf: a row that is hidden whole must not become NaN
+    lowest = torch.finfo(qkv.dtype).min
     hidden = torch.zeros(padding.shape, dtype=qkv.dtype).masked_fill_(padding, lowest)
     hidden = hidden.repeat_interleave(heads, dim=0)[:, None]
     return hidden if mask is None else torch.minimum(hidden, mask)
@@ -103,7 +103,6 @@ def short_attention(
 
 def _inverse_rms(x: Tensor, epsilon: float) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    # A square of bf16 has eight bits: the mean of squares is kept in fp32, one number a token.
     norm = norm if norm.dtype == torch.float64 else norm.float()
     return norm.square().div_(x.shape[-1]).add_(epsilon).rsqrt_()
 
@@ -121,7 +120,6 @@ class _RMSNorm(Function):
     def forward(ctx: Any, x: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
         inverse = _inverse_rms(x, epsilon)
         normed = torch.mul(x, inverse, out=torch.empty(x.shape, dtype=dtype))
-        # The result instead of the input: the caller keeps it anyway, and the gradient needs no second pass over x.
         ctx.save_for_backward(normed, inverse)
         ctx.dtype = x.dtype
         return normed
@@ -136,7 +134,7 @@ class _RMSNorm(Function):
 class _SquaredReLU(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        rectified = F.relu(x)  # kept in place of x: its sign is all that the gradient asks of x
+        rectified = F.relu(x)
         ctx.save_for_backward(rectified)
         return rectified.square()
 
@@ -157,7 +155,6 @@ def _dropout_mask(x: Tensor, probability: float) -> Tensor:
         rare: Tensor = torch.rand(x.shape).ge_(probability).to(x.dtype).mul_(1 / (1 - probability))
         return rare
     count = x.numel()
-    # One call of the generator for eight elements: drawing a float for each takes longer than the multiplication.
     draws = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
     kept = draws.view(torch.uint8)[:count] >= dropped
     mask: Tensor = kept.to(x.dtype).mul_(256 / (256 - dropped)).view(x.shape)
@@ -187,7 +184,6 @@ class _ShortAttention(Function):
     ) -> Tensor:
         batch, tokens, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
         head = width // heads
-        # Batched products want whole heads one behind the other; this is the only copy on the way in.
         source = qkv.view(batch, tokens, 3, heads, head).permute(2, 0, 3, 1, 4)
         parts = torch.empty_like(source, memory_format=torch.contiguous_format)  # (3, batch, heads, tokens, head)
         parts[2].copy_(source[2])
@@ -204,11 +200,9 @@ class _ShortAttention(Function):
         if mask is None:
             scores = torch.bmm(query, key.transpose(1, 2)).mul_(head**-0.5)
         else:
-            # Mask, product and scale in one pass over the scores, the largest thing here.
             scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=head**-0.5)
         weights = torch.softmax(scores, dim=-1)
         mixed = torch.bmm(weights, value)
-        # Scores are not kept: softmax has its gradient by its own result.
         ctx.save_for_backward(parts, weights, inverse, cosine, sine)
         return mixed.view(batch, heads, tokens, head).transpose(1, 2).reshape(batch, tokens, width)
 
@@ -227,12 +221,11 @@ class _ShortAttention(Function):
         torch.bmm(to_scores.transpose(1, 2), query, out=flat[1])
         to_value = torch.bmm(weights.transpose(1, 2), grad)
         if inverse is not None:
-            # Turns keep lengths, so the norm can be undone on turned vectors: both are in the turned frame here.
             grads = _through_norm(grads, parts[:2], inverse).to(parts.dtype)
         out = torch.empty(batch, tokens, 3, heads, head, dtype=parts.dtype)
         target = out.permute(2, 0, 3, 1, 4)
         if cosine is not None:
-            _turn(grads, cosine, -sine, target[:2])  # a turn back is the turn by the negative angle
+            _turn(grads, cosine, -sine, target[:2])
         else:
             target[:2].copy_(grads)
         target[2].copy_(to_value.view(batch, heads, tokens, head))

@@ -18,7 +18,7 @@ from gatllm.review.suggestions import candidates
 _OPENS = ("(", "[", "{", '"', "'")
 _UNCLOSED = re.compile("never closed|unterminated|unexpected EOF")
 _TRIES = 600
-_ROUNDS = 8  # errors in one text that are followed; more are a text that nobody can guess
+_ROUNDS = 8
 _BEAM = 3  # texts that are worked on side by side
 _LIKELIEST = 2  # improvements kept of each, besides the one that moves the error furthest
 
@@ -42,7 +42,6 @@ def search(text: str, *, tries: int = _TRIES, rounds: int = _ROUNDS, seconds: fl
                 return one
             grown += [better for better in _improve(one, error, tries, until) if better not in seen]
             seen.update(grown)
-        # The first error as far down as possible: what lies above it parses, so less is left to go wrong.
         beam = sorted(grown, key=_error_line, reverse=True)[:_BEAM]
     return next((one for one in beam if compile_error(one) is None), None)
 

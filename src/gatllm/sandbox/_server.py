@@ -69,7 +69,7 @@ def encode(value: Any) -> Any:
         return value
     if kind is list:
         return [encode(item) for item in value]
-    if kind is int and -(2**53) < value < 2**53:  # what every reader of JSON holds exactly
+    if kind is int and -(2**53) < value < 2**53:
         return value
     if kind in _TAGGED:
         return {kind.__name__: _TAGGED[kind](value)}
@@ -86,14 +86,12 @@ _TAGGED: dict[type, Callable[[Any], Any]] = {
     complex: lambda value: [value.real.hex(), value.imag.hex()],
     tuple: lambda value: [encode(item) for item in value],
     dict: lambda value: [[encode(key), encode(item)] for key, item in value.items()],
-    # Sorted by text: members need not be comparable, and two runs of equal sets must give equal bytes.
     set: lambda value: sorted(map(encode, value), key=json.dumps),
     frozenset: lambda value: sorted(map(encode, value), key=json.dumps),
 }
 
 
 _ALL = slice(None)
-# By the built-in's own methods, never by the value's: `value.copy()` would be the candidate's code.
 _PLAIN: dict[type, Callable[[Any], Any]] = {
     dict: dict.copy,
     list: list.copy,
@@ -172,12 +170,11 @@ def _limit(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_AS, limits["memory_mb"] * megabyte),
         (resource.RLIMIT_FSIZE, limits["file_mb"] * megabyte),
         (resource.RLIMIT_NOFILE, 32),
-        (resource.RLIMIT_CORE, 0),  # a dump would hold memory of the server that it was forked from
+        (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
     ):
         resource.setrlimit(kind, (value, value))
     seconds = limits["cpu_seconds"]
-    # SIGXCPU first, which ends Python with a name of its own; a second later SIGKILL, which nothing can catch.
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
@@ -187,7 +184,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
     if line is None and frames:
         line = frames[-1].lineno
     try:
-        message = str(error)  # may be the candidate's own `__str__`
+        message = str(error)
     except BaseException:
         message = ""
     return {"type": type(error).__name__, "message": message[:2000], "line": line}
@@ -203,7 +200,6 @@ def _compute(request: dict[str, Any]) -> dict[str, Any]:
     namespace["__builtins__"] = builtins
     # The parent decides what counts; here every end of the candidate, SystemExit included, is only an answer.
     try:
-        # So that a traceback shows the line, though no file of that name exists.
         linecache.cache[FILE_NAME] = (len(code), None, code.splitlines(keepends=True), FILE_NAME)
         exec(compile(code, FILE_NAME, "exec"), namespace)  # noqa: S102  # this is what the sandbox is for
         if function is None:
@@ -223,11 +219,11 @@ def _compute(request: dict[str, Any]) -> dict[str, Any]:
 def _child(request: dict[str, Any], seccomp: _Filter, ends: dict[str, int], scratch: str) -> None:
     for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2), ("reply", 3)):
         os.dup2(ends[name], descriptor)
-    os.closerange(4, 4096)  # the server's own ends: with them a child could answer in its place
+    os.closerange(4, 4096)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8", errors="replace")
     os.chdir(scratch)
     _limit(request["limits"])
-    seccomp.load()  # last: the filter forbids what the lines above do
+    seccomp.load()
     reply = _compute(request)
     with contextlib.suppress(BaseException):
         atexit._run_exitfuncs()  # the child ends by os._exit, which runs none of them
@@ -246,7 +242,6 @@ def _carry(pid: int, pipes: dict[int, str], request: dict[str, Any]) -> dict[str
     got = {name: bytearray() for name in caps}
     began = time.monotonic()
     deadline = began + limits["wall_seconds"]
-    # The end of the process is waited for, not that of the pipes: a child may close its output and go on computing.
     ended = os.pidfd_open(pid)
     poll = select.poll()
     for descriptor in (*pipes, ended):
@@ -264,7 +259,6 @@ def _carry(pid: int, pipes: dict[int, str], request: dict[str, Any]) -> dict[str
                 waiting.remove(descriptor)
                 continue
             name = pipes[descriptor]
-            # One byte more than allowed tells too much from just enough; nothing beyond it is kept.
             got[name] += data[: caps[name] + 1 - len(got[name])]
             if len(got[name]) > caps[name]:
                 stopped = "output" if name != "reply" else "long reply"
@@ -294,7 +288,6 @@ def _wipe(scratch: str) -> bool:
 
 
 def _force(function: Any, path: str, _: Any) -> None:
-    # A candidate may take its own folders' permissions away; they still belong to the same user.
     os.chmod(os.path.dirname(path), 0o700)  # noqa: PTH101, PTH120
     os.chmod(path, 0o700)  # noqa: PTH101
     if function in (os.scandir, os.open, os.lstat):
@@ -304,7 +297,6 @@ def _force(function: Any, path: str, _: Any) -> None:
 
 
 def _one(request: dict[str, Any], seccomp: _Filter, scratch: str) -> dict[str, Any]:
-    # In memory: a pipe holds 64 KB, and the server would wait for a child that reads nothing.
     ends: dict[str, int] = {"stdin": os.memfd_create("stdin")}
     os.write(ends["stdin"], base64.b64decode(request["stdin"]))
     os.lseek(ends["stdin"], 0, os.SEEK_SET)
@@ -321,7 +313,7 @@ def _one(request: dict[str, Any], seccomp: _Filter, scratch: str) -> dict[str, A
             code = 0
         finally:
             os._exit(code)
-    for end in ends.values():  # else the readers would never see the end of their pipes
+    for end in ends.values():
         os.close(end)
     answer = _carry(pid, pipes, request)
     for reader in pipes:
@@ -348,7 +340,6 @@ def main() -> None:
     scratch = os.environ[SCRATCH_VARIABLE]
     for name in _PRELOAD.split():
         __import__(name)
-    # What is loaded now is never collected: a collection in a child would copy every shared page.
     gc.collect()
     gc.freeze()
     write_frame(replies, {"ready": True, "uid": os.getuid()})

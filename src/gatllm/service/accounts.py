@@ -118,7 +118,11 @@ class Accounts:
 
     def sign_in_wallet(self, address: str, agent: str = "") -> str:
         """Return the token of a new session for whoever proved to hold an address."""
-        return self.open_session(self._named("wallet", address, role="contributor").id, agent)
+        return self.open_session(self.wallet(address), agent)
+
+    def wallet(self, address: str) -> str:
+        """Return the id of an address's account."""
+        return self._named("wallet", address, role="contributor").id
 
     def visit(self, agent: str = "") -> tuple[Caller, str]:
         """Return a new visitor and the token by which the browser is known again."""

@@ -20,27 +20,31 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatllm import __version__
 from gatllm.answering import Assistant
+from gatllm.models import ChatGenerator
 from gatllm.service import contribute, datasets, errors, health, metrics, openai, pages
 from gatllm.service.access import Access, Openness
 from gatllm.service.accounts import Accounts
+from gatllm.service.attribution import Attribution
 from gatllm.service.contributions import UPLOAD_BYTES
 from gatllm.service.conversations import Conversations
 from gatllm.service.data_requests import DataRequests
-from gatllm.service.database import Database, temporary_database
+from gatllm.service.database import Database, DatabaseError, temporary_database
 from gatllm.service.feedback import FeedbackBook
 from gatllm.service.guard import Guard
 from gatllm.service.health import Prober
 from gatllm.service.jobs import Jobs
-from gatllm.service.market import Market, Paywall
+from gatllm.service.market import Market
 from gatllm.service.market import router as market_router
 from gatllm.service.metrics import Metrics
 from gatllm.service.pages.rendering import message
 from gatllm.service.parts import Parts
+from gatllm.service.paywall import Paywall
 from gatllm.service.personal_data import PersonalData
 from gatllm.service.protocol import Patience
 from gatllm.service.rates import Rates
 from gatllm.service.sessions import Sessions
 from gatllm.service.slots import Slots
+from gatllm.service.training_runs import TrainingRuns
 from gatllm.service.usage import UsageBook
 
 LARGEST_BODY = 2 << 20
@@ -85,6 +89,10 @@ def create_app(
     origins: Collection[str] = (),
     market: Market | None = None,
     paid: bool = False,
+    free: int = 0,
+    runs: Collection[Path] = (),
+    others: Collection[ChatGenerator] = (),
+    transcripts: Path | None = None,
 ) -> FastAPI:
     """Return the web application: chat page, OpenAI-compatible API, health.
 
@@ -99,6 +107,10 @@ def create_app(
         origins: the web sites whose pages may use the API (CORS).
         market: what the market's pages work on; None: there are none.
         paid: answer only those who have a subscription.
+        free: how many questions a month a signed-in wallet may ask without one.
+        runs: run folders, or folders of them, that the training page shows.
+        others: more generators to choose from; what they write is reviewed and traced by the same assistant.
+        transcripts: where transcripts of answers are kept, of people who agreed to that; None: nowhere.
     """
     openness = openness or ("public" if market is not None else "local")
     app = FastAPI(
@@ -108,6 +120,8 @@ def create_app(
     accounts = Accounts(kept)
     # Several clients share the queue, so that none may fill it; one person's own programs need not be kept apart.
     share = None if openness == "local" else max(1, (slots + queue + 1) // 2)
+    library = assistant.library
+    assistant.data_requests = data_requests = DataRequests(kept)
     waiting = Slots(slots, queue, share)
     parts = app.state.parts = Parts(
         assistant=assistant,
@@ -119,15 +133,18 @@ def create_app(
         accounts=accounts,
         access=Access(accounts, openness),
         conversations=Conversations(kept),
-        data_requests=DataRequests(kept),
+        data_requests=data_requests,
         feedback=FeedbackBook(kept),
         personal_data=PersonalData(kept),
         usage=UsageBook(kept),
-        jobs=Jobs(kept),
+        jobs=Jobs(kept, market.work.handlers if market is not None else None),
+        attribution=Attribution(kept, transcripts),
+        tokens_of=market.catalogue.tokens_of if market is not None else None,
+        training_runs=TrainingRuns(list(runs), [Path(dataset.path) for dataset in library.datasets] if library else []),
+        models={one.generator.name: one for one in [assistant, *(assistant.beside(other) for other in others)]},
         market=market,
     )
     app.state.slots = waiting
-    assistant.data_requests = parts.data_requests
     errors.install(app, message)
     app.add_middleware(_BodyLimits)
     if market is not None:
@@ -135,10 +152,8 @@ def create_app(
         app.state.market = market
         for part in (market_router, contribute.router, datasets.router, datasets.gateway):
             app.include_router(part)
-        if market.contributions.folder.is_dir():
-            market.jobs.wake()  # what an earlier process left open
         if paid:
-            app.add_middleware(Paywall, market=market, paths=PAID)
+            app.add_middleware(Paywall, market=market, paths=PAID, free=free)
     app.add_middleware(Patience)
     if origins:
         app.add_middleware(
@@ -163,7 +178,9 @@ PAID = (
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     parts.prober.state()  # begin to find out whether the model answers before anyone asks
-    if parts.jobs.handlers:
+    if isinstance(parts.market, Market):
+        with contextlib.suppress(DatabaseError):  # whoever looks at their contribution queues it then
+            await asyncio.to_thread(parts.market.work.resume, parts.jobs, parts.accounts.wallet)
         parts.jobs.start()
     tidying = asyncio.create_task(_tidy(parts))
     yield

@@ -95,6 +95,14 @@ class Catalogue:
             found = self.tokens.get(token)
         return self._item(replace(found, owner=self.tokens.owner_of(found.id)))
 
+    def tokens_of(self, root: str) -> list[str]:
+        """Return the tokens of a dataset, the earliest announced first; none while the chain does not answer."""
+        try:
+            held = [token for token in self._tokens() if token.root == root]
+        except GatllmError:
+            return []
+        return [token.id for token in sorted(held, key=lambda token: token.announced)]
+
     def offer(self, token: Token) -> Offer | None:
         """Return the open offer of a token; one whose seller sold or whose time is over is none."""
         place = self.offers / f"{token.id}.json"

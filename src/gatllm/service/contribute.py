@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -16,6 +16,7 @@ from gatllm.market import Kind, Origin, id_of
 from gatllm.service.access import caller_or_none
 from gatllm.service.contributions import UPLOAD_BYTES, UPLOAD_FILES, Contribution, NotYoursError
 from gatllm.service.market import Market, MarketRoute, market_of, market_page, session_of
+from gatllm.service.parts import parts_of
 
 PIECE = 1 << 20  # bytes that the page sends at once
 LICENCES = ("", "Apache-2.0", "MIT", "BSD-3-Clause", "PSF-2.0", "CC0-1.0", "CC-BY-4.0", "GPL-3.0-or-later", "Unlicense")
@@ -37,10 +38,15 @@ def _owner(request: Request) -> str:
     return owner
 
 
+def _account(request: Request, owner: str) -> str:
+    return parts_of(request).accounts.wallet(owner)
+
+
 def _mine(request: Request, name: str) -> tuple[Market, Contribution]:
     """Return one's own contribution; a published one that was minted meanwhile says so from now on."""
     market, owner = market_of(request), _owner(request)
     found = market.contributions.get(name, owner)
+    found = market.work.settle(parts_of(request).jobs, _account(request, owner), found)
     if found.state == "published" and market.tokens.find_owner(id_of(owner, found.root)) is not None:
         found = market.contributions.change(found, "published", state="minted")
         if found.sealed:  # what is sealed lies here in plain no longer than it must
@@ -49,12 +55,12 @@ def _mine(request: Request, name: str) -> tuple[Market, Contribution]:
 
 
 @router.get("")
-def index(request: Request) -> HTMLResponse:
-    """The form, and what one has brought."""
-    return _index(request)
+def index(request: Request, wanted: Annotated[str, Query(alias="request", max_length=64)] = "") -> HTMLResponse:
+    """The form, and what one has brought; ``request`` names the data request that it answers."""
+    return _index(request, wanted=wanted)
 
 
-def _index(request: Request, *, status: int = 200, problem: str = "") -> HTMLResponse:
+def _index(request: Request, *, status: int = 200, problem: str = "", wanted: str = "") -> HTMLResponse:
     market = market_of(request)
     owner = session_of(request, market)
     mine = market.contributions.of(owner) if owner else []
@@ -63,6 +69,7 @@ def _index(request: Request, *, status: int = 200, problem: str = "") -> HTMLRes
         "contribute.html",
         status=status,
         mine=mine,
+        wanted=parts_of(request).data_requests.get(wanted) if wanted else None,
         licences=LICENCES,
         megabytes=UPLOAD_BYTES >> 20,
         most_files=UPLOAD_FILES,
@@ -83,7 +90,7 @@ async def create(request: Request) -> Response:
             for file in files:
                 await _take(market_of(request), made, file)
         if files:
-            await run_in_threadpool(_begin_check, market_of(request), made)
+            await run_in_threadpool(_begin_check, request, made)
     except GatllmError as error:
         if _wants_json(request):
             raise
@@ -134,7 +141,7 @@ def _show(request: Request, found: Contribution, *, status: int = 200, problem: 
         status=status,
         one=found,
         report=report,
-        job=market.jobs.progress(found),
+        job=market.work.progress(parts_of(request).jobs, found),
         same=same,
         token=id_of(found.owner, found.root) if found.root else "",
         piece=PIECE,
@@ -150,7 +157,7 @@ def job(request: Request, name: str) -> Response:
     market, found = _mine(request, name)
     if found.state not in ("checking", "publishing"):
         return HTMLResponse("", headers={"HX-Refresh": "true"})
-    return HTMLResponse(render("job.html", one=found, job=market.jobs.progress(found)))
+    return HTMLResponse(render("job.html", one=found, job=market.work.progress(parts_of(request).jobs, found)))
 
 
 @router.get("/{name}/files")
@@ -172,16 +179,17 @@ async def receive(request: Request, name: str, file: str, offset: int) -> JSONRe
 @router.post("/{name}/check", response_model=None)
 def check(request: Request, name: str) -> Response:
     """Nothing more comes: begin to check."""
-    market, found = _mine(request, name)
-    _begin_check(market, found)
+    _, found = _mine(request, name)
+    _begin_check(request, found)
     return RedirectResponse(f"/contribute/{name}", 303)
 
 
-def _begin_check(market: Market, found: Contribution) -> None:
+def _begin_check(request: Request, found: Contribution) -> None:
+    market = market_of(request)
     if not any((market.contributions.path(found) / "upload").rglob("*")):
         raise UsageError("nothing was uploaded", "choose files or a folder")
-    market.contributions.change(found, "uploading", state="checking", problem="")
-    market.jobs.wake()
+    changed = market.contributions.change(found, "uploading", state="checking", problem="")
+    market.work.queue(parts_of(request).jobs, _account(request, found.owner), changed)
 
 
 @router.post("/{name}/publish", response_model=None)
@@ -200,12 +208,12 @@ def publish(
             raise UsageError("the dataset needs a name", "people read it on its card")
         market.tokens.refuse_minted(found.root, found.owner)
         words = {"title": title.strip(), "description": description.strip(), "kind": kind}
-        market.contributions.change(
+        changed = market.contributions.change(
             found, "checked", "published", state="publishing", sealed=access != "open", problem="", **words
         )
     except GatllmError as error:
         return _show(request, found, status=400, problem=str(error))
-    market.jobs.wake()
+    market.work.queue(parts_of(request).jobs, _account(request, found.owner), changed)
     return RedirectResponse(f"/contribute/{name}", 303)
 
 

@@ -1,18 +1,19 @@
-"""The work behind contributions, one at a time: checks in a process of their own, sealing in this one.
+"""The work behind contributions: checks in a process of their own, sealing in this one.
 
-A job is the state of a record on disk, so that one which a crash cut off is taken up at the next start: both kinds
-give the same result however often they are done, and what a wallet does (announce, mint) is never done here.
+Each is a durable job (`gatllm.service.jobs`): one that a crash cut off is taken up again, by whichever process is
+there. Both kinds give the same result however often they are done, and what a wallet does (announce, mint) is never
+done here.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,76 +21,85 @@ from gatllm.data import Dataset, build_negative
 from gatllm.errors import GatllmError
 from gatllm.market import About, KeyVault, Store, publish_for
 from gatllm.records import write_file
-from gatllm.service.contributions import Contribution, Contributions
+from gatllm.service.contributions import Contribution, Contributions, State
+from gatllm.service.database import DatabaseError
+from gatllm.service.jobs import Handler, Jobs, LostLeaseError, Running
 
-_PROGRESS = "progress.json"
 _EVERY = 0.5  # seconds between two notes of how far a job is
+_ROOM = 16 << 20  # bytes: with less, what a check could not do it could not write
 _BROKEN = "this job ended without a word: the upload is too large or damaged"
+_FULL = "this server's disk is full; nothing of yours is lost, try again later"
+_KINDS: dict[str, str] = {"checking": "check contribution", "publishing": "seal contribution"}
+_BACK: dict[str, State] = {"checking": "uploading", "publishing": "checked"}
 
 
-class ContributionJobs:
-    """Does what contributions wait for, in one thread."""
+class ContributionWork:
+    """Does what contributions wait for."""
 
     def __init__(self, contributions: Contributions, store: Store, vault: KeyVault) -> None:
         self.contributions = contributions
         self.store = store
         self.vault = vault
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._told = 0.0
 
-    def progress(self, contribution: Contribution) -> dict[str, Any]:
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """What a worker needs to do these jobs."""
+        return dict.fromkeys(_KINDS.values(), self._do)
+
+    def queue(self, jobs: Jobs, account_id: str, one: Contribution) -> None:
+        """Queue what a contribution waits for; once, however often it is asked for."""
+        jobs.add(account_id, _KINDS[one.state], {"contribution": one.id}, once=_once(one))
+
+    def resume(self, jobs: Jobs, account_of: Callable[[str], str]) -> None:
+        """Queue what waits and is no job: the process ended between the two."""
+        for one in self.contributions.all():
+            if one.state in _KINDS:
+                self.queue(jobs, account_of(one.owner), one)
+
+    def settle(self, jobs: Jobs, account_id: str, one: Contribution) -> Contribution:
+        """Return a contribution as it is: one whose job was given up goes back to where it can be asked for again."""
+        if one.state not in _KINDS:
+            return one
+        job = jobs.find(_once(one))
+        if job is None:
+            self.queue(jobs, account_id, one)
+        elif job.state == "failed":
+            return self.contributions.change(one, one.state, state=_BACK[one.state], problem=job.error)
+        return one
+
+    def progress(self, jobs: Jobs, one: Contribution) -> dict[str, Any]:
         """Return how far a job is: ``done``, ``total`` (None: not known), ``note``."""
+        job = jobs.find(_once(one))
         try:
-            text = (self.contributions.path(contribution) / _PROGRESS).read_text(encoding="utf-8")
-            told: dict[str, Any] = json.loads(text)
-        except (OSError, ValueError):
+            told: dict[str, Any] = json.loads(job.progress if job else "")
+        except ValueError:
             return {"done": 0, "total": None, "note": "waiting"}
         return told
 
-    def _tell(self, job: Contribution, step: dict[str, Any]) -> None:
-        if time.monotonic() - self._told > _EVERY:
-            self._told = time.monotonic()
-            write_file(self.contributions.path(job) / _PROGRESS, json.dumps(step) + "\n")
+    def _do(self, running: Running) -> dict[str, Any]:
+        one = self.contributions.find(str(running.arguments["contribution"]))
+        if one is None or one.state not in _KINDS:
+            return {"state": one.state if one else "gone"}  # it was done, and the process ended before it was said
+        told = 0.0
 
-    def wake(self) -> None:
-        """Look for work; what an earlier process left open is work too."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="contributions", daemon=True)
-                self._thread.start()
-        self._wake.set()
+        def tell(step: dict[str, Any]) -> None:
+            nonlocal told
+            if time.monotonic() - told > _EVERY:
+                told = time.monotonic()
+                running.say(json.dumps(step))
 
-    def _run(self) -> None:
-        self.contributions.folder.mkdir(parents=True, exist_ok=True)
-        with (self.contributions.folder / "jobs.lock").open("w") as lock:
-            # Of several processes on one folder one does the jobs; the kernel gives its place to another when it ends.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            while True:
-                self._wake.wait(1.0)  # seconds: another process may have got an upload
-                self._wake.clear()
-                while (job := self._next()) is not None:
-                    self._do(job)
-
-    def _next(self) -> Contribution | None:
-        waiting = [one for one in self.contributions.all() if one.state in ("checking", "publishing")]
-        return min(waiting, key=lambda one: one.changed, default=None)
-
-    def _do(self, job: Contribution) -> None:
         try:
-            if job.state == "checking":
-                self._check(job)
-            else:
-                self._publish(job)
+            done = self._check(one, tell) if one.state == "checking" else self._publish(one, tell)
+        except (LostLeaseError, DatabaseError):
+            raise  # the job goes on elsewhere, or later
         except Exception as error:  # whatever a stranger's files do, the next job is done
-            problem = str(error) if isinstance(error, GatllmError) else _BROKEN
-            back = "rejected" if job.state == "checking" else "checked"
-            self.contributions.change(job, job.state, state=back, problem=problem)
-        finally:
-            (self.contributions.path(job) / _PROGRESS).unlink(missing_ok=True)
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            problem = _FULL if full else str(error) if isinstance(error, GatllmError) else _BROKEN
+            back: State = "rejected" if one.state == "checking" and not full else _BACK[one.state]
+            done = self.contributions.change(one, one.state, state=back, problem=problem)
+        return {"state": done.state}
 
-    def _check(self, job: Contribution) -> None:
+    def _check(self, job: Contribution, tell: Callable[[dict[str, Any]], None]) -> Contribution:
         folder = self.contributions.path(job)
         given = {"licence": job.licence, "contributor": job.contributor, "wallet": job.owner}
         against = [str(path) for path in self._own_datasets(job)]
@@ -99,15 +109,16 @@ class ContributionJobs:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
             for line in process.stdout or ():
-                self._tell(job, json.loads(line))
+                tell(json.loads(line))
             if process.wait():
+                if shutil.disk_usage(folder).free < _ROOM:
+                    raise OSError(errno.ENOSPC, "no space left")
                 raise GatllmError(_BROKEN)
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         shutil.rmtree(folder / "upload", ignore_errors=True)
         if report["problem"]:
-            self.contributions.change(job, "checking", state="rejected", problem=report["problem"])
-            return
-        self.contributions.change(
+            return self.contributions.change(job, "checking", state="rejected", problem=report["problem"])
+        return self.contributions.change(
             job, "checking", state="checked", problem="", records=report["records"], root=report["root"]
         )
 
@@ -116,7 +127,7 @@ class ContributionJobs:
         others = (one for one in self.contributions.of(job.owner) if one.id != job.id)
         return [path for one in others if (path := self.contributions.path(one) / "dataset").is_dir()]
 
-    def _publish(self, job: Contribution) -> None:
+    def _publish(self, job: Contribution, tell: Callable[[dict[str, Any]], None]) -> Contribution:
         folder = self.contributions.path(job)
         dataset = Dataset.open(folder / "dataset")
         if job.kind == "negative":
@@ -128,10 +139,10 @@ class ContributionJobs:
             self.vault,
             sealed=job.sealed,
             about=About(job.title, job.description),
-            report=lambda step: self._tell(job, {"done": step.done, "total": step.total, "note": step.note}),
+            report=lambda step: tell({"done": step.done, "total": step.total, "note": step.note}),
         )
         origin = published.origin
-        self.contributions.change(
+        return self.contributions.change(
             job,
             "publishing",
             state="published",
@@ -142,3 +153,8 @@ class ContributionJobs:
             minted_kind=int(origin.kind),
             records=dataset.manifest.records,
         )
+
+
+def _once(one: Contribution) -> str:
+    # When it changed is part of it: what is asked for once more later is another job.
+    return f"{one.state} {one.id} {one.changed!r}"

@@ -97,10 +97,14 @@ class Contributions:
         Raises:
             NotYoursError: there is none of that name, or it is another's.
         """
-        found = self._read(name) if _ID.fullmatch(name) else None
+        found = self.find(name)
         if found is None or found.owner != owner:
             raise NotYoursError
         return found
+
+    def find(self, name: str) -> Contribution | None:
+        """Return a contribution, whoever's it is."""
+        return self._read(name) if _ID.fullmatch(name) else None
 
     def of(self, owner: str) -> list[Contribution]:
         """Return the contributions of one wallet, the newest first."""

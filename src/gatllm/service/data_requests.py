@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatllm.answering.data_requests import LONGEST, redact, request_digest
@@ -30,7 +30,7 @@ class DataRequests:
         insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
         row = insert(DataRequest).values(
             digest=request_digest(words), prompt=words, confidence=round(confidence, 4), threshold=round(threshold, 4),
-            count=1, created=now, updated=now,
+            count=1, bounty="", created=now, updated=now,
         )  # fmt: skip
         row = row.on_conflict_do_update(
             index_elements=["digest"], set_={"count": DataRequest.count + 1, "updated": now}
@@ -43,10 +43,22 @@ class DataRequests:
                 session.execute(delete(DataRequest).where(DataRequest.digest.in_(oldest)))
 
     def top(self, count: int = 100) -> Sequence[DataRequest]:
-        """Return the requests that were asked most often, most first."""
+        """Return the requests with a bounty, then those that were asked most often."""
         with self._database.read() as session:
-            wanted = select(DataRequest).order_by(DataRequest.count.desc(), DataRequest.updated.desc())
+            wanted = select(DataRequest).order_by(
+                (DataRequest.bounty == "").asc(), DataRequest.count.desc(), DataRequest.updated.desc()
+            )
             return list(session.scalars(wanted.limit(count)))
+
+    def get(self, digest: str) -> DataRequest | None:
+        """Return one request."""
+        with self._database.read() as session:
+            return session.get(DataRequest, digest)
+
+    def set_bounty(self, digest: str, bounty: str) -> None:
+        """Say what is promised for data that answers a request."""
+        with self._database.begin() as session:
+            session.execute(update(DataRequest).where(DataRequest.digest == digest).values(bounty=bounty))
 
     def remove(self, digest: str) -> None:
         """Take a request off the list: it is answered, or should not be there."""

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import threading
 import time
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,18 @@ from gatllm.market.store.metadata import picture
 from gatllm.records import write_file
 from gatllm.service.access import caller_or_none
 from gatllm.service.catalogue import Item
-from gatllm.service.market import EXPLORERS, Market, MarketRoute, Signed, Strict, market_of, market_page, session_of
+from gatllm.service.market import (
+    EXPLORERS,
+    Market,
+    MarketRoute,
+    Signed,
+    Strict,
+    market_of,
+    market_page,
+    session_of,
+    wei_of,
+)
+from gatllm.service.parts import parts_of
 
 _PAGE = 24
 _TICKET_SECONDS = 120
@@ -131,6 +141,7 @@ def _show(request: Request, token: str) -> HTMLResponse:
         "dataset.html",
         item=item,
         mine=mine,
+        fed=parts_of(request).attribution.of(item.token.root),
         earned=earned,
         same=same,
         royalty=market.tokens.royalty(item.token.id, 10_000)[1] / 100,
@@ -152,7 +163,7 @@ def drawn(request: Request, token: str) -> Response:
 def prepare_offer(request: Request, token: str, terms: Terms) -> dict[str, Any]:
     """What the owner's wallet sends and signs to offer a token."""
     market, item, account = _owned(request, token)
-    return market.trade.prepare_offer(item.token.id, _wei(terms.price), account, days=terms.days)
+    return market.trade.prepare_offer(item.token.id, wei_of(terms.price), account, days=terms.days)
 
 
 @router.post("/{token}/offer", status_code=201)
@@ -272,13 +283,3 @@ def _sweep(folder: Path) -> None:
                 place.unlink()
         except FileNotFoundError:
             continue
-
-
-def _wei(text: str) -> int:
-    try:
-        value = Decimal(text.strip()) * 10**18
-        if value != int(value):
-            raise InvalidOperation
-    except (InvalidOperation, OverflowError, ValueError):
-        raise UsageError(f"{text[:40]!r} is no amount of ether", "write it like 0.5") from None
-    return int(value)

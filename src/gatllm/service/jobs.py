@@ -12,22 +12,47 @@ needed of it is this file.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatllm.errors import GatllmError
 from gatllm.service.database import Database, DatabaseError, Job, JobStep, new_id
 
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 15.0  # so long nobody takes up the work of a process that was killed
 _PAUSE = 1.0  # seconds between two looks for work
 MOST_ATTEMPTS = 5  # that ended with the process; an error that the work itself raises is final
+
+
+def _process(pid: int | str = "self") -> str:
+    """Return a name that no other process has had, on any machine; '' where that can't be told.
+
+    Of two containers on one machine each has its own numbers of processes: hence the name space.
+    """
+    try:
+        began = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        own = os.getpid() if pid == "self" else pid
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}/{own}/{began}"
+    except (OSError, IndexError):
+        return ""
+
+
+def _has_died(worker: str) -> bool:
+    """Tell whether a worker was a process of this machine and is there no more; another machine's may live."""
+    place, _, _ = worker.rpartition("/")  # without the random end
+    known = place.split("/")
+    mine = _process().split("/")
+    return len(known) == len(mine) == 4 and known[:2] == mine[:2] and _process(known[2]) != place
 
 
 class LostLeaseError(Exception):
@@ -87,6 +112,7 @@ class Jobs:
         self._database = database
         self.handlers: dict[str, Handler] = dict(handlers or {})
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     def add(self, account_id: str, kind: str, arguments: dict[str, Any], once: str = "") -> str:
@@ -104,7 +130,13 @@ class Jobs:
             if kept is None or kept.account_id != account_id or kept.kind != kind:
                 raise GatllmError("somebody else has begun this already", "nothing was changed") from None
             return kept.id
+        self._wake.set()
         return job
+
+    def find(self, once: str) -> Job | None:
+        """Return the job that was queued under a name."""
+        with self._database.read() as session:
+            return session.scalar(select(Job).where(Job.once == once))
 
     def get(self, account_id: str, job_id: str) -> Job | None:
         """Return a job of an account."""
@@ -121,17 +153,27 @@ class Jobs:
     def counts(self) -> dict[str, int]:
         """Return how many jobs are in each state."""
         with self._database.read() as session:
-            states = list(session.scalars(select(Job.state)))
-        return {state: states.count(state) for state in ("queued", "running", "done", "failed")}
+            found = session.execute(select(Job.state, func.count()).group_by(Job.state)).all()
+        counts: dict[str, int] = {row[0]: row[1] for row in found}
+        return {state: counts.get(state, 0) for state in ("queued", "running", "done", "failed")}
 
     def start(self) -> None:
         """Begin to work."""
+        self._reclaim()
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
+
+    def _reclaim(self) -> None:
+        """Free the jobs of processes that were killed here: nobody need wait until their lease runs out."""
+        with contextlib.suppress(DatabaseError), self._database.begin() as session:
+            for job in session.scalars(select(Job).where(Job.state == "running")):
+                if _has_died(job.worker):
+                    job.lease = 0.0
 
     def stop(self, seconds: float = 5.0) -> None:
         """Take up no more; what is at work goes on elsewhere, or after the next start."""
         self._stop.set()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join(seconds)
 
@@ -163,7 +205,7 @@ class Jobs:
 
     def _take(self) -> tuple[Job | None, str]:
         """Take the oldest job that waits or whose worker has died."""
-        worker, now = secrets.token_hex(8), time.time()
+        worker, now = f"{_process()}/{secrets.token_hex(8)}", time.time()
         with self._database.begin() as session:
             free = or_(Job.state == "queued", (Job.state == "running") & (Job.lease < now))
             wanted = select(Job).where(Job.kind.in_(self.handlers), free).order_by(Job.created).limit(1)
@@ -200,4 +242,5 @@ class Jobs:
             except DatabaseError:
                 found = False
             if not found:
-                self._stop.wait(_PAUSE)
+                self._wake.wait(_PAUSE)  # another process may have queued something
+                self._wake.clear()

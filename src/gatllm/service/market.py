@@ -5,24 +5,26 @@ The server never sees a key of anybody: it prepares what a wallet sends (receive
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatllm.errors import GatllmError, VerificationError
+from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.market import (
+    ChainUnavailableError,
     DatasetTokens,
     Deployment,
     KeyVault,
@@ -35,8 +37,9 @@ from gatllm.market import (
 )
 from gatllm.service.access import caller_or_none
 from gatllm.service.catalogue import Catalogue
-from gatllm.service.contribution_jobs import ContributionJobs
+from gatllm.service.contribution_jobs import ContributionWork
 from gatllm.service.contributions import Contributions, NotYoursError
+from gatllm.service.database import DatabaseError
 from gatllm.service.pages.rendering import scripts, whole_page
 from gatllm.service.parts import parts_of
 from gatllm.service.sessions import Sessions
@@ -97,9 +100,40 @@ class Market:
         return Trade(self.tokens, seaport)
 
     @cached_property
-    def jobs(self) -> ContributionJobs:
+    def work(self) -> ContributionWork:
         """The work behind them."""
-        return ContributionJobs(self.contributions, self.store, self.vault)
+        return ContributionWork(self.contributions, self.store, self.vault)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what an operator wants to know: the chain, how far behind it is, the price, the store."""
+        chain = self.tokens.chain
+        head, behind = chain.head(), self.chain_lag()
+        return [
+            ("Chain", f"{chain.chain_id}, block {head:,}, {behind:.0f} s old"),
+            ("Price of a month", f"{Decimal(self.subscriptions.price()) / 10**18:f} ETH"),
+            ("Owner of the contracts", self.subscriptions.owner()),
+            ("Store", type(self.store).__name__),
+            ("Room for uploads", f"{shutil.disk_usage(self.state_dir).free >> 30} GiB"),
+        ]
+
+    def chain_lag(self) -> float:
+        """Return how old the chain's newest block is, in seconds; a local chain makes blocks for transactions only."""
+        return max(0.0, time.time() - self.tokens.chain.timestamp())
+
+    def subscription(self, address: str) -> dict[str, Any]:
+        """Return price, end and receipts of a wallet's subscription."""
+        _, explorer, _ = EXPLORERS.get(self.tokens.chain.chain_id, ("", "", ""))
+        payments = self.subscriptions.payments(address)
+        return {
+            "price": self.subscriptions.price(),
+            "until": self.paid_until(address),
+            "payments": [
+                {"months": one.months, "paid": one.paid, "until": one.until, "payer": one.payer, "block": one.block,
+                 "transaction": one.transaction,
+                 "link": f"{explorer}/tx/{one.transaction}" if explorer else ""}
+                for one in reversed(payments)
+            ],
+        }  # fmt: skip
 
     def paid_until(self, address: str) -> int:
         """Return until when an address has paid; asked of the chain only while what is known has run out.
@@ -126,8 +160,13 @@ def session_of(request: Request, market: Market) -> str | None:
     return market.sessions.address(token)
 
 
+_STATUSES: dict[type[GatllmError], int] = {
+    VerificationError: 403, NotYoursError: 404, ChainUnavailableError: 503, DatabaseError: 503,
+}  # fmt: skip
+
+
 class MarketRoute(APIRoute):
-    """Errors that a user can cause become one clear sentence with a fitting status."""
+    """Errors become one clear sentence with a fitting status: JSON for programs, a page for people."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         inner = super().get_route_handler()
@@ -136,8 +175,12 @@ class MarketRoute(APIRoute):
             try:
                 return await inner(request)
             except GatllmError as error:
-                known = {VerificationError: 403, NotYoursError: 404}
-                return refusal(known.get(type(error), 400), str(error))
+                status = _STATUSES.get(type(error), 400)
+                if status == 503 and "text/html" in request.headers.get("accept", ""):
+                    with contextlib.suppress(DatabaseError):  # of which the page would show the history
+                        shown: Response = await request.app.state.message(request, status, "Not now", str(error))
+                        return shown
+                return refusal(status, str(error))
 
         return handle
 
@@ -174,6 +217,12 @@ class Signed(Strict):
 
     message: str = Field(max_length=4000)
     signature: str = Field(max_length=10_000)
+
+
+class NewPrice(Strict):
+    """What a month is to cost, in ether."""
+
+    price: str = Field(max_length=40)
 
 
 class WhoseToken(Strict):
@@ -278,6 +327,17 @@ def prepare_subscription(request: Request, wanted: Subscribe) -> dict[str, Any]:
     return {"chain_id": market.tokens.chain.chain_id, **market.subscriptions.prepare(wanted.address, wanted.months)}
 
 
+@router.post("/price/prepare")
+def prepare_price(request: Request, wanted: NewPrice) -> dict[str, Any]:
+    """The transaction with which the contracts' owner changes the price; what is paid stays paid."""
+    market = market_of(request)
+    account, owner = session_of(request, market), market.subscriptions.owner()
+    if account != owner:
+        raise VerificationError("only the owner of the contracts changes the price", f"sign in as {owner}")
+    price = wei_of(wanted.price)
+    return {"chain_id": market.tokens.chain.chain_id, **market.subscriptions.prepare_price(owner, price)}
+
+
 @router.get("", include_in_schema=False)
 def page(request: Request) -> HTMLResponse:
     """The page on which readers pay."""
@@ -286,7 +346,24 @@ def page(request: Request) -> HTMLResponse:
     until = market.paid_until(account) if account else 0
     paid = f"paid until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC" if until > time.time() else "not paid"
     price = f"{Decimal(market.subscriptions.price()) / 10**18:f}"
-    return market_page(request, "market.html", price=price, paid=paid, owned=market.catalogue.owned(account))
+    owns = account is not None and account == market.subscriptions.owner()
+    owned = market.catalogue.owned(account)
+    return market_page(request, "market.html", price=price, paid=paid, owned=owned, owns=owns)
+
+
+def wei_of(text: str) -> int:
+    """Read an amount of ether, exactly.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        value = Decimal(text.strip()) * 10**18
+        if value != int(value) or not 0 < value < 2**128:
+            raise InvalidOperation
+    except (InvalidOperation, OverflowError, ValueError):
+        raise UsageError(f"{text[:40]!r} is no amount of ether", "write it like 0.5") from None
+    return int(value)
 
 
 def market_page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -303,43 +380,3 @@ def chain_json(market: Market) -> dict[str, Any]:
     known = EXPLORERS.get(chain.chain_id, ("", "", ""))
     name = "local chain" if chain.local else known[0] or f"chain {chain.chain_id}"
     return {"id": chain.chain_id, "name": name, "rpc": chain.rpc_url if chain.local else "", "explorer": known[1]}
-
-
-class Paywall:
-    """ASGI middleware: questions are answered for those who have paid, and refused with a clear reason otherwise."""
-
-    def __init__(self, app: ASGIApp, market: Market, paths: tuple[str, ...]) -> None:
-        self._app = app
-        self._market = market
-        self._paths = paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._paths:
-            from starlette.concurrency import run_in_threadpool
-
-            refused = await run_in_threadpool(self._refuse, Request(scope))
-            if refused is not None:
-                await refused(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _refuse(self, request: Request) -> Response | None:
-        address = session_of(request, self._market)
-        if address is None:
-            return _lead(request) or refusal(401, "sign in with a wallet first, at /market", code="not_signed_in")
-        try:
-            if self._market.paid_until(address) > time.time():
-                return None
-            price = self._market.subscriptions.price()
-        except GatllmError as error:
-            return refusal(503, str(error), code="chain_unreachable")
-        message = f"{address} has no subscription; it costs {price / 10**18:g} ETH a month, pay at /market"
-        return _lead(request) or refusal(402, message, code="no_subscription", price_wei=str(price))
-
-
-def _lead(request: Request) -> Response | None:
-    """Return what leads a person with a page to where they can pay; None for programs."""
-    if "hx-request" in request.headers:
-        return Response(status_code=204, headers={"HX-Redirect": "/market"})
-    return RedirectResponse("/market", 303) if "text/html" in request.headers.get("accept", "") else None

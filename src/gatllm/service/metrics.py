@@ -6,11 +6,16 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
+from gatllm.errors import GatllmError
+from gatllm.service.database import DatabaseError
+
 _FIRST = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_CHAIN_SECONDS = 3.0  # for which the numbers wait for the chain
 _WHOLE = (0.3, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 router = APIRouter(tags=["health"])
@@ -85,7 +90,10 @@ async def metrics(request: Request) -> PlainTextResponse:
     """How busy the service is, how fast it answers, and what went wrong."""
     parts = request.app.state.parts
     slots, kept = parts.slots, parts.metrics
-    jobs = await asyncio.to_thread(parts.jobs.counts)
+    try:
+        jobs = await asyncio.to_thread(parts.jobs.counts)
+    except DatabaseError:  # the other numbers are wanted most while something is wrong
+        jobs = {}
     lines = [
         "# TYPE vllm:num_requests_running gauge",
         f"vllm:num_requests_running {slots.running}",
@@ -104,5 +112,23 @@ async def metrics(request: Request) -> PlainTextResponse:
         *(f'gatllm_http_responses_total{{status="{kind}"}} {n}' for kind, n in sorted(kept.statuses.items())),
         "# TYPE gatllm_jobs gauge",
         *(f'gatllm_jobs{{state="{state}"}} {n}' for state, n in jobs.items()),
+        *await _chain(parts),
     ]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+async def _chain(parts: Any) -> list[str]:
+    """Return whether the market's chain answers, and how old its newest block is."""
+    if parts.market is None:
+        return []
+    try:
+        async with asyncio.timeout(_CHAIN_SECONDS):
+            lag = await asyncio.to_thread(parts.market.chain_lag)
+    except (GatllmError, TimeoutError):
+        return ["# TYPE gatllm_chain_up gauge", "gatllm_chain_up 0"]
+    return [
+        "# TYPE gatllm_chain_up gauge",
+        "gatllm_chain_up 1",
+        "# TYPE gatllm_chain_lag_seconds gauge",
+        f"gatllm_chain_lag_seconds {lag:.1f}",
+    ]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import IntegrityError
 
-from gatllm.answering import Assistant
+from gatllm.answering import Answer, Assistant
 from gatllm.service.access import Access, caller_or_none
 from gatllm.service.accounts import Accounts, Caller
+from gatllm.service.attribution import Attribution
 from gatllm.service.conversations import Conversations
 from gatllm.service.data_requests import DataRequests
-from gatllm.service.database import Database
+from gatllm.service.database import Database, DatabaseError
+from gatllm.service.errors import ApiError
 from gatllm.service.feedback import FeedbackBook
 from gatllm.service.health import Prober
 from gatllm.service.jobs import Jobs
@@ -23,14 +27,31 @@ from gatllm.service.metrics import Metrics
 from gatllm.service.personal_data import PersonalData
 from gatllm.service.rates import Rates
 from gatllm.service.slots import Slots, Ticket
+from gatllm.service.training_runs import TrainingRuns
 from gatllm.service.usage import UsageBook
+
+NAME = "gatllm"  # the model that there is in any case
+_UNCOUNTED = 10_000  # answers
+
+
+class MarketFacts(Protocol):
+    """The market, as pages know it that are not its own."""
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what an operator wants to know."""
+
+    def subscription(self, address: str) -> dict[str, Any]:
+        """Return price, end and receipts of a wallet's subscription."""
+
+    def chain_lag(self) -> float:
+        """Return how old the chain's newest block is, in seconds."""
 
 
 @dataclass
 class Parts:
     """Everything that a request may need."""
 
-    assistant: Assistant
+    assistant: Assistant  # the first of `models`
     slots: Slots
     prober: Prober
     metrics: Metrics
@@ -44,11 +65,35 @@ class Parts:
     personal_data: PersonalData
     usage: UsageBook
     jobs: Jobs
-    market: object | None = None  # where there is one, its pages stand in the navigation
+    training_runs: TrainingRuns
+    attribution: Attribution
+    models: dict[str, Assistant] = field(default_factory=dict)  # by the names of their generators
+    tokens_of: Callable[[str], list[str]] | None = None  # the tokens of a dataset by its root, where there is a market
+    market: MarketFacts | None = None  # where there is one, its pages stand in the navigation
     started: int = field(default_factory=lambda: int(time.time()))
     writing: dict[str, str] = field(default_factory=dict)  # turns that are being answered, and whose they are
+    uncounted: list[tuple[str, str, int, int]] = field(default_factory=list)  # usage that is not written down yet
     stopped: set[str] = field(default_factory=set)  # of these, those that are to end
     saving: set[asyncio.Task[None]] = field(default_factory=set)  # what is on its way into the database
+
+    def assistant_of(self, model: str) -> Assistant:
+        """Return who answers as a model; '' and ``gatllm`` are the first.
+
+        Raises:
+            ApiError: there is no such model.
+        """
+        if model in ("", NAME):
+            return self.assistant
+        if model not in self.models:
+            message = f"The model `{model}` does not exist or you do not have access to it; this server has `{NAME}`."
+            raise ApiError(404, message, param="model", code="model_not_found")
+        return self.models[model]
+
+    async def count_answer(self, caller: Caller | None, answer: Answer) -> None:
+        """Write down what an answer used, and what it came from."""
+        await count_use(self, caller, answer.prompt_tokens, answer.completion_tokens)
+        if answer.sources:
+            await asyncio.to_thread(self.attribution.add, caller, answer)
 
 
 def parts_of(request: Request) -> Parts:
@@ -103,7 +148,18 @@ Held = Annotated[Place, Depends(place)]
 
 
 async def count_use(parts: Parts, caller: Caller | None, prompt_tokens: int, completion_tokens: int) -> None:
-    """Write down what an account used."""
-    if caller is not None:
-        used = (caller.account_id, caller.key_id, prompt_tokens, completion_tokens)
-        await asyncio.to_thread(parts.usage.add, *used)
+    """Write down what an account used. An answer that is there is given, also while the database is away."""
+    if caller is None:
+        return
+    parts.uncounted.append((caller.account_id, caller.key_id, prompt_tokens, completion_tokens))
+    if len(parts.uncounted) > _UNCOUNTED:
+        del parts.uncounted[0]
+    with contextlib.suppress(DatabaseError):  # the next answer tries again
+        while parts.uncounted:
+            used = parts.uncounted.pop()
+            try:
+                await asyncio.to_thread(parts.usage.add, *used)
+            except DatabaseError as error:
+                if not isinstance(error.__cause__, IntegrityError):  # else the account was erased meanwhile
+                    parts.uncounted.append(used)
+                    raise

@@ -80,7 +80,6 @@ class Slots:
             raise StoppingError
         if self.share is not None and self._held[client] >= self.share:
             raise BusyError(self._held[client], own=True)
-        # Refused at once and not kept waiting: a client that is told can try another server.
         if self.running >= self.size and len(self.waiting) >= self.queue:
             raise BusyError(len(self.waiting))
         self._held[client] += 1
@@ -176,9 +175,12 @@ class Ticket:
         try:
             while True:
                 items: list[T] = []
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(PING):
-                        items.append(await worker.next())
+                if worker.pending:  # a timer for each word would cost as much as the word
+                    items.append(await worker.next())
+                else:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(PING):
+                            items.append(await worker.next())
                 now = time.monotonic()
                 if slots.stop_at is not None and now > slots.stop_at:
                     raise StoppingError

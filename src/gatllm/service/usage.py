@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatllm.service.database import Database, Usage
@@ -30,6 +30,12 @@ class UsageBook:
         row = row.on_conflict_do_update(index_elements=["account_id", "key_id", "month"], set_=added)
         with self._database.begin() as session:
             session.execute(row)
+
+    def requests_this_month(self, account_id: str) -> int:
+        """Return how many requests of an account were counted in this month (UTC)."""
+        mine = (Usage.account_id == account_id, Usage.month == time.strftime("%Y-%m", time.gmtime()))
+        with self._database.read() as session:
+            return session.scalar(select(func.sum(Usage.requests)).where(*mine)) or 0
 
     def of(self, account_id: str) -> list[Usage]:
         """Return the usage of an account, newest month first."""

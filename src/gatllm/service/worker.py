@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import threading
+from collections import deque
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
@@ -26,14 +27,20 @@ class Worker(Generic[T]):
     def __init__(self, make: Callable[[], Generator[T, None, None]]) -> None:
         self._make = make
         self._loop = asyncio.get_running_loop()
-        self._items: asyncio.Queue[tuple[str, T | BaseException | None]] = asyncio.Queue()
+        self._items: deque[tuple[str, T | BaseException | None]] = deque()
+        self._ready = asyncio.Event()
+        self._told = False  # that there are items: the loop is woken once for all that come before it looks
         self._stop = threading.Event()
         self._over = asyncio.Event()
         self._guard = threading.Lock()
         self._working = True
-        # A daemon: a generation that hangs in C must not hold the process at its end.
         self._thread = threading.Thread(target=self._run, name="answer", daemon=True)
         self._thread.start()
+
+    @property
+    def pending(self) -> bool:
+        """Whether `next` has something to return at once."""
+        return bool(self._items)
 
     async def next(self) -> T:
         """Return the next item.
@@ -42,7 +49,12 @@ class Worker(Generic[T]):
             StopAsyncIteration: there are no more.
             Exception: whatever the work raised.
         """
-        kind, item = await self._items.get()
+        while not self._items:
+            self._ready.clear()
+            self._told = False
+            if not self._items:  # one that came between the two lines before has told nobody
+                await self._ready.wait()
+        kind, item = self._items.popleft()
         if kind == "item":
             return item  # type: ignore[return-value]
         if isinstance(item, Exception):
@@ -60,7 +72,7 @@ class Worker(Generic[T]):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), patience)
                 return
-            self._interrupt()  # again each time: the work may have caught the one before
+            self._interrupt()
 
     def _run(self) -> None:
         try:
@@ -82,11 +94,14 @@ class Worker(Generic[T]):
                 if self._stop.is_set():
                     return
         finally:
-            source.close()  # here, not in the loop: a generator runs its `finally` in the thread that closes it
+            source.close()
         self._say("end")
 
     def _say(self, kind: str, item: T | BaseException | None = None) -> None:
-        self._tell(self._items.put_nowait, (kind, item))
+        self._items.append((kind, item))
+        if not self._told:
+            self._told = True
+            self._tell(self._ready.set)
 
     def _tell(self, call: Callable[..., object], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more

@@ -61,9 +61,8 @@ class Outbox:
             yield
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # A file of its own: the outbox itself is replaced with each change, and a lock on it would go with the old one.
         with self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the system gives it back when the process dies, however it dies
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def entries(self) -> list[Outgoing]:
@@ -78,7 +77,6 @@ class Outbox:
         try:
             return [Outgoing(**entry) for entry in json.loads(self.path.read_text(encoding="utf-8"))]
         except (ValueError, TypeError) as error:
-            # To go on as if nothing were open would pay again what is on its way.
             raise GatllmError(
                 f"{self.path} is damaged ({error})", "look up the account's transactions, then remove the file"
             ) from None
@@ -96,11 +94,10 @@ class Outbox:
         self._write([other for other in self.entries() if not _same(other, entry)])
 
     def _write(self, entries: list[Outgoing]) -> None:
-        entries.sort(key=lambda entry: entry.nonce)  # a later nonce is mined only after the earlier ones
+        entries.sort(key=lambda entry: entry.nonce)
         if self.path is None:
             self._memory = entries
         else:
-            # Whole and on the disk before anything is sent: a crash then finds what may have reached a node.
             write_file(self.path, json.dumps([asdict(entry) for entry in entries], indent=1) + "\n")
 
     def _require_lock(self) -> None:
@@ -109,5 +106,4 @@ class Outbox:
 
 
 def _same(one: Outgoing, other: Outgoing) -> bool:
-    # Not by hash: each raised fee makes another. Not by nonce alone: a refused call gives its nonce to the next one.
     return (one.call, one.nonce) == (other.call, other.nonce)

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from gatllm.market.chain.client import Chain, Quote, Receipt, call_json
 from gatllm.market.trade.deployment import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What was paid for an address, as the chain has it: ``paid`` in wei, ``until`` in seconds since 1970."""
+
+    user: str
+    payer: str
+    months: int
+    paid: int
+    until: int
+    block: int
+    transaction: str
 
 
 class Subscriptions:
@@ -14,6 +28,7 @@ class Subscriptions:
 
     def __init__(self, chain: Chain, deployment: Deployment) -> None:
         self.chain = chain
+        self.first_block = deployment.block
         self.contract = chain.contract("Subscription", deployment["Subscription"])
 
     def price(self) -> int:
@@ -52,6 +67,26 @@ class Subscriptions:
     def is_active(self, address: str | None = None, *, at: int | None = None, now: float | None = None) -> bool:
         """Tell whether an address may ask now (``now`` seconds since 1970, default: this machine's clock)."""
         return self.paid_until(address, at=at) > (time.time() if now is None else now)
+
+    def payments(self, user: str) -> list[Payment]:
+        """Return what was paid for an address, oldest first."""
+        logs = self.chain.logs(self.contract.events.Subscribed(), self.first_block, user=self.chain.checksum(user))
+        return [
+            Payment(
+                str(log["args"]["user"]), str(log["args"]["payer"]), int(log["args"]["months"]),
+                int(log["args"]["paid"]), int(log["args"]["until"]), int(log["blockNumber"]),
+                "0x" + bytes(log["transactionHash"]).hex(),
+            )
+            for log in logs
+        ]  # fmt: skip
+
+    def owner(self) -> str:
+        """Return who may change the price."""
+        return str(self.chain.read(self.contract.functions.owner()))
+
+    def prepare_price(self, owner: str, wei: int) -> dict[str, str]:
+        """Return the transaction with which the wallet of the contract's owner changes the price."""
+        return call_json(self.contract.functions.setPrice(wei), owner)
 
     def set_price(self, wei: int) -> Receipt:
         """Change the price of months to come; the contract's owner only.

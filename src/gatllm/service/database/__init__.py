@@ -1,8 +1,16 @@
 """What the service keeps, and where."""
 
-from gatllm.service.database.store import Database, DatabaseError, is_current, open_database, temporary_database
+from gatllm.service.database.store import (
+    Database,
+    DatabaseError,
+    check_database,
+    is_current,
+    open_database,
+    temporary_database,
+)
 from gatllm.service.database.tables import (
     Account,
+    AnswerSource,
     ApiKey,
     Base,
     Conversation,
@@ -18,6 +26,7 @@ from gatllm.service.database.tables import (
 
 __all__ = [
     "Account",
+    "AnswerSource",
     "ApiKey",
     "Base",
     "Conversation",
@@ -30,6 +39,7 @@ __all__ = [
     "LoginSession",
     "Turn",
     "Usage",
+    "check_database",
     "is_current",
     "new_id",
     "open_database",

@@ -112,6 +112,33 @@ def temporary_database(path: Path) -> Database:
     return Database(engine)
 
 
+def check_database(where: str | Path) -> str:
+    """Return in words what is at a URL or in a file, which is only read.
+
+    Raises:
+        DatabaseError: it is out of reach, damaged, or written by another version.
+    """
+    if not (isinstance(where, str) and "://" in where) and not Path(where).is_file():
+        raise DatabaseError(f"there is no {where}", "`gatllm serve` makes it")
+    engine = _engine(where)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                said = str(connection.execute(text("pragma quick_check(1)")).scalar())
+                if said != "ok":
+                    raise DatabaseError(
+                        f"the database is damaged: {said}", "bring back a backup: gatllm service restore"
+                    )
+            accounts = connection.execute(text("select count(*) from accounts")).scalar()
+        if not is_current(engine):
+            raise DatabaseError("the database has the tables of another version", "`gatllm serve` brings it up to date")
+    except SQLAlchemyError as error:
+        raise DatabaseError(*_explain(error)) from error
+    finally:
+        engine.dispose()
+    return f"{engine.dialect.name}, {accounts} accounts"
+
+
 def is_current(engine: Engine) -> bool:
     """Tell whether a database has the newest tables; changes nothing."""
     config = Config()

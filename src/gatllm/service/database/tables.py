@@ -138,8 +138,20 @@ class DataRequest(Base):
     confidence: Mapped[float]
     threshold: Mapped[float]
     count: Mapped[int] = mapped_column(default=1)
+    bounty: Mapped[str] = mapped_column(default="")  # what the operator promises for such data, in their words
     created: Mapped[float] = mapped_column(default=time.time)
     updated: Mapped[float] = mapped_column(default=time.time, index=True)
+
+
+class AnswerSource(Base):
+    """How much of the evidence for an answer came from a dataset (its Merkle root); nothing of what was said."""
+
+    __tablename__ = "answer_sources"
+
+    answer_id: Mapped[str] = mapped_column(primary_key=True)
+    root: Mapped[str] = mapped_column(primary_key=True, index=True)
+    fraction: Mapped[float]
+    created: Mapped[float] = mapped_column(default=time.time, index=True)
 
 
 class Job(Base):

@@ -13,7 +13,7 @@ from gatllm.answering import Answer, Text
 from gatllm.service.access import Asker
 from gatllm.service.openai.errors import RESPONSES
 from gatllm.service.openai.messages import arrange
-from gatllm.service.openai.run import STREAM_HEADERS, Run, SafeJSON, events, known_model
+from gatllm.service.openai.run import STREAM_HEADERS, Run, SafeJSON, events
 from gatllm.service.openai.schema import ChatRequest
 from gatllm.service.parts import Held, parts_of
 from gatllm.service.prompt_size import check_size
@@ -28,10 +28,10 @@ async def chat_completions(
 ) -> StreamingResponse | SafeJSON:
     """Answer a conversation; code in the answer is checked and corrected before it is sent."""
     parts = parts_of(request)
-    known_model(parts, asked.model)
+    assistant = parts.assistant_of(asked.model)
     prompt, history = arrange(asked.messages)
-    await check_size(parts.assistant.generator, [*history, {"role": "user", "content": prompt}])
-    chat = _Chat(asked, Run(request, held.take(), caller), prompt, history)
+    await check_size(assistant.generator, [*history, {"role": "user", "content": prompt}])
+    chat = _Chat(asked, Run(request, held.take(), caller, assistant), prompt, history)
     if not asked.stream:
         return SafeJSON(await chat.whole())
     chunks = chat.chunks()
@@ -52,7 +52,7 @@ class _Chat:
         self.unused = asked.unused()
 
     def _events(self, choice: int) -> AsyncIterator[Text | Answer | None]:
-        options = self.asked.options(self.run.parts.assistant.options, choice)
+        options = self.asked.options(self.run.assistant.options, choice)
         return self.run.answer(self.prompt, self.history, options)
 
     async def whole(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from gatllm.models import Completion
 from gatllm.service.access import Asker
 from gatllm.service.metrics import Watch
 from gatllm.service.openai.errors import RESPONSES
-from gatllm.service.openai.run import STREAM_HEADERS, Run, SafeJSON, continued, events, known_model
+from gatllm.service.openai.run import STREAM_HEADERS, Run, SafeJSON, continued, events
 from gatllm.service.openai.schema import CompletionRequest
 from gatllm.service.parts import Held, count_use, parts_of
 from gatllm.service.prompt_size import check_size
@@ -27,11 +27,11 @@ async def completions(
 ) -> StreamingResponse | SafeJSON:
     """Continue one or several texts."""
     parts = parts_of(request)
-    known_model(parts, asked.model)
+    assistant = parts.assistant_of(asked.model)
     prompts = [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt
     for prompt in prompts:
-        await check_size(parts.assistant.generator, [{"role": "user", "content": prompt}])
-    work = _Completions(asked, Run(request, held.take(), caller), prompts)
+        await check_size(assistant.generator, [{"role": "user", "content": prompt}])
+    work = _Completions(asked, Run(request, held.take(), caller, assistant), prompts)
     if not asked.stream:
         return SafeJSON(await work.whole())
     chunks = work.chunks()
@@ -51,14 +51,15 @@ class _Completions:
     async def _pieces(self) -> AsyncIterator[tuple[int, str | Completion | None]]:
         """Yield (choice, piece) of each prompt and each of its continuations; None is a sign of life."""
         count, parts = self.asked.n or 1, self.run.parts
+        generator = self.run.assistant.generator
         for number, prompt in enumerate(self.prompts):
             for choice in range(count):
                 index = number * count + choice
-                options = self.asked.sampled(parts.assistant.options, choice, self.asked.max_tokens)
+                options = self.asked.sampled(self.run.assistant.options, choice, self.asked.max_tokens)
                 if self.asked.echo:
                     yield index, prompt
                 watch = Watch(parts.metrics)
-                async for piece in self.run.work(lambda text=prompt, how=options: continued(parts, text, how)):
+                async for piece in self.run.work(lambda text=prompt, how=options: continued(generator, text, how)):
                     if isinstance(piece, str):
                         watch.token()
                     if isinstance(piece, Completion):

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from gatllm.service.access import Asker
 from gatllm.service.errors import ApiError
 from gatllm.service.openai.errors import RESPONSES
-from gatllm.service.openai.run import Run, SafeJSON, known_model
+from gatllm.service.openai.run import Run, SafeJSON
 from gatllm.service.openai.schema import EmbeddingRequest
 from gatllm.service.parts import Held, count_use, parts_of
 from gatllm.service.prompt_size import check_size
@@ -32,8 +32,7 @@ class Embeds(Protocol):
 async def embeddings(asked: EmbeddingRequest, request: Request, held: Held, caller: Asker) -> SafeJSON:
     """Return one vector for each text, scaled to length 1."""
     parts = parts_of(request)
-    known_model(parts, asked.model)
-    generator = parts.assistant.generator
+    generator = parts.assistant_of(asked.model).generator
     if not isinstance(generator, Embeds):
         raise ApiError(400, f"the model {generator.name} gives no embeddings", param="model", code="unsupported_value")
     texts = [asked.input] if isinstance(asked.input, str) else asked.input

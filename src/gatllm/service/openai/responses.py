@@ -15,7 +15,7 @@ from gatllm.service.access import Asker
 from gatllm.service.openai.chat import extension
 from gatllm.service.openai.errors import RESPONSES
 from gatllm.service.openai.messages import ChatMessage, TextPart, arrange
-from gatllm.service.openai.run import STREAM_HEADERS, Run, SafeJSON, events, known_model
+from gatllm.service.openai.run import STREAM_HEADERS, Run, SafeJSON, events
 from gatllm.service.openai.schema import Limit, ResponseFormat, Sampled, StreamOptions, _no_call, _text_only
 from gatllm.service.parts import Held, parts_of
 from gatllm.service.prompt_size import check_size
@@ -100,7 +100,7 @@ async def responses(
 ) -> StreamingResponse | SafeJSON:
     """Answer a conversation."""
     parts = parts_of(request)
-    known_model(parts, asked.model)
+    assistant = parts.assistant_of(asked.model)
     messages = [ChatMessage(role="system", content=asked.instructions)] if asked.instructions else []
     if isinstance(asked.input, str):
         messages.append(ChatMessage(role="user", content=asked.input))
@@ -108,9 +108,9 @@ async def responses(
         messages += [message for item in asked.input if (message := item.message()) is not None]
     messages = messages or [ChatMessage(role="user", content="")]
     prompt, history = arrange(messages)
-    await check_size(parts.assistant.generator, [*history, {"role": "user", "content": prompt}])
-    response = _Response(asked, Run(request, held.take(), caller))
-    options = asked.sampled(parts.assistant.options, 0, asked.max_output_tokens)
+    await check_size(assistant.generator, [*history, {"role": "user", "content": prompt}])
+    response = _Response(asked, Run(request, held.take(), caller, assistant))
+    options = asked.sampled(assistant.options, 0, asked.max_output_tokens)
     answer = response.run.answer(prompt, history, options)
     if not asked.stream:
         async for event in answer:

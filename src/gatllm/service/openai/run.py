@@ -9,41 +9,30 @@ from typing import Any, TypeVar
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from gatllm.answering import Answer, CodeReview, Draft, Text
-from gatllm.models import ChatOptions, Completion, ContextOverflowError, Message
+from gatllm.answering import Answer, Assistant, CodeReview, Draft, Text
+from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
 from gatllm.service.accounts import Caller
 from gatllm.service.errors import ApiError, describe
 from gatllm.service.metrics import Watch
 from gatllm.service.openai.messages import as_json
-from gatllm.service.parts import Parts, count_use, parts_of
-from gatllm.service.prompt_size import check_size
+from gatllm.service.parts import parts_of
 from gatllm.service.slots import PING, Ticket
 
 T = TypeVar("T")
-NAME = "gatllm"
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-
-
-def known_model(parts: Parts, name: str) -> str:
-    """Return the name of a model.
-
-    Raises:
-        ApiError: there is no such model.
-    """
-    if name not in (NAME, parts.assistant.generator.name):
-        message = f"The model `{name}` does not exist or you do not have access to it; this server has `{NAME}`."
-        raise ApiError(404, message, param="model", code="model_not_found")
-    return name
 
 
 class Run:
     """The answers to one request, as events."""
 
-    def __init__(self, request: Request, ticket: Ticket, caller: Caller | None) -> None:
+    def __init__(
+        self, request: Request, ticket: Ticket, caller: Caller | None, assistant: Assistant | None = None
+    ) -> None:
         self.request = request
         self.ticket = ticket
         self.caller = caller
         self.parts = parts_of(request)
+        self.assistant = assistant or self.parts.assistant
         self.created = int(time.time())
         self.id = str(request.state.id)
         self.usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -61,7 +50,7 @@ class Run:
         watch = Watch(self.parts.metrics)
         reason = "error"
         try:
-            stream = self.ticket.run(lambda: self.parts.assistant.stream(prompt, history, options, learn=learns))
+            stream = self.ticket.run(lambda: self.assistant.stream(prompt, history, options, learn=learns))
             async for event in stream:
                 if isinstance(event, Draft | Text | CodeReview):
                     watch.token()
@@ -69,7 +58,7 @@ class Run:
                     reason = event.finish_reason
                     self.count(event.prompt_tokens, event.completion_tokens)
                     watch.end(reason, event.prompt_tokens, event.completion_tokens)
-                    await count_use(self.parts, self.caller, event.prompt_tokens, event.completion_tokens)
+                    await self.parts.count_answer(self.caller, event)
                 yield event if isinstance(event, Answer | Text) else None
                 await self.look()
         except GeneratorExit:
@@ -106,10 +95,6 @@ class Run:
         self.usage["completion_tokens"] += completion_tokens
         self.usage["total_tokens"] = self.usage["prompt_tokens"] + self.usage["completion_tokens"]
 
-    async def check(self, messages: Sequence[Message]) -> None:
-        """Refuse what is too long, before anything reads it."""
-        await check_size(self.parts.assistant.generator, messages)
-
 
 async def events(
     first: dict[str, Any] | None, rest: AsyncIterator[dict[str, Any] | None], *, named: bool = False
@@ -141,9 +126,8 @@ class SafeJSON(JSONResponse):
         return as_json(content).encode()
 
 
-def continued(parts: Parts, prompt: str, options: ChatOptions) -> Generator[str | Completion, None, None]:
+def continued(generator: ChatGenerator, prompt: str, options: ChatOptions) -> Generator[str | Completion, None, None]:
     """Yield how a text goes on, and its completion. Models that only converse are asked to."""
-    generator = parts.assistant.generator
     complete = getattr(generator, "complete", None)
     if complete is None:
         asked: list[Message] = [{"role": "user", "content": prompt}]
@@ -155,4 +139,4 @@ def continued(parts: Parts, prompt: str, options: ChatOptions) -> Generator[str 
     yield done
 
 
-__all__ = ["NAME", "STREAM_HEADERS", "ContextOverflowError", "Run", "SafeJSON", "continued", "events", "known_model"]
+__all__ = ["STREAM_HEADERS", "Run", "SafeJSON", "continued", "events"]

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from gatllm.service.pages import account, chat, operator
+from gatllm.service.pages import account, chat, operator, training
 
 router = APIRouter()
-for part in (chat, account, operator):
+for part in (chat, account, operator, training):
     router.include_router(part.router)
 
 __all__ = ["router"]

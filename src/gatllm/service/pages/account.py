@@ -45,8 +45,15 @@ async def _account(request: Request, caller: Caller, *, new_key: str = "", probl
         asyncio.to_thread(parts.usage.of, caller.account_id),
         asyncio.to_thread(parts.accounts.sessions, caller.account_id),
     )
+    subscription, unpaid = None, ""
+    if parts.market is not None and caller.kind == "wallet":
+        try:
+            subscription = await asyncio.to_thread(parts.market.subscription, caller.name)
+        except GatllmError as error:
+            unpaid = str(error)
     return await page(
         request, caller, "account.html", status=400 if problem else 200, keys=keys, usage=usage, sessions=sessions,
+        subscription=subscription, unpaid=unpaid,
         names={key.id: key.name for key in keys}, new_key=new_key, problem=problem, base=str(request.base_url),
     )  # fmt: skip
 
@@ -134,6 +141,7 @@ async def erase(request: Request, caller: Person, sure: Annotated[str, Form()] =
     if sure != "erase":
         raise ApiError(400, "write 'erase' to confirm")
     await asyncio.to_thread(parts_of(request).personal_data.erase, caller.account_id)
+    await asyncio.to_thread(parts_of(request).attribution.forget, caller.account_id)
     request.app.state.parts.access.forget_local()
     keep(request, "", 0)
     return _back("/")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
-from gatllm.answering import Answer, Assessment, Draft, Text
+from gatllm.answering import Answer, Assessment, Assistant, Draft, Text
 from gatllm.answering.blocks import BlockSplitter, CodeBlock
 from gatllm.models import ChatOptions, Message
 from gatllm.service.access import Person, Reader
@@ -23,7 +23,7 @@ from gatllm.service.errors import ApiError, describe
 from gatllm.service.metrics import Watch
 from gatllm.service.pages.rendering import page, render
 from gatllm.service.pages.turn_view import answer_view, assessment_view
-from gatllm.service.parts import Held, Parts, count_use, parts_of
+from gatllm.service.parts import Held, parts_of
 from gatllm.service.prompt_size import check_size
 from gatllm.service.slots import PING, Ticket
 
@@ -47,13 +47,17 @@ async def _show(
     *,
     status: int = 200,
     problem: str = "",
+    pay: bool = False,
+    words: str = "",
     edited: Turn | None = None,
 ) -> HTMLResponse:
     parts = parts_of(request)
     library = parts.assistant.library
     thumbs: dict[str, str] = {}
+    edits: dict[str, str] = {}
     if caller is not None and talk is not None:
         thumbs = await asyncio.to_thread(parts.feedback.of, caller.account_id, talk.id)
+        edits = await asyncio.to_thread(parts.feedback.edits, caller.account_id, talk.id)
     return await page(
         request,
         caller,
@@ -63,11 +67,15 @@ async def _show(
         talk=talk,
         turns=turns or [],
         thumbs=thumbs,
+        edits=edits,
         datasets=[dataset.name for dataset in library.datasets] if library else [],
         examples=_EXAMPLES,
         longest=LONGEST_PROMPT,
+        models=list(parts.models),
         most_tokens=parts.assistant.options.max_new_tokens,
         problem=problem,
+        pay=pay,
+        words=words,
         edited=edited,
     )
 
@@ -113,21 +121,29 @@ async def ask(
     temperature: Annotated[float | None, Form(ge=0, le=2)] = None,
     max_tokens: Annotated[int | None, Form(ge=1, le=8192)] = None,
     answers: Annotated[int, Form(ge=1, le=4)] = 1,
+    model: Annotated[str, Form(max_length=200)] = "",
 ) -> StreamingResponse | HTMLResponse | RedirectResponse:
     """Answer a prompt. ``again`` names a turn to answer once more: with other words, or as it was."""
     parts = parts_of(request)
     streams = request.headers.get("hx-request") == "true"
     words = (prompt.strip() if example is None else _EXAMPLES[example][1]).replace("\r\n", "\n")
-    if not words and not again:
-        if streams:
-            return HTMLResponse(_partial("#problem", "innerHTML", "Write a question first."))
-        return await _show(request, caller, status=400, problem="Write a question first.")
+    refused: tuple[int, str] | None = getattr(request.state, "refused", None)  # by the pay wall
+    if refused is not None or not (words or again):
+        status, problem = refused[:2] if refused is not None else (400, "Write a question first.")
+        if streams:  # what was typed stays in its field
+            told = render("problem.html", problem=problem, pay=refused is not None)
+            return HTMLResponse(_partial("#problem", "innerHTML", told))
+        kept = await asyncio.to_thread(parts.conversations.get, caller.account_id, conversation)
+        pay = refused is not None
+        return await _show(request, caller, *(kept or ()), status=status, problem=problem, pay=pay, words=words)
     try:
         _check_text(words)
-        await check_size(parts.assistant.generator, [{"role": "user", "content": words}])
+        assistant = parts.assistant_of(model)
+        await check_size(assistant.generator, [{"role": "user", "content": words}])
         ticket = held.take()
         gone: list[str] | None = None
         if again:
+            await asyncio.to_thread(parts.feedback.add_again, caller.account_id, again)
             talk, turn, gone = await asyncio.to_thread(
                 parts.conversations.anew, caller.account_id, again, words or None
             )
@@ -138,11 +154,11 @@ async def ask(
         if not streams:
             raise
         # The page shows the reason and keeps what was typed.
-        told = render("problem.html", problem=content["error"]["message"])
+        told = render("problem.html", problem=content["error"]["message"], pay=False)
         return HTMLResponse(_partial("#problem", "innerHTML", told), 200, headers if status != 401 else None)
-    options = _options(parts, temperature, max_tokens, anew=bool(again) and not words, answers=answers)
+    options = _options(assistant.options, temperature, max_tokens, anew=bool(again) and not words, answers=answers)
     proceed = bool(again) and not words
-    work = _Work(request, ticket, caller, talk, turn, options, answers=answers, proceed=proceed)
+    work = _Work(request, ticket, caller, talk, turn, options, assistant, answers=answers, proceed=proceed)
     if streams:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         body = work.stream(gone, first=not conversation and not again)
@@ -157,9 +173,8 @@ def _check_text(words: str) -> None:
 
 
 def _options(
-    parts: Parts, temperature: float | None, max_tokens: int | None, *, anew: bool, answers: int
+    options: ChatOptions, temperature: float | None, max_tokens: int | None, *, anew: bool, answers: int
 ) -> ChatOptions:
-    options = parts.assistant.options
     if max_tokens is not None:
         options = replace(options, max_new_tokens=max_tokens)
     if temperature is None and (anew or answers > 1):  # the likeliest answer would be the same again
@@ -176,6 +191,23 @@ async def stop(request: Request, caller: Reader, turn: Annotated[str, Form(max_l
     if caller is not None and turn in parts.writing and parts.writing[turn] == caller.account_id:
         parts.stopped.add(turn)
     return HTMLResponse("")
+
+
+@router.post("/chat/edit", response_model=None)
+async def edit(
+    request: Request,
+    caller: Person,
+    turn: Annotated[str, Form(max_length=40)] = "",
+    text: Annotated[str, Form(max_length=LONGEST_PROMPT)] = "",
+) -> RedirectResponse:
+    """Keep what the answer should have been: where its writer agreed, training reads it."""
+    parts = parts_of(request)
+    words = text.replace("\r\n", "\n").strip()
+    _check_text(words)
+    if not words:
+        raise ApiError(400, "write what the answer should have been")
+    talk = await asyncio.to_thread(parts.feedback.add, caller.account_id, turn, "edit", words)
+    return RedirectResponse(f"/chat/{talk}#turn-{turn}", 303)
 
 
 @router.post("/chat/feedback", response_model=None)
@@ -230,6 +262,7 @@ class _Work:
         talk: Conversation,
         turn: Turn,
         options: ChatOptions,
+        assistant: Assistant,
         *,
         answers: int,
         proceed: bool,
@@ -241,6 +274,7 @@ class _Work:
         self.talk = talk
         self.turn = turn
         self.options = options
+        self.assistant = assistant
         self.answers = answers
         self.proceed = proceed
         self.text = ""
@@ -258,7 +292,7 @@ class _Work:
         try:
             kept = await asyncio.to_thread(parts.conversations.get, self.caller.account_id, self.talk.id)
             before = history(kept[1], turn) if kept else []
-            await check_size(parts.assistant.generator, [*before, {"role": "user", "content": turn.prompt}])
+            await check_size(self.assistant.generator, [*before, {"role": "user", "content": turn.prompt}])
             for number in range(self.answers):
                 options = replace(self.options, seed=self.options.seed + number)
                 async for event in self._one(before, options):
@@ -297,7 +331,7 @@ class _Work:
         watch, reason = Watch(parts.metrics), "error"
         learns = self.caller.is_known
         stream = self.ticket.run(
-            lambda: parts.assistant.stream(turn.prompt, before, options, proceed=self.proceed, learn=learns)
+            lambda: self.assistant.stream(turn.prompt, before, options, proceed=self.proceed, learn=learns)
         )
         try:
             async for event in stream:
@@ -305,9 +339,9 @@ class _Work:
                     turn.assessment = assessment_view(event)
                 elif isinstance(event, Answer):
                     reason = event.finish_reason
-                    self.found.append(answer_view(event))
+                    self.found.append(await asyncio.to_thread(answer_view, event, parts.tokens_of))
                     watch.end(reason, event.prompt_tokens, event.completion_tokens)
-                    await count_use(parts, self.caller, event.prompt_tokens, event.completion_tokens)
+                    await parts.count_answer(self.caller, event)
                 elif isinstance(event, Draft):
                     watch.token()
                     self._drafted(event.text)
@@ -380,12 +414,12 @@ class _Work:
             elif now - told > PING:
                 told = now
                 yield ": still at work\n\n"
-        done = render("turn.html", turn=self.turn, talk_id=self.talk.id, writing=False, thumb="")
+        done = render("turn.html", turn=self.turn, talk_id=self.talk.id, writing=False, thumb="", edit="")
         yield _event(_partial(f"#turn-{self.turn.id}", "outerHTML", done))
 
     def _beginning(self, gone: list[str] | None, *, first: bool) -> list[str]:
-        turn = render("turn.html", turn=self.turn, talk_id=self.talk.id, writing=True, thumb="")
-        field = render("field.html", conversation=self.talk.id, longest=LONGEST_PROMPT, edited=None)
+        turn = render("turn.html", turn=self.turn, talk_id=self.talk.id, writing=True, thumb="", edit="")
+        field = render("field.html", conversation=self.talk.id, longest=LONGEST_PROMPT, edited=None, words="")
         parts = [_partial("#field", "outerHTML", field), _partial("#problem", "innerHTML", "")]
         if gone is None:
             parts.append(_partial("#turns", "beforeend", turn))

@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gatllm.proof import visible
 from gatllm.service.accounts import Caller
 from gatllm.service.database import Conversation
 from gatllm.service.pages import markup
@@ -36,7 +37,7 @@ def _templates() -> Environment:
         "percent": lambda share: f"{share:.0%}",
         "moment": lambda seconds: time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)) if seconds else "never",
     }
-    environment.filters |= {"ether": markup.ether, "size": markup.size}
+    environment.filters |= {"visible": visible, "ether": markup.ether, "size": markup.size}
     environment.globals["diff"] = markup.diff
     return environment
 
@@ -65,8 +66,9 @@ def places(parts: Parts, caller: Caller | None) -> list[tuple[str, str]]:
         ("/", "Chat", True),
         ("/datasets", "Datasets", market),
         ("/contribute", "Contribute", market),
+        ("/training", "Training", True),
+        ("/requests", "Data requests", True),
         ("/market", "Wallet", market),
-        ("/requests", "Requests", True),
         ("/account", "Account", True),
         ("/operator", "Operator", known and caller is not None and caller.role == "operator"),
     ]

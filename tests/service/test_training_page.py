@@ -1,0 +1,95 @@
+"""The training page: runs as they are, curves, and proofs that are verified in one click, each check with its line."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+from fastapi import FastAPI
+
+from gatllm.answering import Assistant, FakeGenerator
+from gatllm.proof import Key, write_proof
+from gatllm.review import Reviewer
+from gatllm.service import create_app
+from gatllm.training import Recipe, train
+from tests.service.conftest import Connect
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run with its proof."""
+    folder = tmp_path_factory.mktemp("training")
+    recipe = Recipe.load("alphabetize", {"train.steps": 6, "train.batch": 4, "train.threads": 1, "model.width": 16})
+    run = train(recipe, folder / "runs" / "tiny")
+    write_proof(run.path, Key(Account.create()))
+    return folder / "runs"
+
+
+@pytest.fixture
+def runs(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def app(runs: Path) -> FastAPI:
+    return create_app(Assistant(FakeGenerator("Hello."), Reviewer()), runs=[runs])
+
+
+def _get(app: FastAPI, connect: Connect, *paths: str) -> list[str]:
+    async def go() -> list[str]:
+        async with connect(app) as client:
+            return [(await client.get(path)).text for path in paths]
+
+    return asyncio.run(go())
+
+
+def test_runs_and_their_numbers(app: FastAPI, connect: Connect, runs: Path) -> None:
+    (runs / "broken").mkdir()
+    (runs / "broken" / "log.jsonl").write_text("no log\n")
+    index, page, broken = _get(app, connect, "/training", "/training/tiny", "/training/broken")
+    assert '<a href="/training/tiny">tiny</a>' in index
+    assert "finished" in index
+    assert "signed" in index
+    assert '<a href="/training" aria-current="page">Training</a>' in index
+    assert "<dt>Updates</dt><dd>6</dd>" in page
+    assert "Verify now" in page
+    assert "no run folder" in broken
+
+
+def test_curves_are_a_picture(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            answer = await client.get("/training/tiny/curves.png")
+            assert answer.headers["content-type"] == "image/png"
+            assert answer.content.startswith(b"\x89PNG")
+            for name in ("none", "..", "%2e%2e%2fetc"):
+                assert (await client.get(f"/training/{name}/curves.png")).status_code == 404
+
+    asyncio.run(go())
+
+
+def test_one_click_checks_every_hash_and_names_what_does_not_hold(app: FastAPI, connect: Connect, runs: Path) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            page = (await client.post("/training/tiny/verify")).text
+            assert "All hashes hold" in page
+            assert "0 of 6 updates re-done" in page
+            assert "signature" in page
+            assert "does not hold" not in page
+            assert "All hashes hold" in (await client.get("/training/tiny")).text  # remembered while nothing changes
+            weights = runs / "tiny" / "model.safetensors"
+            damaged = bytearray(weights.read_bytes())
+            damaged[-1] ^= 1
+            weights.write_bytes(damaged)
+            assert "All hashes hold" not in (await client.get("/training/tiny")).text
+            page = (await client.post("/training/tiny/verify")).text
+            assert "Does not hold" in page
+            assert "model.safetensors" in page
+            (runs / "tiny" / "proof.json").unlink()
+            assert (await client.post("/training/tiny/verify")).status_code == 400
+
+    asyncio.run(go())
