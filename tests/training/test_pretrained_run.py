@@ -169,6 +169,16 @@ def test_conversations_of_one_row_do_not_see_each_other(base: Path) -> None:
     torch.testing.assert_close(together[:, 3:], alone, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_logits_where_they_are_wanted_are_those_of_all(base: Path, adapter: str) -> None:
+    from gatllm.models.tuned import PretrainedConfig, build_tuned
+
+    model = build_tuned(PretrainedConfig(base=str(base), adapter=adapter, rank=2), seed=1)  # type: ignore[arg-type]
+    tokens, wanted = torch.tensor([[5, 6, 7], [8, 9, 10]]), torch.tensor([[True, False, True], [False, True, False]])
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens, None, None, wanted), model(tokens)[wanted])
+
+
 def test_what_cannot_work_is_one_clear_line(base: Path, text: Path, chats: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="reads 128 tokens, not 500"):
         train(recipe(base, text, "causal", context=500), tmp_path / "run")

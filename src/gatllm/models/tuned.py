@@ -28,6 +28,7 @@ from gatllm.tokenizers import Pretrained
 KIND = "pretrained"
 WEIGHTS = "model.safetensors"
 _CONTEXT = 512  # tokens of a row where the recipe names none and the model has room for more
+_PLAIN_HEADS = ("gpt2", "llama", "qwen2")  # their logits are the output projection of the states, and nothing else
 _NAMES = {"smollm2": True, "qwen-coder": False}  # the shipped-by-hash models: whether it is the small one
 
 
@@ -56,14 +57,31 @@ class TunedLM(nn.Module):
         super().__init__()
         self.lm, self.config = lm, config
 
-    def forward(self, tokens: Tensor, mask: Tensor | None = None, positions: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """Return logits (batch, tokens, vocabulary) of the token after each of ``tokens`` (batch, tokens).
 
         Args:
             tokens: ids.
             mask: (batch, 1, tokens, tokens), true where a token (row) sees another (column); none: all before it.
             positions: (batch, tokens), counted from the beginning of each text in a row.
+            wanted: (batch, tokens), true where logits are wanted: they alone are returned (wanted, vocabulary). With a
+                vocabulary of 49,000 the others are a tenth of the work or more.
         """
+        if wanted is not None:
+            inner = self.lm if self.config.adapter == "none" else self.lm.get_base_model()
+            if inner.config.model_type in _PLAIN_HEADS:
+                states = inner.get_decoder()(
+                    input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False
+                ).last_hidden_state
+                chosen: Tensor = inner.get_output_embeddings()(states[wanted])
+                return chosen
+            return self(tokens, mask, positions)[wanted]  # type: ignore[no-any-return]
         logits: Tensor = self.lm(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False).logits
         return logits
 

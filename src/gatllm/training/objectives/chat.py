@@ -110,9 +110,12 @@ class Chat:
         tensors = batch.tensors
         inputs = tensors["inputs"]
         # A pretrained model sees the conversations of a row apart; in a native one a later one follows the others.
-        logits = model(inputs, apart(tensors["items"]), tensors["positions"]) if self.form else model(inputs)
         there = tensors["targets"] != IGNORED
-        return {"loss": F.cross_entropy(logits[there].float(), tensors["targets"][there])}
+        if self.form:
+            logits = model(inputs, apart(tensors["items"]), tensors["positions"], there)
+        else:
+            logits = model(inputs)[there]
+        return {"loss": F.cross_entropy(logits.float(), tensors["targets"][there])}
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return the loss over the assistant's tokens of all validation rows, and how many are held out."""

@@ -1,0 +1,233 @@
+"""Fine-tuning on questions and answers, beside transformers.Trainer in the same process: tokens a second, and the loss.
+
+    python benchmarks/finetuning.py --rounds 3 --updates 12
+
+Both sides train the same Llama-shaped model, made on the spot from one seed, on the same pairs in fp32 on one thread.
+Trainer gets what its documentation shows: a collator that pads to the longest of a batch, the questions masked. What is
+counted are tokens of the pairs, not padding, in processor seconds, the sides in turn. The loss is that of held-out
+answers after each has gone through the pairs once. Prints a table and, as the last line, one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import statistics
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+CONTEXT, LR = 256, 1e-3
+
+
+def pairs(count: int, seed: int) -> list[tuple[str, str]]:
+    """Return questions and answers of uneven length, as people's are."""
+    rng = random.Random(seed)
+    names = ["total", "price", "count", "index", "value", "result", "number", "weight", "length", "buffer"]
+    found = []
+    for _ in range(count):
+        some = rng.choices(names, k=min(1 + int(rng.expovariate(0.35)), 10))
+        found.append((f"add up {', '.join(some)}", f"def add({', '.join(some)}):\n    return {' + '.join(some)}"))
+    return found
+
+
+def make_model(folder: Path, texts: list[str]) -> Path:
+    """Write a Llama-shaped model with a byte-level tokenizer of these texts and a chat template."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    inner.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=400,
+            special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    marks = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, **marks)
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=8192, hidden_size=192, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6,
+        num_key_value_heads=2, max_position_embeddings=CONTEXT, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+class Ours:
+    """Our loop, as `gatllm finetune` sets it up."""
+
+    def __init__(self, model: Path, file: Path, rows: int, updates: int) -> None:
+        from gatllm.training import Recipe
+        from gatllm.training.assembly import assemble
+
+        self.recipe = Recipe.of(
+            {
+                "name": "finetuning",
+                "objective": "chat",
+                "data": {"source": str(file)},
+                "model": {"kind": "pretrained", "base": str(model), "context": CONTEXT},
+                "train": {"steps": updates, "batch": rows, "optimizer": "adamw", "lr": LR, "precision": "fp32",
+                          "threads": 1, "betas": [0.9, 0.999], "warmup": 0.0, "clip": 1.0},
+            }
+        )  # fmt: skip
+        made = assemble(self.recipe)
+        self.session, self.per_epoch = made.session, made.objective.batches_per_epoch or 1
+
+    def run(self, updates: int) -> float:
+        """Do some updates; return tokens of the pairs in a processor second."""
+        began, tokens = time.process_time(), 0
+        for _ in range(updates):
+            tokens += self.session.advance((self.session.step + 0.5) / self.recipe.train.steps).tokens
+        return tokens / (time.process_time() - began)
+
+    @property
+    def model(self) -> Any:
+        """The 🤗 model inside."""
+        return self.session.model.lm
+
+
+class Theirs:
+    """transformers.Trainer, with a collator that pads."""
+
+    def __init__(self, model: Path, encoded: list[tuple[list[int], list[int]]], batch: int, updates: int) -> None:
+        from transformers import AutoModelForCausalLM
+
+        self.model = AutoModelForCausalLM.from_pretrained(model)
+        self.encoded, self.batch, self.updates, self.done = encoded, batch, updates, 0
+        self.order = list(range(len(encoded)))
+        random.Random(5).shuffle(self.order)
+
+    def run(self, updates: int) -> float:
+        """Do some updates; return tokens of the pairs in a processor second."""
+        import torch
+        from torch.optim.lr_scheduler import LambdaLR
+        from transformers import Trainer, TrainerCallback, TrainingArguments
+
+        first = self.done * self.batch
+        rows = [self.encoded[self.order[at % len(self.order)]] for at in range(first, first + updates * self.batch)]
+        begun = self.done
+
+        def collate(some: list[tuple[list[int], list[int]]]) -> dict[str, Any]:
+            longest = max(len(ids) for ids, _ in some)
+            return {
+                "input_ids": torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in some]),
+                "labels": torch.tensor([labels + [-100] * (longest - len(labels)) for _, labels in some]),
+                "attention_mask": torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in some]),
+            }
+
+        class Clock(TrainerCallback):  # type: ignore[misc]
+            def on_train_begin(self, *_: Any, **__: Any) -> None:
+                self.began = time.process_time()
+
+            def on_train_end(self, *_: Any, **__: Any) -> None:
+                self.spent = time.process_time() - self.began
+
+        if not hasattr(self, "optimizer"):
+            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LR, weight_decay=0.0, fused=True)
+        schedule = LambdaLR(self.optimizer, lambda step: max(0.0, 1 - (begun + step + 0.5) / self.updates))
+        clock = Clock()
+        arguments = TrainingArguments(
+            output_dir=tempfile.mkdtemp(), use_cpu=True, max_steps=updates, per_device_train_batch_size=self.batch,
+            report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, max_grad_norm=1.0,
+            remove_unused_columns=False,
+        )  # fmt: skip
+        Trainer(
+            model=self.model, args=arguments, train_dataset=rows, data_collator=collate, callbacks=[clock],
+            optimizers=(self.optimizer, schedule),
+        ).train()  # fmt: skip
+        self.done += updates
+        return sum(len(ids) for ids, _ in rows) / clock.spent
+
+
+def encode(model: Path, some: list[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    """Return ids and labels of pairs; of the question nothing is learnt."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    found = []
+    for question, answer in some:
+        asked = [{"role": "user", "content": question}]
+        prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+        before = tokenizer(prompt, add_special_tokens=False).input_ids
+        after = [*tokenizer(answer, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
+        found.append(([*before, *after], [*[-100] * len(before), *after]))
+    return found
+
+
+def loss(model: Any, encoded: list[tuple[list[int], list[int]]]) -> float:
+    """Return the mean cross-entropy of the answers' tokens."""
+    import torch
+    import torch.nn.functional as F
+
+    total = count = 0.0
+    model.eval()
+    with torch.inference_mode():
+        for ids, labels in encoded:
+            logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+            wanted = torch.tensor(labels[1:])
+            total += float(F.cross_entropy(logits, wanted, ignore_index=-100, reduction="sum"))
+            count += int((wanted != -100).sum())
+    model.train()
+    return total / count
+
+
+def main() -> None:
+    """Alternate both sides to the end of one epoch, then measure both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=1200)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rows", type=int, default=2, help="packed rows of an update")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    import torch
+
+    torch.set_num_threads(1)
+    folder = Path(tempfile.mkdtemp())
+    train, held = pairs(options.pairs, 1), pairs(200, 2)
+    held = [pair for pair in held if pair not in set(train)]
+    model = make_model(folder / "model", [text for pair in train for text in pair])
+    file = folder / "pairs.json"
+    file.write_text(json.dumps([{"question": q, "answer": a} for q, a in train]))
+    encoded, asked = encode(model, train), encode(model, held)
+    ours = Ours(model, file, options.rows, 1)
+    epoch = ours.per_epoch
+    ours = Ours(model, file, options.rows, epoch)
+    batch = -(-len(encoded) // epoch)  # as many pairs in an update as our rows hold
+    theirs = Theirs(model, encoded, batch, epoch)
+    rates: dict[str, list[float]] = {"gatllm": [], "Trainer": []}
+    each = epoch // options.rounds
+    for number in range(options.rounds):
+        updates = each if number < options.rounds - 1 else epoch - each * (options.rounds - 1)
+        rates["gatllm"].append(ours.run(updates))
+        rates["Trainer"].append(theirs.run(updates))
+    losses = {"gatllm": loss(ours.model, asked), "Trainer": loss(theirs.model, asked)}
+    ratios = [mine / other for mine, other in zip(*rates.values(), strict=True)]
+    for name, values in rates.items():
+        spread = f"{min(values):,.0f} to {max(values):,.0f}"
+        print(f"{name:8} {statistics.median(values):9,.0f} tokens/s ({spread}), held-out loss {losses[name]:.4f}")
+    middle = statistics.median(ratios)
+    print(f"ratio    {middle:9.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {epoch} updates of {batch} pairs")
+    print(json.dumps({"rates": rates, "losses": losses, "ratios": ratios, "updates": epoch, "pairs": batch}))
+
+
+if __name__ == "__main__":
+    main()
