@@ -129,3 +129,18 @@ def test_before_learning_there_is_no_answer(tmp_path: Path) -> None:
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         gatllm.TextGeneration(tmp_path / "nothing.json", tmp_path / "qa").fit()
+
+
+def test_a_pretrained_base_is_taught_by_an_adapter(tmp_path: Path) -> None:
+    from tests.models.tiny_lm import write_tiny_lm
+
+    base = write_tiny_lm(tmp_path / "lm")
+    pairs = {"sky?": "blue", "grass?": "green"}
+    taught = gatllm.TextGeneration(pairs, tmp_path / "run", base=str(base), train__epochs=2).fit()
+    assert (tmp_path / "run" / "adapter_config.json").is_file()
+    assert all(isinstance(answer, str) for answer in taught.answer([*pairs], max_new_tokens=3))
+    assert len(taught.answer("sky?", n=2, temperature=1.0, max_new_tokens=3)) == 2
+    with pytest.raises(UsageError, match="no such option"):
+        taught.answer("sky?", beams=3)
+    with pytest.raises(UsageError, match="no embeddings"):
+        taught.get_embeddings("sky?")

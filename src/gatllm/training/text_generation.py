@@ -17,7 +17,7 @@ from gatllm.training.training import train
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gatllm.models import Seq2Seq
+    from gatllm.models import Message, PretrainedLM, Seq2Seq
     from gatllm.tokenizers import Tokenizer
     from gatllm.training.run import Run
 
@@ -26,6 +26,7 @@ _BATCH = 32
 _FEWEST_STEPS = 1000
 _EPOCHS = 20
 _STEPS_PER_LOOK = 25
+_FEW = 100  # pairs: learnt at a higher rate, as an adapter has hardly anything to forget
 
 
 class TextGeneration:
@@ -39,6 +40,9 @@ class TextGeneration:
             pandas DataFrame, or a file: JSON, JSONL, CSV or Parquet. ``<end>`` may end an answer.
         out: the run folder; the dataset goes beside it, as ``OUT-data``. Default: a folder in ``runs`` whose name
             follows from the data and the keys, so that the same call finds it again.
+        base: a pretrained model to teach by a low-rank adapter: smollm2, qwen-coder, a hub id, a folder or a GGUF file.
+            It understands questions put in other words. What it was never told it answers from what it knows; see
+            `gatllm data refusals` for teaching it not to.
         report: told how far it is.
         keys: override keys of the recipe; two underscores stand for the dot: ``train__minutes=5``.
 
@@ -46,14 +50,18 @@ class TextGeneration:
         UsageError: the data has no such form, or nothing in it is a question with an answer.
     """
 
-    def __init__(self, data: object, out: str | Path | None = None, *, report: Report = silent, **keys: Any) -> None:
+    def __init__(
+        self, data: object, out: str | Path | None = None, *, base: str = "", report: Report = silent, **keys: Any
+    ) -> None:
         self._source = Path(data) if isinstance(data, str | Path) else Rows(data, "questions")
         self._out = None if out is None else Path(out)
+        self._base = base
         self._report = report
         self._keys = {key.replace("__", "."): value for key, value in keys.items()}
         self.run: Run | None = None
         self._loaded: tuple[Seq2Seq, Tokenizer] | None = None
         self._known: Known | None = None
+        self._lm: PretrainedLM | None = None
 
     def fit(self) -> Self:
         """Learn the answers: until each is given word for word, or the budget is spent.
@@ -68,6 +76,14 @@ class TextGeneration:
 
         path = self._out or Path("runs") / f"text-generation-{self._name()}"
         dataset = self._dataset(path)
+        if self._base:
+            from gatllm.models.tuned import load_lm
+
+            self.run = train(
+                Recipe.of(_tuned_recipe(path.name, dataset, self._base), self._keys), path, report=self._report
+            )
+            self._lm = load_lm(path, dtype="float32")
+            return self
         self.run = train(Recipe.of(_recipe(path.name, dataset), self._keys), path, report=self._report)
         loaded = load_run(path)
         if not isinstance(loaded.model, Seq2Seq):
@@ -80,7 +96,8 @@ class TextGeneration:
     def _name(self) -> str:
         source = self._source
         content = [[item.prompt, item.read().decode("utf-8", "replace")] for item in _items(source)]
-        return digest([content, {key: str(value) for key, value in self._keys.items()}])[:8]
+        keys = {key: str(value) for key, value in self._keys.items()} | ({"base": self._base} if self._base else {})
+        return digest([content, keys])[:8]
 
     def _dataset(self, path: Path) -> Dataset:
         """Build the dataset of the pairs as they are: they are their owner's, so none is taken for a repetition."""
@@ -116,8 +133,11 @@ class TextGeneration:
         """
         from gatllm.inference import Sampling, generate
 
-        model, tokenizer = self._fitted()
         questions = [question] if isinstance(question, str) else list(question)
+        if self._lm is not None:
+            said = self._asked(self._lm, questions, n, sampling)
+            return said[0] if isinstance(question, str) else said
+        model, tokenizer = self._fitted()
         options = Sampling(**{"n": n, **sampling})
         known = self._known
         asked = [one for one in questions if known is None or one in known]
@@ -128,6 +148,18 @@ class TextGeneration:
         ]
         answers: list[Any] = [group[0] for group in groups] if n == 1 else list(groups)
         return answers[0] if isinstance(question, str) else answers
+
+    def _asked(self, lm: PretrainedLM, questions: Sequence[str], n: int, sampling: dict[str, Any]) -> list[Any]:
+        """Return the answers of a pretrained model that was taught, as `answer` does."""
+        from gatllm.models import ChatOptions
+
+        rows: list[list[Message]] = [[{"role": "user", "content": text}] for text in questions for _ in range(n)]
+        try:
+            options = ChatOptions(**{"max_new_tokens": 128, **sampling})
+        except TypeError as error:
+            raise UsageError(f"a pretrained model has no such option: {error}", "see models.ChatOptions") from None
+        texts = [one.text.strip() for one in lm.generate(rows, options)]
+        return texts if n == 1 else [texts[at : at + n] for at in range(0, len(texts), n)]
 
     def get_embeddings(self, texts: str | Sequence[str], *, mask: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Return position-encoded contextual embeddings, (batch, max tokens, width); zeros after a text's end.
@@ -140,6 +172,8 @@ class TextGeneration:
         """
         from gatllm.inference import get_embeddings
 
+        if self._lm is not None:
+            raise UsageError("a pretrained base gives no embeddings here", "leave out base")
         return get_embeddings(*self._fitted(), texts, mask=mask)
 
     @property
@@ -157,6 +191,29 @@ def _items(source: Path | Rows) -> Any:
     from gatllm.data import Columns, open_source
 
     return source.items(Columns()) if isinstance(source, Rows) else open_source(str(source))
+
+
+def _tuned_recipe(name: str, dataset: Dataset, base: str) -> dict[str, Any]:
+    """Return the recipe that teaches a pretrained model by its adapter: few pairs are gone through often."""
+    passes = max(3, min(40, 2000 // max(len(dataset), 1)))
+    return {
+        "name": name,
+        "objective": "chat",
+        "data": {"source": str(dataset.path)},
+        "model": {"kind": "pretrained", "base": base, "adapter": "lora", "rank": 16, "context": 256},
+        "train": {
+            "epochs": passes,
+            "batch": 4,
+            "optimizer": "adamw",
+            "lr": 1e-3 if len(dataset) < _FEW else 2e-4,
+            "betas": [0.9, 0.999],
+            "warmup": 0.1,
+            "evaluations": min(10, passes),
+            "samples": 2,
+            "checkpoints": 5,
+            "keep": 1,
+        },
+    }
 
 
 def _recipe(name: str, dataset: Dataset) -> dict[str, Any]:
