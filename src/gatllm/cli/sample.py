@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from gatllm.cli.console import note, print_json, table
 from gatllm.cli.options import Device, RunFolder
+from gatllm.cli.sampling_options import SamplingOptions
 from gatllm.errors import GatllmError, UsageError
 
 if TYPE_CHECKING:
@@ -18,24 +19,14 @@ if TYPE_CHECKING:
     from gatllm.models import LoadedRun
 
 _STDIN = "/dev/stdin"  # what "-" arrives as
-Overflow = Literal["error", "stop", "slide"]
+_DEFAULTS = SamplingOptions()
 
 
 def sample(
     run: RunFolder,
     prompts: Annotated[list[str] | None, Parameter(negative="")] = None,
     *,
-    tokens: int = 256,
-    temperature: float = 0.8,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    repetition_penalty: float = 1.0,
-    n: Annotated[int, Parameter(name=["--n", "-n"])] = 1,
-    seed: int = 0,
-    stop: Annotated[list[str] | None, Parameter(negative="")] = None,
-    overflow: Overflow | None = None,
-    logprobs: int = 0,
+    drawn: SamplingOptions = _DEFAULTS,
     device: Device = "cpu",
     fast: bool = False,
     quiet: bool = False,
@@ -47,28 +38,6 @@ def sample(
     ----------
     prompts
         What to begin with; "-" reads standard input. Without any, a GPT begins a new text.
-    tokens
-        The most tokens of an answer.
-    temperature
-        0 always takes the likeliest token; 1 draws as the model learnt.
-    top_k
-        Draw among the k likeliest tokens only; 0: all.
-    top_p
-        Draw among the likeliest tokens that together have this probability.
-    min_p
-        Draw among tokens with at least this fraction of the likeliest one's probability.
-    repetition_penalty
-        Above 1: tokens that were there before become less likely.
-    n
-        Answers to each prompt.
-    seed
-        The same seed gives the same answers.
-    stop
-        A string that ends the answer; may be repeated.
-    overflow
-        When prompt and answer don't fit the context: error, stop, or slide (forget the oldest; default of a GPT).
-    logprobs
-        With --json: how many alternatives to show for each token.
     fast
         Compute in bfloat16 with weights laid out for this processor (rounds differently, so other answers).
     quiet
@@ -76,34 +45,21 @@ def sample(
     json
         Print JSON: text, tokens, log-probabilities, why it ended.
     """
-    from gatllm.inference import Sampling, packed
+    from gatllm.inference import packed
     from gatllm.models import GPT, Seq2Seq, load_run
     from gatllm.models.tuned import is_tuned
 
     if is_tuned(run):
         from gatllm.cli.sample_pretrained import sample_pretrained
-        from gatllm.models import ChatOptions
 
-        options = ChatOptions(tokens, temperature, top_k, top_p, seed, tuple(stop or ()))
-        sample_pretrained(run, _read(prompts) or [""], options, n, device=device, quiet=quiet, json=json)
+        sample_pretrained(
+            run, _read(prompts) or [""], drawn.chat_options(), drawn.n, device=device, quiet=quiet, json=json
+        )
         return
     loaded = load_run(run, device=device)
     if fast and device == "cpu" and isinstance(loaded.model, GPT | Seq2Seq):
         loaded = replace(loaded, model=packed(loaded.model))
-    default: Overflow = "stop" if isinstance(loaded.model, Seq2Seq) else "slide"
-    sampling = Sampling(
-        max_new_tokens=tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        n=n,
-        seed=seed,
-        stop=tuple(stop or ()),
-        top_logprobs=logprobs,
-        overflow=overflow or default,
-    )
+    sampling = drawn.sampling("stop" if isinstance(loaded.model, Seq2Seq) else "slide")
     texts = _read(prompts)
     if not texts and isinstance(loaded.model, Seq2Seq):
         raise UsageError("an encoder-decoder answers a prompt", "give one")
