@@ -308,6 +308,44 @@ def test_a_run_with_few_kept_checkpoints_is_verified_whole_but_not_by_samples(
     assert all(result.ok == (result.redone == result.chosen) for result in shown.values())
 
 
+@pytest.mark.parametrize("options", [{"train.until": {"loss": 99.0}}, {"train.patience": 1, "train.lr": 1e-12}])
+def test_a_run_that_its_validations_end_holds(text: Path, tmp_path: Path, key: Key, options: dict[str, Any]) -> None:
+    settings = {"train.evaluations": 6, "train.checkpoints": 12, "train.keep": 12, **options}
+    run = train(recipe(text, **settings), tmp_path / "run")
+    assert run.events("step")[-1]["step"] < 12
+    write_proof(run.path, key)
+    assert verify(run.path, depth="full").ok
+
+
+@pytest.mark.parametrize("excuse", [{"train.patience": 3}, {"train.until": {"loss": 1e-9}}])
+def test_a_run_that_stops_where_its_author_likes_is_caught(
+    text: Path, tmp_path: Path, key: Key, excuse: dict[str, Any]
+) -> None:
+    """Any patience excused any end: the weights of a lucky moment passed."""
+    from benchmarks.proof_attacks import Bench, short_run
+
+    run = train(recipe(text, **excuse), tmp_path / "run").path
+    short_run(Bench(tmp_path, text, run, run, key, key), run)
+    result = verify(run, depth="full")
+    assert [item.name for item in result.failures] == ["replay"]
+    assert "6 updates, but the recipe has 12" in result.failures[0].detail
+
+
+def test_a_run_that_goes_on_after_its_end_is_caught(text: Path, tmp_path: Path, key: Key) -> None:
+    """What its recipe ends at the first validation was trained on until it looked better."""
+    run = train(recipe(text), tmp_path / "run")
+    claimed = recipe(text, **{"train.until": {"loss": 99.0}}).replace({"model": run.recipe.model})
+    (run.path / "recipe.toml").write_text(claimed.to_toml())
+
+    def claim(event: str, fields: dict[str, Any]) -> dict[str, Any]:
+        if event == "start":
+            return {**fields, "commitments": {**fields["commitments"], "recipe": claimed.digest()}}
+        return fields
+
+    rewrite_log(run.path, claim)
+    assert forged(run.path, key) == {"replay"}
+
+
 def test_a_forger_who_claims_another_machine_is_still_caught(text: Path, tmp_path: Path, key: Key) -> None:
     run = train(recipe(text, **{"train.lr": LR * 1.001}), tmp_path / "run")
     claimed = recipe(text).replace({"model": run.recipe.model})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from gatllm.cli import main
 from gatllm.errors import GatllmError, InconclusiveError, UsageError, VerificationError
 from gatllm.proof import Item, Key, Verification, read_proof, verify, visible, write_proof
-from gatllm.proof.history import History, chosen_step
+from gatllm.proof.history import History, chosen_step, stopping_step
 from gatllm.proof.inventory import list_files
 from gatllm.training.tables import TrainTable
 
@@ -170,6 +171,37 @@ def test_the_best_update_is_the_first_of_the_least_loss() -> None:
     last, best = TrainTable(steps=8), TrainTable(steps=8, select="best")
     assert (chosen_step(history, best), chosen_step(history, last)) == (4, 8)
     assert chosen_step(History(8, {}, {}, {}, {}), best) == 8
+
+
+def test_the_best_update_by_a_measure_is_the_first_of_the_greatest() -> None:
+    shares = {2: 0.25, 4: 0.75, 6: 0.75, 8: 0.5}
+    history = History(8, {}, {}, {step: {"loss": step, "exact": share} for step, share in shares.items()}, {})
+    assert chosen_step(history, TrainTable(steps=8, select="best", measure="exact")) == 4
+    assert chosen_step(history, TrainTable(steps=8, select="best")) == 2
+    with pytest.raises(GatllmError, match="no such"):
+        chosen_step(history, TrainTable(steps=8, select="best", measure="no such"))
+
+
+@pytest.mark.parametrize(
+    ("options", "step"),
+    [
+        ({}, None),
+        ({"until": {"exact": 0.75}}, 4),
+        ({"until": {"exact": 0.8}}, None),
+        ({"until": {"exact": 0.5, "loss": 6.0}}, 4),
+        ({"until": {"exact": 0.5, "loss": 3.5}}, None),
+        ({"until": {"loss": 6.0}}, 2),
+        ({"patience": 1}, 4),  # by the loss, which only rises here
+        ({"patience": 3}, 8),
+        ({"patience": 4}, None),
+        ({"patience": 2, "measure": "exact"}, 8),
+        ({"patience": 1, "measure": "exact"}, 6),
+    ],
+)
+def test_what_ends_a_run_early(options: dict[str, Any], step: int | None) -> None:
+    shares = {2: 0.25, 4: 0.75, 6: 0.75, 8: 0.5}
+    validations = {step: {"loss": float(step), "exact": share} for step, share in shares.items()}
+    assert stopping_step(History(8, {}, {}, validations, {}), TrainTable(steps=8, **options)) == step
 
 
 def test_a_run_of_the_future_is_not_signed(run: Path, key: Key) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gatllm.errors import GatllmError
-from gatllm.sandbox import CandidateError, Case, Job, Limits, Runner, Value
+from gatllm.sandbox import CandidateError, Case, Job, Limits, Runner, Value, filters, worker
+from gatllm.sandbox.execution import read_execution
 
 CASES = (Case((2, 3), 5), Case((10, -4), 6), Case(([1], [2]), [1, 2]))
 HONEST = "def add(a, b):\n    return a + b\n"
@@ -268,7 +272,8 @@ def test_no_descriptor_signals_the_server(runner: Runner, number: int) -> None:
     assert next(iter(runner._all))._process is server
 
 
-def test_a_stalled_server_is_replaced_within_the_limit() -> None:
+def test_a_stalled_server_is_replaced_within_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was given half a second more than the limit, and before that five."""
     limits = Limits(cpu_seconds=1, wall_seconds=1.0)
     with Runner(workers=1, limits=limits) as made:
         assert made.check(Job(HONEST, "add", CASES)).passed
@@ -280,7 +285,76 @@ def test_a_stalled_server_is_replaced_within_the_limit() -> None:
                 tree += [int(child) for child in (task / "children").read_text().split()]
         for pid in tree:
             os.kill(pid, signal.SIGSTOP)
+        waits: list[float] = []
+        select = worker.select.select
+
+        def waiting(*arguments: Any) -> Any:
+            waits.append(arguments[3])
+            return select(*arguments)
+
+        monkeypatch.setattr(worker.select, "select", waiting)
         execution = made.run("print(1)")
+        monkeypatch.undo()
         assert execution.status == "timeout"
+        assert waits
+        assert max(waits) <= limits.wall_seconds
         assert made._all[0]._process is None
         assert made.check(Job(HONEST, "add", CASES)).passed
+
+
+@pytest.mark.parametrize("seconds", [0.2, 3.0, 60.0])
+def test_the_server_is_given_less_than_the_whole_limit(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Otherwise a run that ends at its limit and a server that stands still would look alike."""
+    told: list[float] = []
+
+    def exchange(self: worker.Worker, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+        if "limits" in request:
+            told.extend((request["limits"]["wall_seconds"], deadline))
+        return {"stopped": "", "status": 0, "clean": True}
+
+    monkeypatch.setattr(worker.Worker, "_exchange", exchange)
+    made = worker.Worker(None)
+    monkeypatch.setattr(made, "_start", lambda: None)
+    made.run({"limits": Limits(wall_seconds=seconds).as_dict()})
+    assert told[1] == seconds
+    assert 0.89 * seconds <= told[0] < seconds
+    assert seconds - told[0] <= 0.5
+
+
+# What the filter refuses says EPERM: a pipe would refuse some of it anyway, with another word.
+SIGNALS_OF_DESCRIPTORS = {
+    "F_SETOWN": "libc.syscall(72, r, 8, os.getppid())",
+    "F_SETSIG": "libc.syscall(72, r, 10, 9)",
+    "F_SETOWN_EX": "libc.syscall(72, r, 15, (ctypes.c_int * 2)(1, os.getppid()))",
+    "FIOSETOWN": "libc.syscall(16, r, 0x8901, ctypes.byref(ctypes.c_int(os.getppid())))",
+    "SIOCSPGRP": "libc.syscall(16, r, 0x8902, ctypes.byref(ctypes.c_int(os.getppid())))",
+}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of system calls")
+@pytest.mark.parametrize("name", list(SIGNALS_OF_DESCRIPTORS))
+def test_the_filter_itself_refuses_to_own_descriptors(runner: Runner, name: str) -> None:
+    code = (
+        "import ctypes, os\ndef f():\n    libc = ctypes.CDLL(None, use_errno=True)\n    r, w = os.pipe()\n"
+        f"    return [{SIGNALS_OF_DESCRIPTORS[name]}, ctypes.get_errno()]"
+    )
+    assert runner.call(code, "f", [()]).results == [Value([-1, errno.EPERM])]
+
+
+def test_limits_alone_refuse_processes_and_threads(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The filter refuses them as well; where it has a hole RLIMIT_NPROC must stand."""
+    if not runner.protections.active >= {"user"}:
+        pytest.skip("the limit does not bind user 0")
+    monkeypatch.setattr(filters, "available", lambda: False)
+    unfiltered = worker.Worker(runner._wall)
+    try:
+        for body in (
+            "import os\n        if os.fork() == 0: os._exit(0)",
+            "import threading\n        threading.Thread(target=print).start()",
+        ):
+            code = f"def f():\n    try:\n        {body}\n    except (OSError, RuntimeError): return 'held'\n"
+            request = {"code": code, "function": "f", "inputs": [[]], "stdin": "", "limits": Limits().as_dict()}
+            found = read_execution(unfiltered.run(request), 1)
+            assert found.results == [Value("held")], body
+    finally:
+        unfiltered.close()

@@ -167,3 +167,15 @@ def chosen_step(history: History, train: TrainTable) -> int:
     if train.select != "best" or not history.validations:
         return history.updates
     return min(sorted(history.validations), key=lambda step: train.rank(history.validations[step]))
+
+
+def stopping_step(history: History, train: TrainTable) -> int | None:
+    """Return the update after which a validation ends the run: all is reached, or patience is over. None: none does."""
+    best: float | None = None
+    worse = 0
+    for step in sorted(history.validations):
+        rank = train.rank(history.validations[step])
+        best, worse = (rank, 0) if best is None or rank < best else (best, worse + 1)
+        if train.reached(history.validations[step]) or (train.patience and worse >= train.patience):
+            return step
+    return None

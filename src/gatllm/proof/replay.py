@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.progress import Report, silent
-from gatllm.proof.history import History, Segment, chosen_step, read_history
+from gatllm.proof.history import History, Segment, chosen_step, read_history, stopping_step
 from gatllm.proof.verdict import Item, Verdict, Verification
 from gatllm.records import read_log
 
@@ -263,12 +263,13 @@ def _check_budget(run: Run, history: History) -> None:
     """Refuse a log of more updates than its recipe has, or of fewer without what ends a run early.
 
     Raises:
-        VerificationError: the number of updates is not what the recipe gives.
+        VerificationError: the number of updates is not what recipe and validations give.
     """
     train = run.recipe.train
+    end = stopping_step(history, train)
+    if end is not None and history.updates > end:
+        raise VerificationError(f"{history.updates} updates, but the validation after update {end} ends the run")
     if train.steps is None or history.updates == train.steps:
         return
-    last = history.validations.get(history.updates)
-    early = train.patience or (last is not None and train.reached(last))
-    if history.updates > train.steps or not early:
+    if history.updates > train.steps or history.updates != end:
         raise VerificationError(f"{history.updates} updates, but the recipe has {train.steps}")

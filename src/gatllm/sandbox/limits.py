@@ -8,7 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one run; what goes beyond is stopped and said."""
+    """The limits of one run; what goes beyond is stopped and said.
+
+    ``wall_seconds`` is the time until the answer is here: the last tenth (at most half a second) is the server's, to
+    stop the run and to say so.
+    """
 
     cpu_seconds: int = 1
     wall_seconds: float = 3.0

@@ -102,7 +102,7 @@ def probe(worker: Worker, backend: str) -> Protections:
                 "stdin": "",
                 "limits": limits.as_dict(),
             }
-            found: Execution = read_execution(worker.run(request, limits.wall_seconds), 1)
+            found: Execution = read_execution(worker.run(request), 1)
             if found.results == [Value(True)]:
                 active.add(name)
         return Protections(backend, frozenset(active))

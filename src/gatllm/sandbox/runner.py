@@ -140,7 +140,7 @@ class Runner:
         }
         with self._worker() as worker:
             try:
-                answer = worker.run(request, limits.wall_seconds)
+                answer = worker.run(request)
             except StalledError:  # stopped or starved: a new one takes its place
                 return Execution("timeout", seconds=limits.wall_seconds)
             except WorkerError:

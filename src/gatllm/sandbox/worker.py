@@ -21,7 +21,9 @@ from gatllm.sandbox import filters
 from gatllm.sandbox.walls import Wall, bare
 
 _START_SECONDS = 20.0
-_GRACE_SECONDS = 0.5  # the server keeps the time of a run; the parent only makes sure that the server lives
+# The server keeps the time of a run, the parent that of the server: what the server needs to kill and to answer is part
+# of the limit, so that one which stands still is replaced when the limit is over.
+_ANSWER_FRACTION, _ANSWER_SECONDS = 0.1, 0.5
 _MOST_FRAME = 16 << 20
 RUNS_BEFORE_RENEWAL = 1000
 
@@ -55,14 +57,17 @@ class Worker:
         self._runs = 0
         self._child_program = filters.child_program() if filters.available() else b""
 
-    def run(self, request: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
-        """Have one request done and return the server's answer."""
+    def run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have one request done and return the server's answer, within the ``wall_seconds`` of its limits."""
+        limits = request["limits"]
+        seconds = limits["wall_seconds"]
+        left = seconds - min(_ANSWER_SECONDS, _ANSWER_FRACTION * seconds)
         if self._process is not None and self._process.poll() is not None:
             self.close()  # it died while it was idle
         if self._process is None:
             self._start()
         try:
-            answer = self._exchange(request, wall_seconds + _GRACE_SECONDS)
+            answer = self._exchange({**request, "limits": {**limits, "wall_seconds": left}}, seconds)
         except BaseException:
             self.close()
             raise
