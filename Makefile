@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?=
 
-.PHONY: demo test test-all lint coverage mutants setup docs site clean help
+.PHONY: demo test test-all lint coverage mutants setup docs site sbom clean help
 .DEFAULT_GOAL := help
 
 help:            ## show these targets
@@ -58,6 +58,10 @@ docs: setup      ## write docs/cli.md and docs/rules.md anew from the commands a
 
 site: setup      ## build the documentation into build/site; a warning is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+
+sbom: setup      ## write build/sbom.json: a bill of materials (CycloneDX) of what set-up installed
+	@mkdir -p build
+	$(BIN)/cyclonedx-py environment $(VENV) --pyproject pyproject.toml -o build/sbom.json
 
 clean:           ## remove everything that set-up made (not datasets/, runs/, demo/)
 	rm -rf $(VENV) build contracts/node_modules contracts/out contracts/cache web/node_modules \

@@ -12,6 +12,7 @@ NEEDED = {
     "src/gatllm/market/abi/*.json": "the contracts; run: python contracts/build.py",
     "src/gatllm/service/static/vendor/*": "the pages' assets; run: python web/build.py",
     "src/gatllm/review/weights/model.safetensors": "the discriminator's weights; restore them from version control",
+    "src/gatllm/review/MODEL_CARD.md": "the weights' card; restore it from version control",
     "recipes/*.toml": "the recipes; restore them from version control",
 }
 # A checkout from which only check, fix, lsp and explain are wanted needs neither contracts nor pages. pre-commit

@@ -167,8 +167,8 @@ def speeds(run: Path, rounds: int) -> dict[str, float]:
     }
 
 
-def attacks() -> None:
-    """Print what every tampering and forgery gives at each depth, and how many pass as more than they are."""
+def attacks() -> int:
+    """Print what every tampering and forgery gives at each depth; return how many pass as more than they are."""
     from proof_attacks import DEPTHS, passes_as_more, table
 
     print(f"{'attack':<52} {'hashes':<14} {'replay':<14} {'full':<14} first named at full depth")
@@ -185,8 +185,13 @@ def attacks() -> None:
             full = results["full"]
             named = "" if isinstance(full, GatllmError) or not full.failures else full.failures[0].name
             print(f"{case.name:<52} " + " ".join(f"{words[depth]:<14}" for depth in DEPTHS) + " " + repr(named)[1:-1])
+    print(f"{'depth':<10} {'failed':>8} {'refused':>8} {'inconclusive':>13} {'verified':>9}")
+    for depth, count in counts.items():
+        columns = zip(("failed", "refused", "inconclusive", "verified"), (8, 8, 13, 9), strict=True)
+        print(f"{depth:<10} " + " ".join(f"{count[word]:>{width}}" for word, width in columns))
     print(f"{sum(counts['full'].values())} attacks, {len(wrong)} pass as more than they are")
     print(json.dumps({"attacks": {depth: dict(count) for depth, count in counts.items()}, "wrong": wrong}))
+    return len(wrong)
 
 
 def main() -> None:
@@ -197,8 +202,7 @@ def main() -> None:
     parser.add_argument("--attacks", action="store_true", help="the table of tamperings and forgeries, nothing else")
     options = parser.parse_args()
     if options.attacks:
-        attacks()
-        return
+        raise SystemExit(1 if attacks() else 0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         key = load_key(folder / "trainer.key")

@@ -1,5 +1,6 @@
 """The wheel, installed into a fresh environment outside the checkout with each extra: what a user gets from pip."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -61,7 +62,13 @@ def test_the_wheel_holds_what_the_commands_need(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for part in ("market/abi/", "service/static/vendor/", "review/weights/model.safetensors", "recipes/"):
         assert any(name.startswith(f"gatllm/{part}") for name in names), part
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    for part in (
+        "licenses/LICENSE",
+        "licenses/NOTICE",
+        "review/MODEL_CARD.md",
+        "review/lineage/discriminator-2/proof.json",
+    ):
+        assert any(name.endswith(part) for name in names), part
 
 
 @pytest.mark.parametrize("gone", ["src/gatllm/market/abi", "src/gatllm/service/static/vendor", "recipes"])
@@ -76,8 +83,22 @@ def test_a_wheel_that_would_lack_something_is_not_built(tmp_path: Path, gone: st
 
 
 def _unneeded(folder: str, names: list[str]) -> set[str]:
-    kept = {"src", "recipes", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"}
+    kept = {"src", "recipes", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE"}
     return set(names) - kept if Path(folder) == ROOT else {name for name in names if name == "__pycache__"}
+
+
+def check_bill(environment: Path, expected: set[str]) -> None:
+    """Write a bill of materials as `make sbom` does, and look whether it names versions and licences."""
+    written = environment / "sbom.json"
+    command = (sys.executable, "-m", "cyclonedx_py", "environment", environment, "--pyproject", ROOT / "pyproject.toml")
+    done = run(*command, "-o", written, cwd=environment)
+    assert done.returncode == 0, done.stderr
+    bill = json.loads(written.read_text())
+    root = bill["metadata"]["component"]
+    assert (bill["bomFormat"], root["name"], root["version"]) == ("CycloneDX", "gatllm", gatllm.__version__)
+    named = {part["name"]: part for part in (root, *bill["components"])}
+    assert expected <= named.keys()
+    assert [name for name in expected if not (named[name]["version"] and named[name]["licenses"])] == []
 
 
 def test_the_small_door_is_small_and_opens(wheel: Path, tmp_path: Path) -> None:
@@ -86,6 +107,7 @@ def test_the_small_door_is_small_and_opens(wheel: Path, tmp_path: Path) -> None:
     assert installed(tmp_path / "env") < 125e6
     (tmp_path / "app.py").write_text(BROKEN)
     assert run(programs / "gatllm", "check", "app.py", cwd=tmp_path).returncode == 1
+    check_bill(tmp_path / "env", {"numpy", "safetensors", "cyclopts", "rich", "ruff", "gatllm"})
     assert "+def add(a, b):" in run(programs / "gatllm", "fix", "app.py", cwd=tmp_path).stdout
     assert run(programs / "gatllm", "fix", "--write", "app.py", cwd=tmp_path).returncode == 0
     assert (tmp_path / "app.py").read_text() == FIXED

@@ -130,9 +130,9 @@ def verify(
 ) -> Verification:
     """Verify the proof of training of a run folder.
 
-    ``.outcome`` is "verified", "failed" or "inconclusive", ``.ok`` tells whether it is the first, ``.failures`` names
-    what does not hold, ``.reached`` says what was reached. Hashes that hold show no training: at that depth the outcome
-    is inconclusive, unless ``require_updates`` is 0.
+    ``.outcome`` is "verified", "intact", "inconclusive" or "failed", ``.ok`` tells whether it is the first,
+    ``.failures`` names what does not hold, ``.reached`` says what was reached. Hashes that hold show no training: at
+    that depth the outcome is inconclusive, or intact where ``require_updates`` is 0.
 
     Args:
         run: the run folder.

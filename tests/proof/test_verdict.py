@@ -28,7 +28,7 @@ def test_hashes_alone_are_inconclusive_and_the_last_line_says_so(run: Path, caps
     assert gatllm("proof", "verify", run) == InconclusiveError.exit_code == 4
     assert capsys.readouterr().out.splitlines()[-1] == "inconclusive: hashes hold; 0 of 4 updates re-done"
     assert gatllm("proof", "verify", run, "--require-updates", "0") == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "verified: hashes hold; 0 of 4 updates re-done"
+    assert capsys.readouterr().out.splitlines()[-1] == "intact: hashes hold; 0 of 4 updates re-done"
     assert gatllm("proof", "verify", run, "--require-updates", "all", "--json") == 4
     assert json.loads(capsys.readouterr().out)["updates"] == {"logged": 4, "redone": 0, "required": 4}
 
@@ -53,7 +53,10 @@ def test_a_sample_takes_a_seed_from_outside(run: Path, capsys: pytest.CaptureFix
     ("items", "redone", "required", "outcome"),
     [
         ([], 0, 0, "failed"),
+        ([Item("files", "ok")], 0, 0, "intact"),
+        ([Item("files", "ok")], 1, 0, "verified"),
         ([Item("files", "ok")], 0, 1, "inconclusive"),
+        ([Item("files", "failed")], 0, 0, "failed"),
         ([Item("files", "ok")], 1, 1, "verified"),
         ([Item("files", "ok")], 5, 6, "inconclusive"),
         ([Item("files", "ok"), Item("replay", "failed")], 6, 6, "failed"),
@@ -67,7 +70,7 @@ def test_the_outcome(items: list[Item], redone: int, required: int, outcome: str
     result = Verification(Path("run"), "full", items, updates=6, redone=redone, required=required)
     assert result.outcome == outcome
     assert result.ok == (outcome == "verified")
-    assert result.exit_code == {"verified": 0, "failed": VerificationError.exit_code, "inconclusive": 4}[outcome]
+    assert result.exit_code == {"verified": 0, "intact": 0, "failed": VerificationError.exit_code}.get(outcome, 4)
     assert result.as_dict()["outcome"] == outcome
 
 

@@ -26,6 +26,7 @@ _MARKS = {
 }
 _OUTCOMES = {
     "verified": "[green]verified:[/]",
+    "intact": "[green]intact:[/]",
     "inconclusive": "[yellow]inconclusive:[/]",
     "failed": "[bold red]verification failed:[/]",
 }
@@ -60,7 +61,7 @@ def verify(
         How deep to look: recompute all hashes and signatures; also do parts of the training again; or all of it.
     require_updates
         How many updates must have been done again for exit code 0: a number, or all. 0 takes hashes and signatures
-        alone for enough. By default all that the depth chooses, at least one.
+        alone for enough (intact, not verified). By default all that the depth chooses, at least one.
     seed
         What draws the parts to do again: something nobody knew when the run was signed, such as a later block's hash.
     ignore

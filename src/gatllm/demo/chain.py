@@ -68,7 +68,7 @@ def register_on_chain(session: Session, stage: Stage) -> Outcome:
             verify(session.folder(run), registration=registry.registration_of(proof)).raise_on_failure()
             block = registry.get(proof).registered_block
             stage.say(f"  {run.rpartition('/')[2]}: its four hashes stand in block {block}, "
-                      "and the run verifies against them")  # fmt: skip
+                      "the same as in the signed proof")  # fmt: skip
         if gas:  # a repeated step finds everything done
             stage.say("  gas: " + ", ".join(f"{name} {used:,}" for name, used in gas.items()))
         height = chain.head()

@@ -13,7 +13,8 @@ Depth = Literal["hashes", "replay", "full"]
 # "claimed": the trainer's word, shown and never a reason to pass. "skipped": it could not be judged.
 Verdict = Literal["ok", "failed", "skipped", "claimed"]
 _RESULT = ("final weights", "metrics")  # what a replay is for: updates alone do not show them
-Outcome = Literal["verified", "inconclusive", "failed"]
+# "intact": hashes and signatures hold, and who asked wanted no more; what was trained is as unknown as before.
+Outcome = Literal["verified", "intact", "inconclusive", "failed"]
 
 
 def visible(text: str) -> str:
@@ -81,12 +82,17 @@ class Verification:
 
     @property
     def outcome(self) -> Outcome:
-        """``failed`` when an item failed, ``verified`` when enough updates were done again, else ``inconclusive``."""
+        """``failed`` when an item failed, ``verified`` when enough updates were done again, else ``inconclusive``.
+
+        Where none were required and none done again it is ``intact``: nothing verified is never called so.
+        """
         if self.failures or not self.items:
             return "failed"
         if any(item.verdict == "skipped" and item.name in _RESULT for item in self.items):
             return "inconclusive"
-        return "verified" if self.redone >= self.required else "inconclusive"
+        if self.redone < self.required:
+            return "inconclusive"
+        return "verified" if self.redone else "intact"
 
     @property
     def ok(self) -> bool:
@@ -117,9 +123,9 @@ class Verification:
 
     @property
     def exit_code(self) -> int:
-        """What a command ends with: 0 verified, 3 failed, 4 inconclusive."""
-        codes = {"verified": 0, "failed": VerificationError.exit_code, "inconclusive": InconclusiveError.exit_code}
-        return codes[self.outcome]
+        """What a command ends with: 0 verified (or intact, which must be asked for), 3 failed, 4 inconclusive."""
+        codes = {"failed": VerificationError.exit_code, "inconclusive": InconclusiveError.exit_code}
+        return codes.get(self.outcome, 0)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdicts as plain data."""

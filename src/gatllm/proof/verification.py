@@ -52,7 +52,8 @@ def verify(
     ``registration`` what the chain holds about it. The depth ``replay`` also does parts of the training again, the
     first, the last and others drawn by ``seed`` (what nobody knew when the run was signed, such as the hash of a later
     block); ``full`` does all of it. ``require_updates`` is how many updates must have been done again for the outcome
-    ``verified``; by default all that the depth chooses, at least one: hashes alone are ``inconclusive`` unless it is 0.
+    ``verified``; by default all that the depth chooses, at least one: hashes alone are ``inconclusive``, and
+    ``intact`` where it is 0.
     ``ignore`` names files that don't belong to the run (see `list_files`). ``authorities`` are root certificates (PEM)
     that a time stamp must be signed under.
 
@@ -79,6 +80,7 @@ def verify(
         _check_files(run, proof, found, present),
         _check_claims(run, proof),
         _check_history(run, proof, result),
+        _check_lineage(proof),
         _check_seed(run, proof),
         _check_commitment(proof, registration),
         _check_weights(run, found),
@@ -168,6 +170,15 @@ def _check_history(run: Path, proof: Proof, result: Verification) -> Iterator[It
     if isinstance(environment, dict):
         names = ("processor", "threads", "dtype", "torch")
         yield Item("environment", "claimed", ", ".join(f"{name} {environment.get(name)}" for name in names))
+
+
+def _check_lineage(proof: Proof) -> Iterator[Item]:
+    """Show which runs it is said to go on from: their weights are not here, their proofs are checked apart."""
+    initial = proof.claims.model.get("commitments", {}).get("init_root")
+    for parent in proof.lineage:
+        begins = "its weights are" if parent.get("weights_root") == initial else "its weights are not"
+        detail = f"goes on from the run of proof {parent.get('proof')}, signed by {parent.get('signer')}"
+        yield Item("lineage", "claimed", f"{detail}: {begins} the initial ones")
 
 
 def _check_weights(run: Path, found: Inventory) -> Iterator[Item]:
