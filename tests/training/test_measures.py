@@ -30,6 +30,9 @@ class Known:
             raise GatllmError("the prompt is too long")
         return [[(self._say(prompt), math.log(self._confidence(prompt)))] * n for prompt in prompts]
 
+    def score(self, context: str, continuation: str) -> tuple[float, bool]:
+        return -float(len(continuation)), False
+
     def nats(self, text: str) -> tuple[float, int]:
         return math.log(2) * 2 * len(text.encode()), len(text)
 
@@ -169,6 +172,35 @@ def test_the_commands(tmp_path: Path, file: Path, capfd: pytest.CaptureFixture[s
     assert "knows none" in run("data", "refusals", str(file), "--model", str(base), "--limit", "2")
     assert "measures stand alone" in run("eval", str(base), *wanted, "--task", "sums")
     assert "--against compares measures" in run("eval", str(base), "--against", str(base))
+
+
+def test_scores_are_those_of_the_model_and_the_harness_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    from importlib.util import find_spec
+    from types import ModuleType, SimpleNamespace
+
+    from gatllm.training.measures.harness import harness_model
+
+    subject = open_subject(str(write_tiny_lm(tmp_path / "lm")))
+    whole, _ = subject.nats("def add(a, b)")
+    parts = subject.nats("def add")[0] - subject.score("def add", "(a, b)")[0]
+    assert parts == pytest.approx(whole, rel=1e-4)
+    assert subject.score("def add", "") == (0.0, True)
+    with pytest.raises(GatllmError, match="the model reads"):
+        subject.score("a", "b" * 500)
+    if find_spec("lm_eval") is None:  # the harness's base class: three abstract methods, requests with ``args``
+        package, api, model = ModuleType("lm_eval"), ModuleType("lm_eval.api"), ModuleType("lm_eval.api.model")
+        model.LM = object  # type: ignore[attr-defined]
+        for module in (package, api, model):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+    taken = harness_model(subject)
+    request = SimpleNamespace(args=("def add", "(a, b)"))
+    assert taken.loglikelihood([request]) == [subject.score(*request.args)]
+    assert taken.loglikelihood_rolling([SimpleNamespace(args=("def add(a, b)",))]) == [-whole]
+    (written,) = taken.generate_until([SimpleNamespace(args=("def", {"until": ["("], "max_gen_toks": 4}))])
+    assert "(" not in written
 
 
 def test_wrong_names(file: Path) -> None:

@@ -35,6 +35,13 @@ class Subject(Protocol):
             UsageError: the model is none of texts.
         """
 
+    def score(self, context: str, continuation: str) -> tuple[float, bool]:
+        """Return the log-probability of a continuation, and whether it is what the model would write greedily.
+
+        Raises:
+            GatllmError: the continuation is longer than the model reads.
+        """
+
 
 class RunSubject:
     """A native run: an encoder-decoder answers, a GPT goes on with the text (or answers, where it learnt to)."""
@@ -77,6 +84,19 @@ class RunSubject:
             raise UsageError(f"{self.name} is no model of texts", "measure its answers instead")
         return _nats(self._model, self._tokenizer.encode(text), self._model.config.context)
 
+    def score(self, context: str, continuation: str) -> tuple[float, bool]:
+        """See `Subject`."""
+        import torch
+
+        from gatllm.models import GPT
+
+        encode = self._tokenizer.encode
+        if isinstance(self._model, GPT):
+            before = encode(context) or [self._tokenizer.end_id]
+            return _score(self._model, before, _rest(encode, context, continuation), self._model.config.context)
+        source, end = torch.tensor([encode(context) or [self._tokenizer.end_id]]), self._tokenizer.end_id
+        return _score(lambda rows: self._model(source, rows), [end], encode(continuation), self._model.config.context)
+
 
 class PretrainedSubject:
     """A pretrained model, or a run of one that was trained further."""
@@ -109,6 +129,13 @@ class PretrainedSubject:
             lambda rows: self._lm.model(input_ids=rows).logits, self._lm.encode(text), min(self._lm.context, 1024)
         )
 
+    def score(self, context: str, continuation: str) -> tuple[float, bool]:
+        """See `Subject`."""
+        first = self._lm.tokenizer.bos_token_id
+        before = self._lm.encode(context) or [first if first is not None else self._lm.tokenizer.eos_token_id]
+        rest = _rest(self._lm.encode, context, continuation)
+        return _score(lambda rows: self._lm.model(input_ids=rows).logits, before, rest, self._lm.context)
+
 
 def open_subject(model: str, report: Report = silent) -> Subject:
     """Open a run folder, or a pretrained model as `models.tuned.open_lm` names it.
@@ -140,3 +167,23 @@ def _nats(model: Any, ids: Sequence[int], context: int) -> tuple[float, int]:
     if not math.isfinite(total):
         raise GatllmError("the loss is no number", "the weights are damaged")
     return total, len(ids) - 1
+
+
+def _rest(encode: Any, context: str, continuation: str) -> list[int]:
+    """Return the tokens that a continuation adds to its context: a token may reach over the border."""
+    before, whole = encode(context), encode(context + continuation)
+    return list(whole[len(before) :] if whole[: len(before)] == before else encode(continuation))
+
+
+def _score(model: Any, before: Sequence[int], rest: Sequence[int], room: int) -> tuple[float, bool]:
+    import torch
+
+    if not rest:
+        return 0.0, True
+    if len(rest) > room:
+        raise GatllmError(f"the continuation has {len(rest)} tokens, the model reads {room}", "measure shorter ones")
+    row = torch.tensor([[*before, *rest][-(room + 1) :]])
+    with torch.inference_mode():
+        logprobs = model(row[:, :-1])[0, -len(rest) :].float().log_softmax(-1)
+    wanted = row[0, -len(rest) :]
+    return float(logprobs.gather(1, wanted[:, None]).sum()), bool((logprobs.argmax(-1) == wanted).all())
