@@ -68,6 +68,46 @@ def test_the_cache_changes_nothing(lm: PretrainedLM) -> None:
             tokens.append(int(scores.argmax()))
 
 
+LONG: list[Message] = [{"role": "user", "content": "add two numbers and give back their sum"}]
+
+
+def test_what_was_read_once_is_not_read_again(folder: Path) -> None:
+    """Turns, and proposals beside a revision, go on from keys and values; the answers are those of a fresh model."""
+    warm, options = PretrainedLM.load(folder, dtype="float32", device="cpu"), ChatOptions(max_new_tokens=10)
+    read: list[int] = []
+    forward = warm.model.forward
+
+    def counted(input_ids: torch.Tensor, **rest: object) -> object:
+        read.append(input_ids.numel())
+        return forward(input_ids=input_ids, **rest)
+
+    warm.model.forward = counted
+    first = streamed(warm, options, LONG)[1]
+    turns: list[Message] = [*LONG, {"role": "assistant", "content": first.text}, {"role": "user", "content": "again"}]
+    whole = warm.count_tokens(turns)
+    read.clear()
+    second = streamed(warm, options, turns)[1]
+    assert read[0] < whole - warm.count_tokens(LONG) + 8
+    read.clear()
+    drawn = warm.generate([LONG, LONG, turns], options)
+    assert sum(read[:2]) < 3 * whole
+
+    fresh = [PretrainedLM.load(folder, dtype="float32", device="cpu") for _ in range(2)]
+    assert streamed(fresh[0], options, turns)[1].text == second.text
+    assert [each.text for each in drawn] == [first.text, first.text, second.text]
+    assert drawn[2].token_logprobs == pytest.approx(second.token_logprobs, abs=1e-4)
+
+
+def test_an_answer_that_is_broken_off_leaves_what_was_read_right(folder: Path) -> None:
+    lm, options = PretrainedLM.load(folder, dtype="float32", device="cpu"), ChatOptions(max_new_tokens=20)
+    whole = streamed(lm, options, LONG)[0]
+    pieces = iter(PretrainedLM.stream(lm, LONG, options))
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert streamed(lm, options, LONG)[0] == whole
+    assert streamed(lm, options, USER)[1].prompt_tokens == lm.count_tokens(USER)
+
+
 def test_control_tokens_in_a_message_stay_text(lm: PretrainedLM) -> None:
     end = lm.tokenizer.convert_tokens_to_ids("<|im_end|>")
     honest = lm._format.encode(USER)
@@ -101,7 +141,10 @@ def test_save_and_reload_give_the_same_model(lm: PretrainedLM, tmp_path: Path) -
     lm.save(tmp_path / "copy")
     again = PretrainedLM.load(tmp_path / "copy", dtype="float32", device="cpu")
     options = ChatOptions(max_new_tokens=10)
-    assert streamed(again, options)[1] == streamed(lm, options)[1]
+    first, second = streamed(again, options)[1], streamed(lm, options)[1]
+    assert first.text == second.text
+    # What was read before the copy was made is not read again, and sums of other lengths round otherwise.
+    assert first.token_logprobs == pytest.approx(second.token_logprobs, abs=1e-4)
     with pytest.raises(GatllmError, match="already there"):
         lm.save(tmp_path / "copy")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -410,7 +410,7 @@ class _Work:
                 and confidence >= model.certified
                 and model.is_for(self.owner.generator.name)
             )
-            self.transcript.add("correctness", value=round(confidence, 6), certified=certified, example=signals.example)
+            self.transcript.add("correctness", value=round(confidence, 6), certified=certified, signals=asdict(signals))
         reason: Literal["stop", "length"] = first.finish_reason
         self.transcript.add(
             "answer", text=self.text, verdict=self._verdict(), declined=declined,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gatllm.answering.assistant import SYSTEM, Assistant
 from gatllm.answering.checking import CodeReviewer
 from gatllm.answering.code_tasks import CodeTask, code_of, is_solved
+from gatllm.answering.correctness import shipped
 from gatllm.errors import GatllmError
 from gatllm.models import Completion
 from gatllm.progress import Progress, Report, silent
@@ -28,13 +29,21 @@ _Z = 1.959964  # two-sided 95 %
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One task: whether the first proposal and the reviewed answer pass, and the seconds until each was there."""
+    """One task: whether the first proposal and the reviewed answer pass, and the seconds until each was there.
+
+    ``before`` and ``after`` are P(correct) of the shown answer at both moments, ``signals`` what the latter came from
+    (None where the answer had no whole code); ``shown`` is the shown code.
+    """
 
     task: str
     bare: bool
     bare_seconds: float
     reviewed: bool | None = None
     reviewed_seconds: float | None = None
+    before: float | None = None
+    after: float | None = None
+    signals: dict[str, Any] | None = None
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +155,10 @@ def _answer(
 ) -> Outcome:
     timed = _Timed(generator)
     began = time.perf_counter()
-    text = ""
+    answer = None
     if reviewer is not None:
-        text = Assistant(timed, reviewer, runner=runner, options=options).ask(task.prompt).text
+        assistant = Assistant(timed, reviewer, runner=runner, options=options, correctness=shipped())
+        answer = assistant.ask(task.prompt)
     else:
         messages: list[Message] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": task.prompt}]
         for _ in timed.stream(messages, options):
@@ -156,9 +166,16 @@ def _answer(
     seconds = time.perf_counter() - began
     first = timed.first.text if timed.first else ""
     bare = is_solved(task, code_of(first), runner)
-    if reviewer is None:
+    if answer is None:
         return Outcome(task.id, bare, round(timed.seconds, 3))
-    return Outcome(task.id, bare, round(timed.seconds, 3), is_solved(task, code_of(text), runner), round(seconds, 3))
+    shown = code_of(answer.text)
+    return Outcome(
+        task.id, bare, round(timed.seconds, 3), is_solved(task, shown, runner), round(seconds, 3),
+        before=round(shipped().before(task.prompt), 6),
+        after=round(answer.confidence, 6) if answer.confidence is not None else None,
+        signals=next((entry["signals"] for entry in answer.transcript if "signals" in entry), None),
+        shown=shown,
+    )  # fmt: skip
 
 
 def measure(outcomes: Sequence[Outcome]) -> Measure:

