@@ -1,0 +1,116 @@
+"""The gate, condition by condition: what each of its rules names, and what stands just beside it and passes."""
+
+import pytest
+
+from gatllm.review.gate import harm, minimal
+
+TUPLE = "a comma would make a tuple, where an operator may be missing"
+STRING = "code would become a string"
+SAYS = "what a string says would change"
+MOVED = "line 3 would move into the block above it"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        # Words and operators: a small rule covers a difference, or it is named.
+        ("f = !ls\ng(\n", "f = not ls\ng()\n", ("`!` would vanish", "`not` would appear")),
+        ("if !a:\n    b(\n", "if not a:\n    b()\n", ()),
+        ("imp ort os\nf(\n", "import os\nf()\n", ()),
+        ("x = foo bar\nf(\n", "x = foobar\nf()\n", (
+            "`foo` would vanish", "`bar` would vanish", "`foobar` would appear",
+        )),
+        ("x = a = = b\n", "x = a == b\n", ()),
+        ("x = Nne\nf(\n", "x = None\nf()\n", ("`Nne` would vanish", "`None` would appear")),
+        ("x = none\nf(\n", "x = None\nf()\n", ()),
+        ("retrun x\n", "return x\n", ()),
+        ("whlie = 1\nf(\n", "while_ = 1\nf()\n", ("`whlie` would vanish", "`while_` would appear")),
+        ("x = = 1\n", "x = 1\n", ()),
+        ("x = y y\n", "x = y\n", ("`y` would vanish",)),
+        ("x = $y\n", "x = y\n", ()),
+        ("x = $y +\n", "x = y\n", ("`+` would vanish",)),
+        ("class A:\n    def f(self):\n        selfx = 1\n        return selfx(\n",
+         "class A:\n    def f(self):\n        selfx = 1\n        return selfx()\n", ()),
+        ("selfname = 1\nself name(\n", "selfname = 1\nself.name()\n", ()),
+        ("other name(\n", "other.name()\n", ("`.` would appear",)),
+        ("for i xs:\n    f(i)\n", "for i in xs:\n    f(i)\n", ()),
+        ("with f() g:\n    pass\n", "with f() as g:\n    pass\n", ()),
+        ("a b\n", "a in b\n", ("`in` would appear",)),
+        ("a \\\n + b)\n", "a + b\n", ()),
+        # What stood at the top level stays there, unless it is the body that a header lacks.
+        ("if a:\n    f(\nb = 2\n", "if a:\n    f()\n    b = 2\n", (MOVED,)),
+        ("if a:\nb = 2\nf(\n", "if a:\n    b = 2\nf()\n", ()),
+        ("if a:\n\nb = 2\nf(\n", "if a:\n\n    b = 2\nf()\n", (MOVED,)),
+        ("if a:\n# why\nb = 2\nf(\n", "if a:\n# why\n    b = 2\nf()\n", ()),
+        ("class A:\nclass B:\n    x = f(\n", "class A:\n    class B:\n        x = f()\n",
+         ("line 2 would move into the block above it",)),
+        ("g(\nif a:\n    if b:\n\n    c = 1\n", "g()\nif a:\n    if b:\n\n        c = 1\n",
+         ("line 5 would move into the block above it",)),
+        ("g(\nif a:\n\nb()\n", "g()\nif a: b()\n", ("statement 3 would move into the line of the header before it",)),
+        ("g(\nif a:\nb()\n", "g()\nif a: b()\n", ()),
+        # Strings and comments stand in the text as they were.
+        ("s = 'one, two\nf()\n", "s = 'one, two'\nf()\n", ()),
+        ("s = 'one, two\nf()\n", "s = 'one two'\nf()\n", (SAYS,)),
+        ("s = f'{a, two\nf()\n", "s = f'{a}, two'\nf()\n", ()),
+        ("s = f'{a, two\nf()\n", "s = f'{a}, owt'\nf()\n", ("`two` would vanish", "`owt` would appear", SAYS)),
+        ("s = one\nf(\n", "s = 'one'\nf()\n", (STRING,)),
+        ("s = one'\nf()\n", "s = 'one'\nf()\n", ()),
+        ("s = 'a + b\nb = 1\n", "s = 'a + b'\nb = 1\n", (STRING,)),
+        ("s = 'a + c\nb = 1\n", "s = 'a + c'\nb = 1\n", ()),
+        ('s = """one\nimport os\nf()\n', 's = """one\nimport os\nf()"""\n', (STRING,)),
+        ("x = [1, 2  # both\ny = 3\n", "x = [1, 2]  # both y = 3\n", ("code would become a comment",)),
+        ("x = [1, 2  # both\ny = 3\n", "x = [1, 2]  # both\ny = 3\n", ()),
+        # What compiles and fails or does nothing as soon as it runs.
+        ("f = x = y = 1\nprint >>f, x y\n", "f = x = y = 1\nprint >>f, x, y\n", ("`print >>` of Python 2 would stay",)),
+        ("f() = 2\n", "f,() = 2\n", ("a call would come apart",)),
+        ("x = d['a' b]\n", "x = d['a':b]\n", ("a colon would make a slice of a key",)),
+        ("x = d[1 b]\nb = 2\n", "x = d[1:b]\nb = 2\n", ()),
+        ("def f(x 1):\n    return x\n", "def f(x: 1):\n    return x\n", ("`1` would become a type",)),
+        ("def f(x 'T'):\n    return x\n", "def f(x: 'T'):\n    return x\n", ()),
+        ("def f(x None):\n    return x\n", "def f(x: None):\n    return x\n", ()),
+        ("import os np\nf(\n", "import os, np\nf()\n", ("`np` may be no module",)),
+        ("import os sys\nf(\n", "import os, sys\nf()\n", ()),
+        ("x = 1 y\ny = 2\n", "x = 1\ny\ny = 2\n", ("`y` alone on a line would do nothing",)),
+        ("if a:\n    f(\nend\n", "if a:\n    f()\nend\n", ("`end` alone on a line would fail",)),
+        ("if a:\n    f(\nend\nend = 1\n", "if a:\n    f()\nend\nend = 1\n", ()),
+        ("f(\nname\n", "f()\nname\n", ()),
+        ("x = 1 'one'\n", "x = 1\n'one'\n", ()),
+        ("x = 'one' + 'two\n", "x = 'one'\n'two'\n", ("`+` would vanish", "a string would stand alone on a line")),
+        ("def f(x):\n    return x the\n", "def f(x):\n    return x, the\n", ("`the` is defined nowhere",)),
+        ("from m import *\ndef f(x):\n    return x the\n", "from m import *\ndef f(x):\n    return x, the\n", (TUPLE,)),
+        ("def f(x, the):\n    return x the\n", "def f(x, the):\n    return x, the\n", (TUPLE,)),
+        ("def f(x, the):\n    return x(x the)\n", "def f(x, the):\n    return x(x, the)\n", ()),
+        ("for a b in c:\n    f(a)\n", "for a, b in c:\n    f(a)\n", ()),
+    ],
+)  # fmt: skip
+def test_a_repair_is_harm_only_where_a_rule_says_so(before: str, after: str, found: tuple[str, ...]) -> None:
+    assert set(harm(before, after)) == set(found)
+
+
+@pytest.mark.parametrize("name", ["x: int", "async def x(): pass", "class x: pass", "global x", "import a.b as x"])
+def test_names_are_known_however_they_are_bound(name: str) -> None:
+    before = f"def f(y):\n    return y x\n{name}\n"
+    assert harm(before, before.replace("y x", "y, x")) == (TUPLE,)
+
+
+def test_what_differs_in_a_text_of_any_length_is_found() -> None:
+    lines = [f"{'x' * 9_000}_{number} = {number}\n" for number in range(130)]
+    for at in (0, 1, 64, 128, 129):
+        bad = [*lines[:at], lines[at].replace(" = ", " = f("), *lines[at + 1 :]]
+        good = [*lines[:at], lines[at].replace(" = ", " = f(").replace("\n", ")\n"), *lines[at + 1 :]]
+        assert harm("".join(bad), "".join(good)) == ()
+        lost = [*lines[:at], *lines[at + 1 :]]
+        assert f"`{at}` would vanish" in harm("".join(bad), "".join(lost))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "least"),
+    [
+        ("f(a\n", "f (a)\n", "f(a)\n"),
+        ("f(a\n", "f(a)", "f(a)\n"),
+        ("def f(a:\n    return [a\n", "def f(a):\n    return [ a]\n", "def f(a):\n    return [a]\n"),
+        ("x = (1\ny = 2\nz = [3\n", "x = (1)\ny  =  2\nz = [3]\n", "x = (1)\ny = 2\nz = [3]\n"),
+    ],
+)
+def test_a_repair_is_the_least_that_compiles(before: str, after: str, least: str) -> None:
+    assert minimal(before, after).strip() == least.strip()
