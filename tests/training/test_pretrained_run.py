@@ -190,6 +190,39 @@ def test_what_cannot_work_is_one_clear_line(base: Path, text: Path, chats: Path,
         train(recipe(base, chats, "chat", ranc=3), tmp_path / "run4")
 
 
+def test_a_base_without_a_chat_template_learns_answers_after_plain_lines(chats: Path, tmp_path: Path) -> None:
+    base = write_tiny_lm(tmp_path / "plain", template=False)
+    run = train(recipe(base, chats, "chat"), tmp_path / "run")
+    losses = [entry["loss"] for entry in run.events("step")]
+    assert losses[-1] < losses[0]
+    answer = load_lm(run.path, dtype="float32").generate([[{"role": "user", "content": "sky?"}]], ChatOptions(4))
+    assert isinstance(answer[0].text, str)
+
+
+def test_a_loss_that_is_no_number_and_a_full_disk_lose_nothing(
+    base: Path, chats: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = recipe(base, chats, "chat", adapter="lora", rank=2)
+    with pytest.raises(GatllmError, match=r"no number at step \d+ .*last good checkpoint"):
+        train(wanted.replace({"train.lr": 1e30, "train.clip": 0.0}), tmp_path / "wild")
+
+    from gatllm.training import checkpoint
+
+    save = checkpoint.save_weights
+
+    def full(path: Path, *arguments: Any, **named: Any) -> None:
+        if "step-00000006" in str(path):
+            raise OSError(28, "No space left on device", str(path))
+        save(path, *arguments, **named)
+
+    monkeypatch.setattr(checkpoint, "save_weights", full)
+    with pytest.raises(GatllmError, match="No space left"):
+        train(wanted, tmp_path / "run")
+    monkeypatch.undo()
+    whole, resumed = train(wanted, tmp_path / "whole"), train(wanted, tmp_path / "run")
+    assert resumed.log[-1]["weights_root"] == whole.log[-1]["weights_root"]
+
+
 def test_the_command_is_the_short_form(
     base: Path, chats: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
