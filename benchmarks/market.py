@@ -64,10 +64,11 @@ def gas(folder: Path) -> dict[str, int]:
         used["publish an epoch"] = rewards.publish(statement).gas_used
         used["claim"] = Rewards(buyer, deployment).claim(statement, first).gas_used
         registry = contributor.contract("ProofRegistry", deployment["ProofRegistry"]).functions
-        hashes = [bytes.fromhex(sha256(str(n).encode())) for n in range(8)]
-        used["commit to a run"] = contributor.send(registry.commitTraining(*hashes[:2])).gas_used
-        devnet.rpc("anvil_mine", "0x1")
-        used["register it"] = contributor.send(registry.registerCommittedProof(hashes[1], *hashes[:4])).gas_used
+        plan, salt, *hashes = [bytes.fromhex(sha256(str(n).encode())) for n in range(10)]
+        promise = registry.commitmentOf(contributor.address, hashes[0], plan, salt).call()
+        used["commit to a run"] = contributor.send(registry.commitTraining(promise)).gas_used
+        devnet.rpc("anvil_mine", "0x2")  # the block that gives the seed must be over
+        used["register it"] = contributor.send(registry.registerCommittedProof(plan, salt, *hashes[:4])).gas_used
         used["register without commitment"] = contributor.send(registry.registerTrainingProof(*hashes[4:])).gas_used
     return used
 

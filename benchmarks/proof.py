@@ -2,10 +2,11 @@
 
     python benchmarks/proof.py [--minutes 1.0] [--megabytes 64 256] [--rounds 3]
     python benchmarks/proof.py --attacks
+    python benchmarks/proof.py --fixed-order [--rounds 3]
 
 Trains the shape of the Shakespeare recipe on the standard library's own text, adds up the time spent on hashing and
 chaining, and proves the run. Then hashes a folder of checkpoints bare (SHA-256, one thread), with `sha256sum`, and by
-verifying it. Prints a table and one JSON line.
+verifying it. Prints a table and one JSON line. `--fixed-order`: what an update costs in fixed order, beside plain fp32.
 """
 
 from __future__ import annotations
@@ -194,13 +195,69 @@ def attacks() -> int:
     return len(wrong)
 
 
+def updates(folder: Path, *, ordered: bool) -> tuple[list[float], list[float]]:
+    """Train a few updates, on one thread; return seconds and processor seconds of each but the first."""
+    from gatllm.training.session import Session
+
+    wall: list[float] = []
+    processor: list[float] = []
+    advance = Session.advance
+
+    def timed(self: Session, progress: float) -> Any:
+        began = time.perf_counter(), time.process_time()
+        result = advance(self, progress)
+        wall.append(time.perf_counter() - began[0])
+        processor.append(time.process_time() - began[1])
+        return result
+
+    settings = {"steps": 4, "threads": 1, "precision": "fp32", "evaluations": 1, "samples": 0, "checkpoints": 1}
+    recipe = Recipe.of(
+        {**RECIPE, "data": {"source": str(folder / "text.txt")}, "train": {**RECIPE["train"], **settings}},
+        {"determinism.fixed_order": True} if ordered else {},
+    )
+    target = Path(tempfile.mkdtemp(dir=folder))
+    with mock.patch.object(Session, "advance", timed):
+        train(recipe, target / "run")
+    shutil.rmtree(target)
+    return wall[-3:], processor[-3:]  # what tries out precision and speed comes before
+
+
+def order(rounds: int) -> None:
+    """Print what an update costs in fixed order and in plain fp32, taking turns."""
+    taken: dict[str, tuple[list[float], list[float]]] = {"fp32": ([], []), "fixed order": ([], [])}
+    ratios = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        text = corpus(folder)
+        text.write_text(text.read_text()[:100_000])  # a short validation
+        for _ in range(rounds):
+            medians = []
+            for name, found in taken.items():
+                wall, processor = updates(folder, ordered=name != "fp32")
+                found[0].extend(wall)
+                found[1].extend(processor)
+                medians.append(statistics.median(processor))
+            ratios.append(medians[1] / medians[0])
+    for name, (wall, processor) in taken.items():
+        print(
+            f"{name:<12} {statistics.median(processor):.2f} s of processor time an update"
+            f" ({min(processor):.2f} to {max(processor):.2f}), {statistics.median(wall):.2f} s"
+        )
+    print(f"ratio of processor time {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(json.dumps({"ratios": ratios, "taken": taken}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[256], help="of weights in each of four files")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--attacks", action="store_true", help="the table of tamperings and forgeries, nothing else")
+    parser.add_argument("--fixed-order", action="store_true", help="what an update costs in fixed order, nothing else")
     options = parser.parse_args()
+    if options.fixed_order:
+        order(options.rounds)
+        return
     if options.attacks:
         raise SystemExit(1 if attacks() else 0)
     with tempfile.TemporaryDirectory() as temporary:

@@ -286,6 +286,22 @@ def test_rounding_elsewhere_is_neither_a_pass_nor_an_accusation(
     assert (result.outcome, result.reached) == ("inconclusive", "hashes hold; 0 of 12 updates re-done")
 
 
+@pytest.mark.parametrize(("precision", "outcome"), [("fp32", "failed"), ("bf16", "inconclusive")])
+def test_half_precision_accuses_nobody_elsewhere(
+    text: Path, tmp_path: Path, key: Key, precision: str, outcome: str
+) -> None:
+    """How far rounding elsewhere goes is not known there: what differs is no forgery, and passes nowhere."""
+    run = train(recipe(text, **{"train.precision": precision, "train.steps": 4}), tmp_path / "run").path
+
+    def claim(event: str, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = elsewhere(event, fields)
+        return {**fields, "loss": fields["loss"] * 1.2} if event == "step" else fields
+
+    rewrite_log(run, claim)
+    write_proof(run, key)
+    assert verify(run, depth="full").outcome == outcome
+
+
 def test_equal_bits_count_whatever_machine_is_claimed(honest: Path, key: Key) -> None:
     rewrite_log(honest, elsewhere)
     write_proof(honest, key)

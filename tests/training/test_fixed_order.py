@@ -155,6 +155,13 @@ train(Recipe.load(sys.argv[1], {"train.threads": int(sys.argv[3])}), sys.argv[2]
 """
 
 
+# What an AMD EPYC with AVX2 gave: other vendors' processors must give the same.
+RECORDED = {
+    "adamw": "b1718f521cf840af96551f097479fb6efe88dac02c6fe79ac5557bd8c48e48d3",
+    "muon": "6b29498d596acdaf0a7c73f9f127dcde0b4b43a877588309a8bfd97fbdd406ad",
+}
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_threads_and_instruction_sets_change_no_bit(optimizer: str, tmp_path: Path) -> None:
     """The instruction sets are those of machines ten and more years apart."""
@@ -167,7 +174,7 @@ def test_threads_and_instruction_sets_change_no_bit(optimizer: str, tmp_path: Pa
         subprocess.run(command, env={**os.environ, **variables}, check=True, capture_output=True)
     runs = [Run.open(tmp_path / name) for name in ("here", "two", "old")]
     ends = [run.log[-1] for run in runs]
-    assert len({end["weights_root"] for end in ends}) == 1
+    assert {end["weights_root"] for end in ends} == {RECORDED[optimizer]}
     assert len({run.events("checkpoint")[-1]["state_root"] for run in runs}) == 1
     assert len({end["metrics"]["loss"] for end in ends}) == 1
     assert len({str([(step["loss"], step["grad_norm"]) for step in run.events("step")]) for run in runs}) == 1

@@ -8,6 +8,7 @@ verdict "can't tell" instead of "failed", and never a pass.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from gatllm.training import Replay, Replayer, Run
 
 # How far the loss of an update from the same weights may be from the logged one before rounding on another machine is
-# no explanation, relative. One trial gave 3e-7 in fp32; the limit for bf16 is a guess.
-_GROSS = {"fp32": 1e-4, "bf16": 5e-2, "fp16": 5e-2}
+# no explanation, relative: 300 times what was seen in fp32. In half precision one rounding is 0.4 % and how they add up
+# depends on the model: no limit is known there, so a loss accuses nobody (and a difference passes nowhere).
+_GROSS = {"fp32": 1e-4}
 _RATE = 1e-9  # rates come from the mathematical library of the system
 _DRAWS = 2  # updates drawn where no number of them is asked for
 
@@ -120,8 +122,12 @@ class _Judge:
             return "rate"
         if result.tokens != entry["tokens"]:
             return "number of tokens"
-        margin = _GROSS[self.replayer.environment["dtype"]]
-        return "loss" if first and not _near(result.loss, entry["loss"], margin) else ""
+        return "loss" if first and not self._explained(result.loss, entry["loss"]) else ""
+
+    def _explained(self, measured: float, said: object) -> bool:
+        """Tell whether rounding elsewhere may be why a number, computed from the very same weights, is another."""
+        margin = _GROSS.get(self.replayer.environment["dtype"])
+        return _near(measured, said, math.inf if margin is None else margin)
 
     def final(self) -> Iterator[Item]:
         """Yield whether the final weights are those of their checkpoint, and whether they measure as the run says."""
@@ -152,7 +158,7 @@ class _Judge:
         if all(said.get(key) == value for key, value in measured.items()):
             yield Item("metrics", "ok", f"measured again: {_numbers(measured)}")
             return
-        near = all(_near(v, said.get(key), _GROSS[self.replayer.environment["dtype"]]) for key, v in measured.items())
+        near = all(self._explained(value, said.get(key)) for key, value in measured.items())
         detail = (
             f"measured again: {_numbers(measured)}, but the run says {_numbers({k: said.get(k) for k in measured})}"
         )
@@ -194,7 +200,7 @@ def _near(measured: object, said: object, margin: float) -> bool:
         return measured is said
     if not (isinstance(measured, int | float) and isinstance(said, int | float)) or isinstance(said, bool):
         return False
-    return abs(measured - said) <= margin * max(abs(measured), abs(said))
+    return measured == said or abs(measured - said) <= margin * max(abs(measured), abs(said))
 
 
 def _numbers(values: Mapping[str, Any]) -> str:
