@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,19 @@ def verdict(run: Path, dataset: Path) -> bool:
         return not verify(run, datasets=[dataset]).failures
     except GatllmError:
         return False
+
+
+@pytest.mark.parametrize("commitments", [[], None, 7, "x", {}])
+def test_a_parent_beside_commitments_that_are_none(run: Path, dataset: Path, commitments: Any) -> None:
+    path = run / "proof.json"
+    value = json.loads(path.read_bytes())
+    value["claims"]["model"]["commitments"] = commitments
+    value["lineage"] = [{"proof": ["\n"], "weights_root": None}]
+    path.write_bytes(canonical_bytes(value) + b"\n")
+    result = verify(run)
+    assert "model_hash" in {item.name for item in result.failures}
+    (shown,) = [str(item) for item in result.items if item.name == "lineage"]
+    assert len(shown.splitlines()) == 1
 
 
 @fuzz

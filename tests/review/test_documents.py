@@ -86,6 +86,10 @@ def test_the_shipped_weights_hold_and_are_signed_by_whom_the_docs_name() -> None
     result = verify(SHIPPED, signer=SIGNER, require_updates=0)
     assert (result.failures, result.outcome) == ([], "intact")
     assert verify(SHIPPED, signer=SIGNER).outcome == "inconclusive"
+    (parent,) = [item for item in result.items if item.name == "lineage"]
+    assert parent.verdict == "claimed"
+    assert read_proof(SHIPPED).lineage[0]["proof"] in parent.detail
+    assert parent.detail.endswith("its weights are the initial ones")
     for page in (CARD, ROOT / "docs" / "proof.md", ROOT / "docs" / "review.md"):
         assert SIGNER in page.read_text(), page.name
 

@@ -174,7 +174,8 @@ def _check_history(run: Path, proof: Proof, result: Verification) -> Iterator[It
 
 def _check_lineage(proof: Proof) -> Iterator[Item]:
     """Show which runs it is said to go on from: their weights are not here, their proofs are checked apart."""
-    initial = proof.claims.model.get("commitments", {}).get("init_root")
+    commitments = proof.claims.model.get("commitments")
+    initial = commitments.get("init_root") if isinstance(commitments, dict) else None
     for parent in proof.lineage:
         begins = "its weights are" if parent.get("weights_root") == initial else "its weights are not"
         detail = f"goes on from the run of proof {parent.get('proof')}, signed by {parent.get('signer')}"
