@@ -193,11 +193,16 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "load":
         how = f"{given.streams} streams, {1 / given.pace:g} words a second each, {given.workers} worker(s)"
-        table(how, ("what", "value"), load(given).rows())
+        outcome = load(given)
+        table(how, ("what", "value"), outcome.rows())
+        wrong_seen = bool(outcome.problems) or not outcome.complete
     else:
         from service_faults import faults
 
-        table("faults", ("fault", "times", "what was seen"), faults(given.times, given.only))
+        rows = faults(given.times, given.only)
+        table("faults", ("fault", "times", "what was seen"), rows)
+        wrong_seen = any(not seen.endswith("all as it must be") for _, _, seen in rows)
+    sys.exit(wrong_seen)
 
 
 if __name__ == "__main__":

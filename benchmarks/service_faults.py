@@ -410,7 +410,12 @@ def damaged(times: int) -> Row:
         ):
             command = [sys.executable, "-m", "gatllm", "serve", "--port", "0", *options]
             ended = subprocess.run(
-                command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "HOME": place}
+                command,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+                env={**os.environ, "XDG_DATA_HOME": place},
             )
             lines = [line for line in ended.stderr.splitlines() if line.strip()]
             clear = ended.returncode == 1 and "Traceback" not in ended.stderr and bool(lines)

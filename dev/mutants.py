@@ -70,7 +70,7 @@ ROOMS = {
         600.0,
     ),
     "paywall": Room(
-        {"src/gatllm/service/market.py": ("Paywall", "paid_until", "session_of", "_lead")},
+        {"src/gatllm/service/market.py": ("paid_until", "session_of"), "src/gatllm/service/paywall.py": ()},
         ("tests/service/test_market.py",),
         ("numpy", "hypothesis", "pydantic", "torch", "web3", "fastapi", "fastapi.testclient", "sqlalchemy", "alembic"),
         300.0,

@@ -2,18 +2,24 @@
 """The picture of the chat in the README: a real service and a real review; only the generator's words are written here.
 
     python web/screenshot.py docs/images/chat.png
+    python web/screenshot.py --pages FOLDER [RUNS]
+
+With ``--pages`` every page that needs no chain, light and dark, for phone, tablet, desk and wide screen.
 
 Needs the Playwright package and a Chromium (Debian: apt install chromium).
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import sysconfig
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -58,37 +64,87 @@ def _assistant(folder: Path) -> Assistant:
     return Assistant(FakeGenerator(REPLY), load_reviewer(), library, confidence=confidence)
 
 
-def main(target: Path) -> None:
-    """Ask one question in a real browser and keep the picture."""
-    from playwright.sync_api import sync_playwright
+SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desk": (1280, 900), "wide": (1920, 1080)}
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        sys.exit("there is no Chromium; on Debian: apt install chromium")
+
+@contextlib.contextmanager
+def _served(*runs: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as scratch:
-        app, listener = create_app(_assistant(Path(scratch))), listen("127.0.0.1", 0)
+        app, listener = create_app(_assistant(Path(scratch)), runs=runs), listen("127.0.0.1", 0)
+        requests = app.state.parts.data_requests
+        for prompt, times in (("Parse a COBOL copybook into records", 7), ("Read a DICOM header without a library", 3)):
+            for _ in range(times):
+                requests.add(prompt, 0.21, 0.6)
+        requests.set_bounty(requests.top(1)[0].digest, "0.05 ETH for 200 functions")
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
         thread.start()
         try:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-                page = browser.new_page(viewport={"width": 1180, "height": 1010}, device_scale_factor=1)
-                page.goto(f"http://127.0.0.1:{listener.getsockname()[1]}/")
-                page.fill("#prompt", PROMPT)
-                page.press("#prompt", "Enter")
-                page.wait_for_selector(".verdict", timeout=60_000)
-                for summary in page.locator("summary:has-text('in the data')").all():
-                    summary.click()
-                page.evaluate("window.scrollTo(0, 0)")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=target)
-                browser.close()
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()
             listener.close()
 
 
+@contextlib.contextmanager
+def _browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("there is no Chromium; on Debian: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def _ask(page: Any, site: str) -> None:
+    page.goto(f"{site}/")
+    page.fill("#prompt", PROMPT)
+    page.press("#prompt", "Enter")
+    page.wait_for_selector(".verdict", timeout=60_000)
+
+
+def chat(target: Path) -> None:
+    """Ask one question in a real browser and keep the picture."""
+    with _served() as site, _browser() as browser:
+        page = browser.new_page(viewport={"width": 1180, "height": 1010}, device_scale_factor=1)
+        _ask(page, site)
+        for summary in page.locator("summary:has-text('in the data')").all():
+            summary.click()
+        page.evaluate("window.scrollTo(0, 0)")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=target)
+
+
+def pages(folder: Path, *runs: Path) -> None:
+    """Keep a picture of every page in every size, light and dark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _served(*runs) as site, _browser() as browser:
+        page = browser.new_page()
+        _ask(page, site)
+        talk = page.evaluate("location.pathname")
+        page.close()
+        names = {"new": "/", "chat": talk, "requests": "/requests", "account": "/account", "operator": "/operator",
+                 "training": "/training", "missing": "/none"}  # fmt: skip
+        for log in [log for place in runs for log in sorted(place.glob("*/log.jsonl"))[:1]]:
+            names["run"] = f"/training/{log.parent.name}"
+        for scheme in ("light", "dark"):
+            for size, (width, height) in SIZES.items():
+                view = {"width": width, "height": height}
+                page = browser.new_page(viewport=view, color_scheme=scheme, extra_http_headers={"accept": "text/html"})
+                for name, path in names.items():
+                    page.goto(site + path)
+                    if name == "run" and page.locator("text=Verify now").count():
+                        page.click("text=Verify now")
+                    page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=name in ("run", "operator"))
+                page.close()
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/chat.png"))
+    if sys.argv[1:2] == ["--pages"]:
+        pages(*map(Path, sys.argv[2:]))
+    else:
+        chat(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/chat.png"))

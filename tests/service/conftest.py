@@ -4,6 +4,7 @@ import inspect
 import textwrap
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -70,3 +71,17 @@ def app() -> FastAPI:
 @pytest.fixture
 def informed(library: Library, confidence: ConfidenceModel) -> FastAPI:
     return create_app(Assistant(FakeGenerator(REPLY), Reviewer(), library, confidence=confidence))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small run and its proof."""
+    from eth_account import Account
+
+    from gatllm.proof import Key, write_proof
+    from gatllm.training import Recipe, train
+
+    folder = tmp_path_factory.mktemp("training") / "runs"
+    recipe = Recipe.load("alphabetize", {"train.steps": 6, "train.batch": 4, "train.threads": 1, "model.width": 16})
+    write_proof(train(recipe, folder / "tiny").path, Key(Account.create()))
+    return folder

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from gatllm.answering import Assistant, ConfidenceModel, Library
+from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library
 from gatllm.review import Reviewer
 from gatllm.service import create_app, listen
 from gatllm.service.pages.rendering import scripts
@@ -34,8 +34,11 @@ def generator() -> SlowGenerator:
 
 
 @pytest.fixture
-def address(generator: SlowGenerator, library: Library, confidence: ConfidenceModel) -> Iterator[str]:
-    app: FastAPI = create_app(Assistant(generator, Reviewer(), library, confidence=confidence))
+def address(generator: SlowGenerator, library: Library, confidence: ConfidenceModel, trained: Path) -> Iterator[str]:
+    second = FakeGenerator("Also.")
+    second.name = "second"
+    assistant = Assistant(generator, Reviewer(), library, confidence=confidence)
+    app: FastAPI = create_app(assistant, runs=[trained], others=[second])
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
@@ -190,7 +193,7 @@ def test_without_script_the_form_does_the_same(browser: Any, address: str) -> No
     context.close()
 
 
-PAGES = ("requests", "account", "operator", "nowhere")
+PAGES = ("training", "training/tiny", "requests", "account", "operator", "nowhere")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -223,6 +226,8 @@ def test_it_reads_well(browser: Any, address: str, scheme: str, width: int) -> N
     page.click("text=in the data")
     page.click(".turn:nth-of-type(2) .confidence summary")
     check("answered")
+    page.click(".turn:nth-of-type(2) .correct summary")
+    check("correcting")
     page.click(".settings summary")
     check("settings")
     if width < 900:
@@ -237,6 +242,10 @@ def test_it_reads_well(browser: Any, address: str, scheme: str, width: int) -> N
     for name in PAGES:
         page.goto(address + name)
         check(name)
+    page.goto(address + "training/tiny")
+    page.click("text=Verify now")
+    page.wait_for_selector("text=All hashes hold")
+    check("verified")
     page.goto(address + "account")
     page.fill("[name=name]", "editor")
     page.click("text=Make a key")

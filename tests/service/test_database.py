@@ -20,7 +20,7 @@ from gatllm.errors import GatllmError, UsageError
 from gatllm.service.accounts import Accounts, SignInError
 from gatllm.service.conversations import Conversations, history
 from gatllm.service.data_requests import DataRequests
-from gatllm.service.database import Base, Database, DatabaseError, Turn, is_current, open_database
+from gatllm.service.database import Base, Database, DatabaseError, Turn, check_database, is_current, open_database
 from gatllm.service.errors import ApiError
 from gatllm.service.feedback import FeedbackBook
 from gatllm.service.jobs import Jobs, Running
@@ -360,3 +360,88 @@ def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path: Path) ->
     database = open_database(path)
     assert len(Conversations(database).listed(Accounts(database).local().account_id, count=10_000)) >= confirmed
     database.close()
+
+
+def test_work_of_a_process_that_was_killed_is_taken_up_at_once(tmp_path: Path) -> None:
+    """Not after its lease: the same machine can see that the process is gone."""
+    where = tmp_path / "service.db"
+    account = Accounts(open_database(where)).local().account_id
+    code = f"""
+import os, signal
+from gatllm.service.database import open_database
+from gatllm.service.jobs import Jobs
+jobs = Jobs(open_database({str(where)!r}), {{"long": lambda running: os.kill(os.getpid(), signal.SIGKILL)}})
+jobs.add({account!r}, "long", {{}}, once="one")
+jobs.work_once()
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    database = open_database(where)
+    done = threading.Event()
+
+    def long(_: Running) -> dict[str, Any]:
+        done.set()
+        return {}
+
+    jobs = Jobs(database, {"long": long})
+    assert not jobs.work_once()  # its lease stands, and it might live on another machine
+    jobs.start()
+    assert done.wait(10)  # less than a lease
+    jobs.stop()
+    job = jobs.find("one")
+    assert job is not None
+    assert job.attempts == 2
+    database.close()
+
+
+def test_a_living_process_keeps_its_work(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "service.db")
+    account = Accounts(database).local().account_id
+    first = Jobs(database, {"long": lambda _: {}})
+    first.add(account, "long", {}, once="one")
+    first._take()
+    second = Jobs(database, {"long": lambda _: {}})
+    second._reclaim()
+    assert not second.work_once()
+    database.close()
+
+
+def test_what_an_account_used_is_counted_when_the_database_is_back(tmp_path: Path) -> None:
+    import asyncio
+
+    from gatllm.answering import Assistant, FakeGenerator
+    from gatllm.review import Reviewer
+    from gatllm.service import create_app
+    from gatllm.service.parts import count_use
+
+    database = open_database(tmp_path / "service.db")
+    parts = create_app(Assistant(FakeGenerator("x"), Reviewer()), database=database).state.parts
+    me = parts.accounts.local()
+    adding = parts.usage.add
+
+    def away(*_: object) -> None:
+        raise DatabaseError("the database can't be reached", "wait")
+
+    parts.usage.add = away
+    for _ in range(3):
+        asyncio.run(count_use(parts, me, 1, 2))
+    assert parts.usage.of(me.account_id) == []
+    parts.usage.add = adding
+    asyncio.run(count_use(parts, me, 1, 2))
+    assert [(row.requests, row.completion_tokens) for row in parts.usage.of(me.account_id)] == [(4, 8)]
+    gone = parts.accounts.add_user("ann", "correct horse")
+    parts.personal_data.erase(gone)  # while its last answer was written
+    parts.uncounted.append((gone, "", 1, 1))
+    asyncio.run(count_use(parts, me, 1, 2))
+    assert parts.uncounted == []
+    database.close()
+
+
+def test_the_doctor_reads_a_database_and_changes_nothing(tmp_path: Path) -> None:
+    where = tmp_path / "service.db"
+    with pytest.raises(DatabaseError, match="there is no"):
+        check_database(where)
+    open_database(where).close()
+    assert check_database(where) == "sqlite, 0 accounts"
+    where.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+    with pytest.raises(DatabaseError, match="damaged"):
+        check_database(where)

@@ -11,8 +11,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from gatllm.answering import Assistant, FakeGenerator
 from gatllm.errors import GatllmError, VerificationError
-from gatllm.market import Chain, Devnet, request_key
+from gatllm.market import Chain, ChainUnavailableError, Devnet, request_key
+from gatllm.proof import Key
+from gatllm.review import Reviewer
+from gatllm.service import create_app
 from gatllm.service import market as pages
 from gatllm.service.market import Market
 from tests.service.markets import (  # noqa: F401  # fixtures
@@ -118,3 +122,67 @@ def test_people_with_a_page_are_led_to_where_they_can_pay(client: TestClient) ->
     page = client.get("/market")
     nonce = page.headers["content-security-policy"].partition("'nonce-")[2].partition("'")[0]
     assert f'nonce="{nonce}"' in page.text
+
+
+def test_free_questions_are_counted_by_wallet_and_month(market: Market, new_key: Keys) -> None:
+    app = create_app(Assistant(FakeGenerator("Hello."), Reviewer()), market=market, paid=True, free=2)
+    ask = {"model": "gatllm", "messages": [{"role": "user", "content": "Hi"}]}
+    with TestClient(app, base_url="http://localhost") as client:
+        assert client.post("/v1/chat/completions", json=ask).status_code == 401
+        client.headers["authorization"] = f"Bearer {session(client, new_key())}"
+        answers = [client.post("/v1/chat/completions", json=ask) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 402]
+        assert "the 2 free questions of this month are used up" in answers[2].json()["error"]["message"]
+        client.headers["authorization"] = f"Bearer {session(client, new_key())}"
+        assert client.post("/v1/chat/completions", json=ask).status_code == 200
+
+
+def test_receipts_and_the_end_of_a_subscription_are_on_the_account_page(
+    client: TestClient, market: Market, devnet: Devnet, new_key: Keys
+) -> None:
+    key = new_key()
+    client.headers["authorization"] = f"Bearer {session(client, key)}"
+    assert "Not paid." in client.get("/account").text
+    asked = {"address": key.address, "months": 2}
+    sent = client.post("/market/subscribe/prepare", json=asked).json()
+    send(devnet, key, {name: sent[name] for name in ("from", "to", "data", "value")})
+    page = client.get("/account").text
+    assert "Paid until" in page
+    [payment] = market.subscriptions.payments(key.address)
+    assert (payment.months, payment.paid) == (2, 2 * market.subscriptions.price())
+    assert payment.transaction[:18] in page
+    assert market.subscriptions.payments(new_key().address) == []
+
+
+def test_only_the_contracts_owner_changes_the_price(
+    client: TestClient, market: Market, owner: Chain, new_key: Keys
+) -> None:
+    client.headers["authorization"] = f"Bearer {session(client, new_key())}"
+    refused = client.post("/market/price/prepare", json={"price": "0.001"})
+    assert refused.status_code == 403
+    assert "Change it" not in client.get("/market").text
+    client.headers["authorization"] = f"Bearer {session(client, Key(owner.account))}"  # type: ignore[arg-type]
+    assert "Change it" in client.get("/market").text
+    for price in ("0", "-1", "much", "nan", "1e40", "0.0000000000000000001"):
+        assert client.post("/market/price/prepare", json={"price": price}).status_code == 400, price
+    prepared = client.post("/market/price/prepare", json={"price": "0.001"}).json()
+    assert prepared["to"] == market.subscriptions.contract.address
+    assert prepared["from"] == owner.address
+
+
+def test_without_its_chain_the_market_says_so_and_answers_go_on(
+    client: TestClient, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise ChainUnavailableError("the chain does not answer", "try again in a moment")
+
+    assert "gatllm_chain_up 1" in client.get("/metrics").text
+    for name in ("head", "timestamp", "confirmed_block", "read"):
+        monkeypatch.setattr(market.tokens.chain, name, gone)
+    for path in ("/market/status", "/market", "/datasets"):
+        answer = client.get(path, headers={"accept": "text/html"})
+        assert (answer.status_code, "the chain does not answer" in answer.text) == (503, True), path
+        assert "<html" in answer.text
+    assert client.get("/market/status").json()["error"]["type"] != "invalid_request_error"
+    assert "gatllm_chain_up 0" in client.get("/metrics").text
+    assert client.get("/requests").status_code == 200

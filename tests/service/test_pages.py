@@ -1,14 +1,19 @@
 """The chat page as a plain form, its headers, and what it does with hostile text."""
 
 import asyncio
+import inspect
+import json
 import re
+import textwrap
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-from gatllm.answering import Assistant, FakeGenerator
+from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library
+from gatllm.market import weights_of
 from gatllm.review import Reviewer
 from gatllm.service import create_app
 from gatllm.service.pages.markup import diff, markdown
@@ -218,3 +223,104 @@ def test_files_with_a_version_are_kept_by_browsers(app: FastAPI, connect: Connec
             assert "/market" not in (await client.get("/")).text
 
     asyncio.run(go())
+
+
+def test_a_corrected_answer_is_kept_for_training(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            await client.post("/account/feedback", data={"shares": "yes"})
+            posted = await client.post("/chat", data={"prompt": "double a number"})
+            place = posted.headers["location"]
+            turn = place.partition("#turn-")[2]
+            assert "Correct it" in (await client.get(place)).text
+            mine = "def twice(x):\r\n    return x + x  # <b>mine</b>"
+            saved = await client.post("/chat/edit", data={"turn": turn, "text": mine})
+            assert (saved.status_code, saved.headers["location"]) == (303, place)
+            page = (await client.get(place)).text
+            assert "Your version" in page
+            assert "# &lt;b&gt;mine&lt;/b&gt;</textarea>" in page
+            assert (await client.post("/chat/edit", data={"turn": "none", "text": "x"})).status_code == 404
+            assert (await client.post("/chat/edit", data={"turn": turn, "text": " "})).status_code == 400
+            await client.post("/chat", data={"again": turn})  # asked anew: the first answer did not do
+            lines = (await client.get("/operator/feedback.jsonl")).text.splitlines()
+            edited, again = (json.loads(line) for line in lines)
+            assert edited["messages"][-1]["content"] == mine.replace("\r\n", "\n")
+            assert "def double(x):" in edited["rejected"]
+            assert "def double(x):" in again["rejected"]
+            assert "messages" not in again
+
+    run(go())
+
+
+def test_people_and_programs_choose_among_models(connect: Connect) -> None:
+    second = FakeGenerator("I am the second.")
+    second.name = "second"
+    app = create_app(Assistant(FakeGenerator("I am the first."), Reviewer()), others=[second])
+
+    async def go() -> None:
+        async with connect(app) as client:
+            assert "<option>second</option>" in (await client.get("/")).text
+            for model, words in (("second", "the second"), ("", "the first"), ("fake", "the first")):
+                posted = await client.post("/chat", data={"prompt": "who?", "model": model})
+                assert words in (await client.get(posted.headers["location"])).text
+            assert (await client.post("/chat", data={"prompt": "who?", "model": "none"})).status_code == 404
+            listed = (await client.get("/v1/models")).json()["data"]
+            assert [one["id"] for one in listed] == ["gatllm", "fake", "second"]
+            body = {"model": "second", "messages": [{"role": "user", "content": "who?"}]}
+            answer = (await client.post("/v1/chat/completions", json=body)).json()
+            assert answer["choices"][0]["message"]["content"] == "I am the second."
+            answer = (await client.post("/v1/completions", json={"model": "second", "prompt": "who?"})).json()
+            assert answer["choices"][0]["text"] == "I am the second."
+            assert (await client.post("/v1/completions", json={"model": "", "prompt": "x"})).status_code == 404
+
+    run(go())
+
+
+def test_a_bounty_is_shown_first(app: FastAPI, connect: Connect) -> None:
+    kept = app.state.parts.data_requests
+    for prompt, times in (("a frequent question", 3), ("a rare question", 1)):
+        for _ in range(times):
+            kept.add(prompt, 0.1, 0.5)
+    digest = kept.top()[1].digest
+
+    async def go() -> None:
+        async with connect(app) as client:
+            await client.post("/requests/bounty", data={"digest": digest, "bounty": "1 ETH <b>"})
+            page = (await client.get("/requests")).text
+            assert "Bounty: 1 ETH &lt;b&gt;" in page
+            assert page.index("a rare question") < page.index("a frequent question")
+            assert 'value="1 ETH &lt;b&gt;"' in page
+
+    run(go())
+
+
+def test_a_source_leads_to_its_dataset_and_is_counted(
+    library: Library, confidence: ConfidenceModel, connect: Connect, tmp_path: Path
+) -> None:
+    quote = f"```python\n{inspect.getsource(textwrap.indent)}```\n"
+    assistant = Assistant(FakeGenerator(quote), Reviewer(), library, confidence=confidence)
+    app = create_app(assistant, transcripts=tmp_path)
+    parts = app.state.parts
+    parts.tokens_of = lambda root: ["ab" * 32] if root == library.roots[0] else []
+
+    async def go() -> None:
+        async with connect(app) as client:
+            for shares in ("", "yes"):
+                await client.post("/account/feedback", data={"shares": shares})
+                posted = await client.post("/chat", data={"prompt": "Indent each line of a text"})
+                page = (await client.get(posted.headers["location"])).text
+                assert f'<a href="/datasets/{"ab" * 32}">' in page
+                assert f"token <code>{'ab' * 6}…</code>" in page
+            answers, weight = parts.attribution.of(library.roots[0])
+            assert answers == 2
+            assert weight == pytest.approx(2, abs=1e-3)
+            weights = (await client.get("/operator/weights.json")).json()
+            assert weights == {library.roots[0]: pytest.approx(weight)}
+            assert (await client.get("/operator/weights.json?until=1")).json() == {}
+            # The transcript of who agreed counts the same as the numbers do; it goes with the account.
+            [transcript] = tmp_path.rglob("*.jsonl")
+            assert weights_of([transcript]) == {library.roots[0]: pytest.approx(1, abs=1e-3)}
+            await client.post("/account/erase", data={"sure": "erase"})
+            assert not list(tmp_path.rglob("*.jsonl"))
+
+    run(go())

@@ -7,25 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from eth_account import Account
 from fastapi import FastAPI
 
 from gatllm.answering import Assistant, FakeGenerator
-from gatllm.proof import Key, write_proof
 from gatllm.review import Reviewer
 from gatllm.service import create_app
-from gatllm.training import Recipe, train
 from tests.service.conftest import Connect
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run with its proof."""
-    folder = tmp_path_factory.mktemp("training")
-    recipe = Recipe.load("alphabetize", {"train.steps": 6, "train.batch": 4, "train.threads": 1, "model.width": 16})
-    run = train(recipe, folder / "runs" / "tiny")
-    write_proof(run.path, Key(Account.create()))
-    return folder / "runs"
 
 
 @pytest.fixture

@@ -74,6 +74,17 @@ class NativeGenerator:
         written = text + reader.text + ("\n```\n" if fenced else "")
         yield Completion(written, reason, len(prompt), len(logprobs), tuple(logprobs))
 
+    def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], int]:
+        """Return one vector of length 1 for each text, and how many tokens were read.
+
+        Raises:
+            ContextOverflowError: a text is longer than the context.
+        """
+        from gatllm.inference import pooled_embeddings
+
+        vectors = pooled_embeddings(self._model, self._tokenizer, texts)
+        return vectors.tolist(), sum(len(self._tokenizer.encode(text)) for text in texts)
+
     def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
         """Answer one after the other."""
         last = [list(self.stream(messages, options))[-1] for messages in conversations]

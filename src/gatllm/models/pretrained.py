@@ -182,6 +182,24 @@ class PretrainedLM:
         rows = [self._format.encode_text(prompt) or [first if first is not None else self._pad] for prompt in prompts]
         return self._run(rows, options)
 
+    def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], int]:
+        """Return one vector of length 1 for each text, the mean of its tokens' last states, and how many were read.
+
+        Raises:
+            ContextOverflowError: a text is longer than the context.
+        """
+        import torch
+
+        vectors, read = [], 0
+        for text in texts:  # one after the other: no padding that a causal model could see
+            tokens = self._fits(self._format.encode_text(text))
+            read += len(tokens)
+            with torch.inference_mode():
+                inputs = torch.tensor([tokens or [self._pad]], device=self.model.device)
+                states = self.model.base_model(input_ids=inputs).last_hidden_state[0].float()
+            vectors.append(torch.nn.functional.normalize(states.mean(0), dim=0).tolist())
+        return vectors, read
+
     def _run(self, prompts: list[list[int]], options: ChatOptions) -> list[Completion]:
         if not prompts:
             return []

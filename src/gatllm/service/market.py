@@ -196,7 +196,7 @@ def site_of(request: Request) -> str:
 def refusal(status: int, message: str, **more: Any) -> JSONResponse:
     """Return an error in the shape of the service's API."""
     kinds = {401: "authentication_error", 402: "payment_required", 403: "permission_error"}
-    kind = kinds.get(status, "invalid_request_error")
+    kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return JSONResponse({"error": {"message": message, "type": kind, **more}}, status)
 
 

@@ -85,7 +85,7 @@ class Watch:
         self._metrics.generation_tokens += completion_tokens
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> PlainTextResponse:
     """How busy the service is, how fast it answers, and what went wrong."""
     parts = request.app.state.parts

@@ -77,12 +77,12 @@ class Parts:
     saving: set[asyncio.Task[None]] = field(default_factory=set)  # what is on its way into the database
 
     def assistant_of(self, model: str) -> Assistant:
-        """Return who answers as a model; '' and ``gatllm`` are the first.
+        """Return who answers as a model; ``gatllm`` is the first.
 
         Raises:
             ApiError: there is no such model.
         """
-        if model in ("", NAME):
+        if model == NAME:
             return self.assistant
         if model not in self.models:
             message = f"The model `{model}` does not exist or you do not have access to it; this server has `{NAME}`."

@@ -17,12 +17,13 @@ def _whole(value: Any) -> bool:
 
 
 class Body(BaseModel):
-    """A JSON body. What is not listed is refused, never ignored; so is half a character (a lone surrogate).
+    """A JSON body. What is not listed is refused, never ignored; so is a value of another type (``"1"`` for 1), and
+    half a character (a lone surrogate).
 
     JSON can say ``"\\ud800"``, UTF-8 can't: it would fail later, wherever the text is first hashed, kept or sent.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -23,7 +23,7 @@ from gatllm.service.errors import ApiError, describe
 from gatllm.service.metrics import Watch
 from gatllm.service.pages.rendering import page, render
 from gatllm.service.pages.turn_view import answer_view, assessment_view
-from gatllm.service.parts import Held, parts_of
+from gatllm.service.parts import NAME, Held, parts_of
 from gatllm.service.prompt_size import check_size
 from gatllm.service.slots import PING, Ticket
 
@@ -138,7 +138,7 @@ async def ask(
         return await _show(request, caller, *(kept or ()), status=status, problem=problem, pay=pay, words=words)
     try:
         _check_text(words)
-        assistant = parts.assistant_of(model)
+        assistant = parts.assistant_of(model or NAME)
         await check_size(assistant.generator, [{"role": "user", "content": words}])
         ticket = held.take()
         gone: list[str] | None = None
