@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatllm.answering.assistant import SYSTEM, Assistant
+from gatllm.answering.assistant import Assistant
 from gatllm.answering.checking import CodeReviewer
 from gatllm.answering.code_tasks import CodeTask, code_of, is_solved
 from gatllm.answering.correctness import shipped
+from gatllm.answering.messages import SYSTEM
 from gatllm.errors import GatllmError
 from gatllm.models import Completion
 from gatllm.progress import Progress, Report, silent
@@ -122,7 +123,7 @@ def evaluate_code(
     outcomes = _resume(log, setting)
     for number, task in enumerate(tasks):
         if task.id not in outcomes:
-            outcomes[task.id] = _answer(generator, task, runner, options, reviewer)
+            outcomes[task.id] = answer_task(generator, task, runner, options, reviewer)
             with log.open("ab") as out:
                 out.write(canonical_bytes(asdict(outcomes[task.id])) + b"\n")
         found = measure([outcomes[done.id] for done in tasks[: number + 1]])
@@ -150,7 +151,7 @@ def _resume(log: Path, setting: dict[str, Any]) -> dict[str, Outcome]:
     return found
 
 
-def _answer(
+def answer_task(
     generator: ChatGenerator, task: CodeTask, runner: Runner, options: ChatOptions, reviewer: CodeReviewer | None
 ) -> Outcome:
     timed = _Timed(generator)

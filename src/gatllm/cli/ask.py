@@ -145,7 +145,7 @@ def _answer(
     answer = None
     draft = DraftView(err, shown=err.is_terminal and sys.stdout.isatty())
     try:
-        for event in assistant.stream(prompt, history, options, proceed=proceed):
+        for event in assistant.stream(prompt, history, options, proceed=proceed, learn=True):
             if isinstance(event, Answer):
                 answer = event
             elif quiet:
