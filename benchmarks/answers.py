@@ -2,8 +2,8 @@
 
     python benchmarks/answers.py TASKS.jsonl --out OUT.jsonl [--model default] [--at-once 8] [--limit N]
 
-`gatllm eval MODEL --tasks FILE --review` asks one task after the other, and its times are a user's. Here the requests of
-several tasks become one batch, which costs a fraction of the processor time; the times mean nothing and are not told.
+`gatllm eval MODEL --tasks FILE --review` asks one task after the other, and its times are a user's. Here the requests
+of several tasks become one batch, which costs a fraction of the processor time; times mean nothing and are not told.
 Answers are the same but for the seeds of drawn proposals. Stopped, it goes on behind the last whole group of tasks.
 The baseline is the bare first proposal of the same generator. Prints a table and one JSON line.
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from gatllm.answering.code_tasks import read_code_tasks
+from gatllm.answering.code_tasks import CodeTask, read_code_tasks
 from gatllm.answering.evaluation import Outcome, answer_task, measure
 from gatllm.answering.generators import load_generator
 from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
@@ -33,7 +33,6 @@ class Together:
         self._generator = generator
         self._changed = threading.Condition()
         self._asked: list[tuple[list[Sequence[Message]], ChatOptions, list[Completion]]] = []
-        self._working = 0
 
     def stream(self, messages: Sequence[Message], options: ChatOptions) -> Iterator[str | Completion]:
         completion = self.generate([messages], options)[0]
@@ -54,8 +53,8 @@ class Together:
             job.start()
         while any(job.is_alive() for job in jobs):
             with self._changed:
-                ready = lambda: len(self._asked) >= sum(job.is_alive() for job in jobs)  # noqa: E731
-                if not self._changed.wait_for(lambda: self._asked and ready(), timeout=0.2):
+                # A job that ends tells nobody: look again now and then.
+                if not self._changed.wait_for(lambda: self._all_wait(jobs), timeout=0.2):
                     continue
                 kinds = {replace(options, seed=0) for _, options, _ in self._asked}
                 first = sorted(kinds, key=lambda options: options.temperature)[0]
@@ -67,6 +66,9 @@ class Together:
                 for conversations, _, answers in taken:
                     answers += [next(made) for _ in conversations]
                 self._changed.notify_all()
+
+    def _all_wait(self, jobs: Sequence[threading.Thread]) -> bool:
+        return 0 < len(self._asked) >= sum(job.is_alive() for job in jobs)
 
 
 def main() -> None:
@@ -92,7 +94,7 @@ def main() -> None:
             group, waiting = waiting[: options.at_once], waiting[options.at_once :]
             found: list[Outcome] = []
 
-            def work(task, found=found):  # type: ignore[no-untyped-def]
+            def work(task: CodeTask, found: list[Outcome] = found) -> None:
                 found.append(answer_task(together, task, runner, asked, reviewer))
 
             together.serve([threading.Thread(target=work, args=(task,), daemon=True) for task in group])

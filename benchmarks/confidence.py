@@ -26,7 +26,7 @@ from gatllm.answering.correctness import (
     before_features,
     shipped,
 )
-from gatllm.answering.estimator import measure
+from gatllm.answering.risk import Risk, draw_risk
 
 
 def read(path: Path) -> list[Task]:
@@ -40,36 +40,6 @@ def read(path: Path) -> list[Task]:
 
 def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(roc_auc_score(labels, scores)) if 0 < labels.sum() < len(labels) else float("nan")
-
-
-def coverage(labels: np.ndarray, scores: np.ndarray, risk: float) -> float:
-    """Return the largest fraction of answers, surest first, of which at most ``risk`` are wrong."""
-    order = np.argsort(-scores, kind="stable")
-    wrong = np.cumsum(~labels[order]) / np.arange(1, len(labels) + 1)
-    fit = np.flatnonzero(wrong <= risk)
-    return float((fit[-1] + 1) / len(labels)) if len(fit) else 0.0
-
-
-def plot(labels: np.ndarray, scores: np.ndarray, folder: Path) -> None:
-    """Draw risk against coverage, and what was said against what was true."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    folder.mkdir(parents=True, exist_ok=True)
-    order = np.argsort(-scores, kind="stable")
-    counts = np.arange(1, len(labels) + 1)
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 4))
-    axes[0].plot(counts / len(labels), np.cumsum(~labels[order]) / counts)
-    axes[0].set(xlabel="coverage", ylabel="risk", title="Risk and coverage")
-    bins = np.minimum((scores * 10).astype(int), 9)
-    held = sorted(set(bins.tolist()))
-    axes[1].plot([0, 1], [0, 1], linestyle=":")
-    axes[1].plot([scores[bins == b].mean() for b in held], [labels[bins == b].mean() for b in held], marker="o")
-    axes[1].set(xlabel="P(correct)", ylabel="fraction right", title="Reliability")
-    figure.tight_layout()
-    figure.savefig(folder / "confidence.png", dpi=120)
 
 
 def main() -> None:
@@ -90,9 +60,11 @@ def main() -> None:
         model = shipped()
         before = np.array([model.before(task.prompt) for task in tasks])
         after = np.array([model.after(task.prompt, task.signals) for task in tasks])
-    first, second = measure(before, labels), measure(after, labels)
+    known = [bool(label) for label in labels]
+    told = Risk.of(after.tolist(), known)
+    first, second = Risk.of(before.tolist(), known).quality, told.quality
     warned = float((before[labels] < model.lowest).mean())
-    covered, sure = coverage(labels, after, 0.05), model.certified
+    covered, sure = told.coverage(0.05), model.certified
     print(f"{len(tasks)} tasks, {labels.mean():.1%} right; {'cross-validated' if options.fit else 'held out'}")
     print(f"before: AUROC {first.auroc:.3f}  ECE {first.ece:.3f}  solved tasks warned about {warned:.1%}")
     print(f"after:  AUROC {second.auroc:.3f}  ECE {second.ece:.3f}  coverage at 5 % risk {covered:.1%}")
@@ -104,7 +76,8 @@ def main() -> None:
     for name, column in [*zip(BEFORE, ahead.T, strict=True), *zip(AFTER, rows.T, strict=True)]:
         print(f"  {name:32} alone {auroc(labels, column):.3f}")
     if options.plot:
-        plot(labels, after, options.plot)
+        options.plot.mkdir(parents=True, exist_ok=True)
+        draw_risk(after.tolist(), known, options.plot / "confidence.png")
     print(json.dumps({"tasks": len(tasks), "before": first.auroc, "after": second.auroc, "ece": second.ece}))
 
 

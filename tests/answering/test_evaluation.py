@@ -8,7 +8,7 @@ import pytest
 
 from gatllm.answering import FakeGenerator
 from gatllm.answering.code_tasks import code_of, is_solved, read_code_tasks
-from gatllm.answering.evaluation import Measure, evaluate_code
+from gatllm.answering.evaluation import Measure, evaluate_code, measure
 from gatllm.errors import GatllmError
 from gatllm.models import ChatOptions
 from gatllm.review import Reviewer
@@ -71,11 +71,16 @@ def test_bare_and_reviewed_come_from_one_run_and_go_on_where_they_stopped(tmp_pa
     log = tmp_path / "log.jsonl"
     generator = FakeGenerator(WRONG, RIGHT)
     options = ChatOptions(max_new_tokens=200)
-    first = evaluate_code(generator, tasks, runner, log, options=options, reviewer=Reviewer())
+    first = measure(evaluate_code(generator, tasks, runner, log, options=options, reviewer=Reviewer()))
     assert (first.asked, first.bare, first.reviewed, first.gained, first.lost) == (2, 1, 2, ("7",), ())
     asked = len(generator.asked)
     log.write_bytes(log.read_bytes()[:-5])  # stopped while it wrote the last line
-    assert evaluate_code(generator, tasks, runner, log, options=options, reviewer=Reviewer()).reviewed == 2
+    again = evaluate_code(generator, tasks, runner, log, options=options, reviewer=Reviewer())
+    assert measure(again).reviewed == 2
+    assert {outcome.shown for outcome in again} == {code_of(RIGHT)}
+    # The kept outcome carries what P(correct) came from: the log-probabilities are those of the first proposal.
+    assert all(outcome.signals and outcome.signals["example"] == "passed" for outcome in again)
+    assert all(outcome.after is not None and outcome.before is not None for outcome in again)
     assert len(generator.asked) == asked + 1  # only the second task was asked again
     with pytest.raises(GatllmError, match="another evaluation"):
         evaluate_code(generator, tasks[:1], runner, log, options=options, reviewer=Reviewer())

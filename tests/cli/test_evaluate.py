@@ -7,7 +7,7 @@ import pytest
 
 from gatllm.answering import FakeGenerator, generators
 from gatllm.cli.evaluate import evaluate
-from gatllm.errors import UsageError
+from gatllm.errors import GatllmError, UsageError
 
 WRONG = "```python\ndef double(x):\n    return x + 4\n```\n"
 RIGHT = "```python\ndef double(x):\n    return 2 * x\n```\n"
@@ -40,3 +40,25 @@ def test_written_code_is_measured_bare_and_reviewed(
 def test_its_options_belong_to_tasks() -> None:
     with pytest.raises(UsageError, match="--review"):
         evaluate("default", review=True)
+
+
+def test_how_well_the_confidence_held_is_told_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generators, "load_generator", lambda *_, **__: FakeGenerator(RIGHT, WRONG))
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text("".join(json.dumps({**TASK, "task_id": number}) + "\n" for number in (1, 2)))
+    out = tmp_path / "kept.jsonl"
+    evaluate("default", code_tasks=tasks, review=True, confidence=True, out=out, quiet=True, json=True)
+    held = json.loads(capsys.readouterr().out)["confidence"]
+    # The first answer passes the prompt's own example and is right; the second fails it and is wrong.
+    assert (held["after"]["auroc"], held["after"]["examples"], held["coverage"]) == (1.0, 2, 0.5)
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    evaluate("default", code_tasks=tasks, review=True, confidence=True, out=out, quiet=True)
+    shown = capsys.readouterr()
+    assert "AUROC" in shown.out
+    assert "are warned about" in shown.err
+    with pytest.raises(UsageError, match="--review"):
+        evaluate("default", code_tasks=tasks, confidence=True)
+    with pytest.raises(GatllmError, match="all answers were right, or all wrong"):
+        evaluate("default", code_tasks=tasks, review=True, confidence=True, limit=1, out=tmp_path / "one", quiet=True)

@@ -97,7 +97,7 @@ def evaluate_code(
     options: ChatOptions,
     reviewer: CodeReviewer | None = None,
     report: Report = silent,
-) -> Measure:
+) -> list[Outcome]:
     """Answer tasks and judge the answers by their hidden tests.
 
     Each outcome is a line of ``log``; a run that was stopped goes on behind the last one.
@@ -129,7 +129,7 @@ def evaluate_code(
         found = measure([outcomes[done.id] for done in tasks[: number + 1]])
         words = f"bare {found.bare}" + (f", reviewed {found.reviewed}" if reviewer else "")
         report(Progress("tasks", number + 1, len(tasks), note=words))
-    return measure([outcomes[task.id] for task in tasks])
+    return [outcomes[task.id] for task in tasks]
 
 
 def _resume(log: Path, setting: dict[str, Any]) -> dict[str, Outcome]:
