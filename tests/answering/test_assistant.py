@@ -310,3 +310,14 @@ def test_a_generator_that_returns_nothing_is_said_to() -> None:
     answer = assistant("")[0].ask("double a number")
     assert answer.text == "The generator returned nothing: ask again, or in other words.\n"
     assert answer.verdict == "unchecked"
+
+
+@pytest.mark.parametrize("reply", ["again and " * 5000, "```python\n" + "x = 1 \n" * 5000])
+def test_a_generator_that_loops_ends_at_the_longest_answer_and_counts_for_nothing(reply: str) -> None:
+    ours, _ = assistant(reply)
+    before = ours.reliability.rate("easy")
+    last = list(ours.stream("double", options=ChatOptions(max_new_tokens=50), learn=True))[-1]
+    assert isinstance(last, Answer)
+    assert (last.finish_reason, last.completion_tokens, last.verdict) == ("length", 50, "unchecked")
+    assert not last.certified
+    assert ours.reliability.rate("easy") == before

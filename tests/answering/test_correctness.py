@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library, Reliability
+from gatllm.answering import Assessment, Assistant, ConfidenceModel, FakeGenerator, Library, Reliability
 from gatllm.answering.confidence import other_prompts
 from gatllm.answering.correctness import (
     CorrectnessModel,
@@ -13,11 +13,14 @@ from gatllm.answering.correctness import (
     Task,
     asks_for_code,
     before_features,
+    is_english,
     reasons,
     shipped,
 )
+from gatllm.answering.signals import warning_of
 from gatllm.answering.threshold import HIGHEST
 from gatllm.errors import GatllmError
+from gatllm.models import Completion
 from gatllm.review import Reviewer
 
 GOOD = "```python\ndef double(x):\n    return 2 * x\n```\n"
@@ -103,6 +106,58 @@ def test_a_name_that_does_not_exist_is_warned_about(ours: Assistant) -> None:
     for prompt in ("How do I use `list.reverse_sorted()`?", "How does json.parse_file(path, strict=False) work?"):
         assert "it names what does not exist" in ours.ask(prompt).warning
     assert ours.ask("How do I use `list.sort()`?").warning == ""
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Schreibe eine Funktion, die prüft, ob eine Zahl eine Primzahl ist.",
+        "文字列を逆順にする関数を書いてください。",
+        "Escribe una función que invierta una cadena, sin usar reversed.",
+        "Напиши функцию, которая переворачивает строку.",
+        "Écris une fonction qui calcule l'aire d'un cercle.",
+        "写一个反转字符串的函数",
+    ],
+)
+def test_a_task_in_another_language_is_not_called_unlikely(ours: Assistant, prompt: str) -> None:
+    """Its words and commas are not those that the features count: it is as likely as any task."""
+    assert ours.assess(prompt).confidence == shipped().before_model.quality.base_rate
+    assert ours.assess(prompt).warning == ""
+
+
+@pytest.mark.parametrize("prompt", ["Sort numbers descending", "Write a function that doubles", "reverse a string"])
+def test_short_english_is_english(prompt: str) -> None:
+    assert is_english(prompt)
+
+
+@pytest.mark.parametrize(
+    ("said", "confidence", "stays"),
+    [
+        ("the model can't answer this accurately", 0.65, False),
+        ("the model can't answer this accurately", 0.2, True),
+        ("the model can't answer this accurately", None, True),
+        ("it names what does not exist: json.parse", 0.65, True),
+    ],
+)
+def test_what_was_said_of_the_prompt_gives_way_to_a_likely_answer(
+    said: str, confidence: float | None, stays: bool
+) -> None:
+    assessment = Assessment(0.2, 0.25, False, {}, said)
+    signals = Signals(-0.1, -1.0, 50)
+    warning = warning_of(assessment, Completion("", "stop", 1, 1, (-0.1,)), signals, confidence)
+    assert warning == (said if stays else "")
+
+
+def test_a_name_that_does_not_exist_makes_an_answer_unlikely(ours: Assistant) -> None:
+    ours.generator = FakeGenerator("Call `list.reverse_sorted()` on it.")
+    answer = ours.ask("How do I use `list.reverse_sorted()`?")
+    assert answer.confidence is not None
+    assert answer.confidence < shipped().lowest
+    assert answer.text.startswith("There is no `list.reverse_sorted`.")
+    assert answer.text.rstrip().endswith(
+        "Correction: There is no `list.reverse_sorted`. There is `list.reverse` and `sorted`."
+    )
+    assert ours.ask("How do I use `list.reverse_sorted()`?", proceed=False).declined
 
 
 def test_another_subject_is_nothing_like_the_data(ours: Assistant) -> None:

@@ -1,6 +1,7 @@
 """What does not exist is found, what exists is left alone."""
 
 import sys
+import urllib.parse
 
 import pytest
 
@@ -151,3 +152,11 @@ def test_what_exists_is_described_within_a_budget() -> None:
     assert text.startswith("- There is no `list.sorted`")
     assert "json.loads(s, *," in text
     assert len(text) <= 410
+
+
+def test_modules_that_make_old_names_on_demand_are_asked_for_them() -> None:
+    """`sqlite3` and `urllib.parse` have a `__getattr__`: what it does not know does not exist."""
+    assert [each.exists for each in mentions("What do sqlite3.open_database() and urllib.parse.splithost(x) do?")] == [
+        False,
+        hasattr(urllib.parse, "splithost"),
+    ]

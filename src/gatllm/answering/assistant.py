@@ -36,6 +36,7 @@ WARNING = (
     "confidence {confidence:.0%} is below the threshold of {threshold:.0%}: the model can't answer this accurately, "
     "because {reason}; you may go on at your own decision"
 )
+MISSING = "it names what does not exist"
 _UNCOVERED = "the data hardly covers it"
 _UNLIKELY = "it solves few tasks like this one"
 
@@ -111,11 +112,12 @@ class Assistant:
             features["covered by the data"] = covered.value
             if covered.value < self._threshold[0] and not asks_for_code(prompt):
                 value, reason = min(value, covered.value, base / 2), "nothing like it is in the data"
+        missing = [each.name for each in mentions(prose_of(prompt)) if not each.exists]
+        if missing:  # a small generator goes along with any name
+            value, reason = min(value, base / 2), f"{MISSING}: {', '.join(missing)}"
         threshold = self.reliability.threshold(base, level)
         low = value < threshold
         warnings = [WARNING.format(confidence=value, threshold=threshold, reason=reason)] if low else []
-        missing = [each.name for each in mentions(prose_of(prompt)) if not each.exists]
-        warnings += [f"it names what does not exist: {', '.join(missing)}"] if missing else []
         return Assessment(value, threshold, certified, features, "; ".join(warnings), level)
 
     def threshold_of(self, level: Difficulty) -> float | None:
@@ -248,9 +250,10 @@ class _Work:
 
     def _invented(self) -> Iterator[Text]:
         """Say last which of the names in the answer's own prose do not exist."""
-        prose = "".join(piece.text for piece in split(self.text) if not isinstance(piece, CodeBlock))
-        known = {mention.name for mention in self.mentioned}
-        found = [each for each in mentions(prose) if not each.exists and each.name not in known]
+        # Names of the prompt too: a small generator explains what it was just told not to exist.
+        said = "\n".join(completion.text for completion in self.completions[:1])
+        prose = "".join(piece.text for piece in split(said) if not isinstance(piece, CodeBlock))
+        found = [each for each in mentions(prose) if not each.exists]
         if found:
             self.transcript.add("invented", names=[mention.name for mention in found])
             yield self._show("\n\n" + "\n".join(f"Correction: {mention.words}" for mention in found) + "\n")
@@ -383,7 +386,7 @@ class _Work:
             confidence=confidence,
             certified=certified,
             threshold=self.assessment.threshold,
-            warning=warning_of(self.assessment, first, signals, judged=model is not None),
+            warning=warning_of(self.assessment, first, signals, confidence if signals and model else None),
             verdict=self._verdict(),
             reviews=tuple(self.reviews),
             sources=tuple(sources),

@@ -31,7 +31,20 @@ _EXAMPLE = re.compile(r"assert\s.*|>>>.*|\w+\([^\n]*\)\s*(?:==|->|→|=>|returns
 _CODE_WORDS = re.compile(
     r"\b(?:function|funktion|list|liste|string|number|integer|array|tuple|dict|dictionary|python|code|class|method|loop|"
     r"sort|file|json|csv|element|index|matrix|regex|expression|module|import|script|program|lambda|recursi|algorithm|"
-    r"parse|convert|reverse|return|def|variable|iterator|generator|exception|decorator|sequence|text|line|lines|random)",
+    r"parse|convert|reverse|return|def|variable|iterator|generator|exception|decorator|sequence|text|line|lines|random"
+    # The same in the languages that people ask in most.
+    r"|fonction|cha[îi]ne|función|cadena|código|lista|função|programm|skript|zeichenkette|datei|schleife|klasse|"
+    r"функци|строк|список|код|массив|файл|программ)"
+    r"|関数|文字列|コード|リスト|配列|プログラム|クラス|ファイル|函数|代码|字符串|列表|数组|程序|文件|함수|코드|문자열|리스트|프로그램",
+    re.IGNORECASE,
+)
+_ENGLISH = re.compile(
+    r"\b(?:the|that|which|with|and|from|how|what|why|does|write|return|this|each|if|for|are|of|given|create|find)\b",
+    re.IGNORECASE,
+)
+_OTHER_LANGUAGE = re.compile(
+    r"\b(?:der|die|das|eine?[nrms]?|und|ist|wie|schreibe?|une?|les|des|est|écris|écrivez|que|los|las|una?|el|escrib[ae]|"
+    r"como|il|che|scrivi|uma|escreva|een|het|schrijf|napisz|jest)\b|[^\x00-\u024f\W\d_]",
     re.IGNORECASE,
 )
 _CONDITIONS = re.compile(
@@ -93,7 +106,12 @@ class CorrectnessModel:
         return cls(generator, before, after, solved[int(SOLVED_WARNED * len(solved))], threshold if sure else None)
 
     def before(self, prompt: str) -> float:
-        """Return the probability that the answer to a prompt will be right."""
+        """Return the probability that the answer to a prompt will be right.
+
+        The features count English: for a prompt in another language it is what holds for all tasks together.
+        """
+        if not is_english(prompt):
+            return self.before_model.quality.base_rate
         return self.before_model.probability(before_features(prompt))
 
     def after(self, prompt: str, signals: Signals) -> float:
@@ -137,6 +155,12 @@ def shipped() -> CorrectnessModel:
 def asks_for_code(prompt: str) -> bool:
     """Tell whether a prompt speaks of code at all, or brings some along."""
     return bool(_CODE_WORDS.search(prompt) or _EXAMPLE.search(prompt) or "`" in prompt)
+
+
+def is_english(prompt: str) -> bool:
+    """Tell whether a prompt is in English, as far as a few frequent words tell; examples in it do not count."""
+    prose = _EXAMPLE.sub(" ", prompt)
+    return bool(_ENGLISH.search(prose)) or not _OTHER_LANGUAGE.search(prose)
 
 
 def before_features(prompt: str) -> list[float]:

@@ -287,10 +287,18 @@ def _mention(name: str) -> Mention | None:
         if owner is UNKNOWN and isinstance(before, ModuleType):
             owner = module(".".join(parts[: at + 1])) or UNKNOWN
         if owner is UNKNOWN:
-            if not isinstance(before, ModuleType | type) or hasattr(before, "__getattr__") or part.startswith("_"):
+            made = isinstance(before, ModuleType) and hasattr(before, "__getattr__") and _makes(before, part)
+            if not isinstance(before, ModuleType | type) or made or part.startswith("_"):
                 return None  # an attribute of a value, which may be set anywhere
             return Mention(name, False, _instead(".".join(parts[:at]), part, before))
     return Mention(name, True, _described(name, owner))
+
+
+def _makes(owner: ModuleType, part: str) -> bool:
+    """Tell whether a module of the library makes a name when it is asked for (`sqlite3`, `io`: old ones, mostly)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return hasattr(owner, part)
 
 
 def _instead(path: str, part: str, owner: Any) -> str:

@@ -26,19 +26,19 @@ def signals_of(reviews: Sequence[CodeReview], first: Completion) -> Signals | No
     )
 
 
-def warning_of(assessment: Assessment, first: Completion, signals: Signals | None, *, judged: bool) -> str:
+def warning_of(assessment: Assessment, first: Completion, signals: Signals | None, confidence: float | None) -> str:
     """Return the warning of an answer.
 
     Args:
         assessment: what was said before it was written.
         first: the first proposal.
         signals: see `signals_of`.
-        judged: a model of P(correct) saw them.
+        confidence: P(correct) of the answer as it is; None where nothing is known of it but the prompt.
     """
-    # That few such tasks are solved says nothing any more once the answer passes what the prompt states.
-    passed = signals is not None and signals.example == "passed" and judged
-    named = [part for part in assessment.warning.split("; ") if part.startswith("it names")]
-    warnings = ["; ".join(named) if passed else assessment.warning]
+    # What was said of the prompt alone says nothing any more once the answer itself is likely enough.
+    threshold = assessment.threshold
+    outdone = confidence is not None and threshold is not None and confidence >= threshold
+    warnings = ["" if outdone and "it names what" not in assessment.warning else assessment.warning]
     warnings += reasons(signals) if signals is not None else []
     if first.decision is not None and not first.decision["agreed"]:
         warnings.append(f"the council did not agree: {first.decision['weight']:.0%} of the stake is for this answer")

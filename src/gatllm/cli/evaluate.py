@@ -245,8 +245,8 @@ def _evaluate_code(
         lost = f": {', '.join(found.lost)}" if found.lost else ""
         note(f"right first proposals made wrong by the review: {len(found.lost)}{lost}")
     if held:
-        rows = [(when, *(f"{held[when][key]:.3f}" for key in ("auroc", "ece"))) for when in ("before", "after")]
-        table("P(correct)", ("when", "AUROC", "ECE"), rows)
+        told = [(when, f"{held[when]['auroc']:.3f}", f"{held[when]['ece']:.3f}") for when in ("before", "after")]
+        table("P(correct)", ("when", "AUROC", "ECE"), told)
         note(f"of the solved tasks {held['solved_warned']:.1%} are warned about")
         note(f"at most 5 % wrong among the surest {held['coverage']:.1%}; drawn in {log.with_suffix('.png')}")
 
