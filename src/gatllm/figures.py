@@ -1,7 +1,8 @@
-"""How every picture of a report looks: one canvas, one style, one way to write it."""
+"""How every report looks: its pictures (one canvas, one style, one way to write them) and its tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,3 +36,11 @@ def plain(*panels: Any) -> None:
 def save(figure: Figure, target: Path) -> None:
     """Write a figure as PNG, sharp enough for a screen and small enough for a repository."""
     figure.savefig(target, dpi=110)
+
+
+def markdown_table(names: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = ()) -> str:
+    """Return a table in Markdown; the columns in ``numbers`` (from 0) are set flush right."""
+    rules = ["---:" if column in numbers else "---" for column in range(len(names))]
+    cells = [list(names), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
+    head, *body = (f"| {' | '.join(row)} |" for row in cells)
+    return "\n".join([head, f"|{'|'.join(rules)}|", *body])

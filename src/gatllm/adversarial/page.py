@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gatllm.adversarial.standing import Standing
-from gatllm.figures import SERIES, new_figure, plain, save
+from gatllm.figures import SERIES, markdown_table, new_figure, plain, save
 from gatllm.records import new_folder
 from gatllm.training.fewshot import wilson
 
@@ -98,7 +98,7 @@ def _page(
         "Both sides on a fixed held-out set. Round 0 is before the first. *First samples*: what the first generator "
         "wrote; *first judge*: the discriminator that the rounds began with, on this round's samples (lower: they look "
         "more real to it).",
-        _markdown(names, table),
+        markdown_table(names, table),
         _meanings(standings),
         _intervals(standings, samples),
         "![Both sides over the rounds](rounds.png)",
@@ -136,7 +136,9 @@ def _intervals(standings: Sequence[Standing], samples: Mapping[int, Sequence[Map
         table.append([_name(one), str(count), *cells])
     if not table:
         return ""
-    return "## Samples, with 95 % intervals\n\n" + _markdown(["round", "samples", "parse", "compile", "clean"], table)
+    return "## Samples, with 95 % intervals\n\n" + markdown_table(
+        ["round", "samples", "parse", "compile", "clean"], table
+    )
 
 
 def _written(samples: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
@@ -146,11 +148,6 @@ def _written(samples: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
         f"Round {number}:\n\n````python\n{samples[number][0]['text']}\n````" for number in wanted if samples[number]
     ]
     return "## What it writes\n\n" + "\n\n".join(parts) if parts else ""
-
-
-def _markdown(names: Sequence[str], table: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in table])
 
 
 def _course(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -171,7 +168,7 @@ def _course(entries: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     names = ["round", "errors drafted / that count / kept", "fakes", "falsely accused", "answers rewarded"]
-    return "## What was played\n\n" + _markdown(names, table)
+    return "## What was played\n\n" + markdown_table(names, table)
 
 
 def _crossed(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -180,13 +177,13 @@ def _crossed(entries: Sequence[Mapping[str, Any]]) -> str:
         return ""
     names = ["discriminator of round", *(f"samples {number}" for number in range(len(last["auroc"])))]
     table = [[str(number), *(_text(value, "") for value in row)] for number, row in enumerate(last["auroc"])]
-    return "## Who tells whose samples (AUROC)\n\n" + _markdown(names, table)
+    return "## Who tells whose samples (AUROC)\n\n" + markdown_table(names, table)
 
 
 def _missed(standings: Sequence[Standing]) -> str:
     families = sorted({name for one in standings for name in one.missed})
     table = [[name, *(_text(one.missed.get(name), "%") for one in standings)] for name in families]
-    return "## Missed, by kind of error\n\n" + _markdown(["kind", *(_name(one) for one in standings)], table)
+    return "## Missed, by kind of error\n\n" + markdown_table(["kind", *(_name(one) for one in standings)], table)
 
 
 def _draw(standings: Sequence[Standing], target: Path) -> None:

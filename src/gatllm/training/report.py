@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from gatllm.figures import markdown_table
 from gatllm.records import new_folder
 from gatllm.training.budget import clock
 from gatllm.training.run import Run
@@ -127,7 +128,7 @@ def rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _table(numbers: dict[str, Any]) -> str:
-    return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows(numbers))])
+    return markdown_table(("", ""), rows(numbers), numbers=[1])
 
 
 def _words(name: str) -> str:
@@ -144,11 +145,12 @@ def _validations(run: Run) -> str:
         return ""
     known = {"seq", "time", "event", "prev", "step", "seconds", "loss"}
     names = ["loss", *(name for name in entries[0] if name not in known)]
-    lines = [f"| step | time | {' | '.join(map(_words, names))} |", "|" + "---:|" * (len(names) + 2)]
-    for entry in entries:
-        numbers = (_number(entry.get(name, float("nan"))) for name in names)
-        lines.append(f"| {entry['step']:,} | {clock(entry['seconds'])} | {' | '.join(numbers)} |")
-    return "## Validation\n\n" + "\n".join(lines)
+    head = ["step", "time", *map(_words, names)]
+    table = [
+        [f"{entry['step']:,}", clock(entry["seconds"]), *(_number(entry.get(name, float("nan"))) for name in names)]
+        for entry in entries
+    ]
+    return "## Validation\n\n" + markdown_table(head, table, numbers=range(len(head)))
 
 
 def _samples(run: Run) -> str:
@@ -171,5 +173,5 @@ def _origins(run: Run) -> str:
         "code": f"gatllm {commitments['code']['version']}, {commitments['code']['source']}",
         "computed by": f"{env['device']}, {env['dtype']}, threads: {env['threads']}, torch {env['torch']}",
     }
-    lines = ["| | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in origins.items())]
-    return "## Where it comes from\n\n" + "\n".join(lines)
+    table = markdown_table(("", ""), [(name, f"`{value}`") for name, value in origins.items()])
+    return f"## Where it comes from\n\n{table}"
