@@ -60,6 +60,9 @@ MOVED = "line 3 would move into the block above it"
         ('s = """one\nimport os\nf()\n', 's = """one\nimport os\nf()"""\n', (STRING,)),
         ("x = [1, 2  # both\ny = 3\n", "x = [1, 2]  # both y = 3\n", ("code would become a comment",)),
         ("x = [1, 2  # both\ny = 3\n", "x = [1, 2]  # both\ny = 3\n", ()),
+        ("def f():\n    'Doc.\n    return 1\n", "def f():\n    'Doc.'\n    return 1\n", ()),
+        ("def f():\n    x = 1\n    'Doc.\n    return x\n", "def f():\n    x = 1\n    'Doc.'\n    return x\n",
+         ("a string would stand alone on a line",)),
         # What compiles and fails or does nothing as soon as it runs.
         ("f = x = y = 1\nprint >>f, x y\n", "f = x = y = 1\nprint >>f, x, y\n", ("`print >>` of Python 2 would stay",)),
         ("f() = 2\n", "f,() = 2\n", ("a call would come apart",)),
@@ -101,6 +104,10 @@ def test_what_differs_in_a_text_of_any_length_is_found() -> None:
         assert harm("".join(bad), "".join(good)) == ()
         lost = [*lines[:at], *lines[at + 1 :]]
         assert f"`{at}` would vanish" in harm("".join(bad), "".join(lost))
+        closed = [lines[0].replace(" = ", " = f(").replace("\n", ")\n"), *lines[1:]]
+        opened = [closed[0].replace(")", ""), *lines[1:]]
+        if at:  # far below the first difference, and above lines that are the same again
+            assert f"`{at}` would vanish" in harm("".join(opened), "".join([*closed[:at], *closed[at + 1 :]]))
 
 
 @pytest.mark.parametrize(
