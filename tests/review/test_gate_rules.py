@@ -63,6 +63,13 @@ MOVED = "line 3 would move into the block above it"
         ("def f():\n    'Doc.\n    return 1\n", "def f():\n    'Doc.'\n    return 1\n", ()),
         ("def f():\n    x = 1\n    'Doc.\n    return x\n", "def f():\n    x = 1\n    'Doc.'\n    return x\n",
          ("a string would stand alone on a line",)),
+        ("g(\nif a:\n\n  x = 1\n", "g()\nif a:\n\n    x = 1\n", ()),
+        ("f(\nclass A:\nx = 1\n", "f()\nclass A:\n    x = 1\n", ()),
+        ("def f(x):\n    y = x + x\n    return y or or x\n", "def f(x):\n    y = x + x\n    return y or x\n", ()),
+        ("x = the 1\n", "x = the, 1\n", ("`the` is defined nowhere",)),
+        ("x = -the 1\n", "x = -the, 1\n", ("`the` is defined nowhere",)),
+        ("a = b = 1\nx = a\\\n b\n", "a = b = 1\nx = a, b\n", ()),
+        ("import os\nx = os. getcwd(\n", "import os\nx = os.getcwd()\n", ()),
         # What compiles and fails or does nothing as soon as it runs.
         ("f = x = y = 1\nprint >>f, x y\n", "f = x = y = 1\nprint >>f, x, y\n", ("`print >>` of Python 2 would stay",)),
         ("f() = 2\n", "f,() = 2\n", ("a call would come apart",)),
