@@ -74,7 +74,7 @@ SMOLLM2 = WeightsFile(
 )
 _MARK = "gatllm.json"
 _KEPT = 4096  # tokens of the last conversation whose keys and values stay: 0.1 GB of the default generator
-_LARGE_NEEDS = 8 << 30  # bytes: 1.5 billion weights of four bytes, and and what its cache and the code take
+_LARGE_NEEDS = 8 << 30  # bytes: 1.5 billion weights of four bytes, and what its cache and the code take
 
 
 class PretrainedLM:
