@@ -37,6 +37,7 @@ MOVED = "line 3 would move into the block above it"
         ("with f() g:\n    pass\n", "with f() as g:\n    pass\n", ()),
         ("a b\n", "a in b\n", ("`in` would appear",)),
         ("a \\\n + b)\n", "a + b\n", ()),
+        ("f(1, !a\n", "f(1, not a)\n", ()),
         # What stood at the top level stays there, unless it is the body that a header lacks.
         ("if a:\n    f(\nb = 2\n", "if a:\n    f()\n    b = 2\n", (MOVED,)),
         ("if a:\nb = 2\nf(\n", "if a:\n    b = 2\nf()\n", ()),
