@@ -108,6 +108,24 @@ def test_an_answer_that_is_broken_off_leaves_what_was_read_right(folder: Path) -
     assert streamed(lm, options, USER)[1].prompt_tokens == lm.count_tokens(USER)
 
 
+def test_an_answer_that_is_interrupted_within_a_step_leaves_nothing_behind(folder: Path) -> None:
+    lm, options = PretrainedLM.load(folder, dtype="float32", device="cpu"), ChatOptions(max_new_tokens=20)
+    whole = streamed(lm, options, LONG)[0]
+    steps = []
+
+    def interrupt(*_: object) -> None:
+        steps.append(None)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+
+    hook = lm.model.model.layers[-1].register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        streamed(lm, options, LONG)
+    hook.remove()
+    assert lm._known is None  # its layers hold unequal numbers of tokens
+    assert streamed(lm, options, LONG)[0] == whole
+
+
 def test_control_tokens_in_a_message_stay_text(lm: PretrainedLM) -> None:
     end = lm.tokenizer.convert_tokens_to_ids("<|im_end|>")
     honest = lm._format.encode(USER)

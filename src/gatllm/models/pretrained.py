@@ -160,8 +160,10 @@ class PretrainedLM:
                 piece = row.add(*decoder.step()[0])
                 if piece:
                     yield piece
-        finally:
+        except GeneratorExit:  # between two steps; what is interrupted within one leaves layers of unequal length
             self._keep_known(decoder.known())
+            raise
+        self._keep_known(decoder.known())
         yield row.completion()
 
     def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
