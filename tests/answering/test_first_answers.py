@@ -15,11 +15,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def assistant(tmp_path_factory: pytest.TempPathFactory) -> Assistant:
-    return open_assistant(
+def assistant(tmp_path_factory: pytest.TempPathFactory, runner: Runner) -> Assistant:
+    opened = open_assistant(
         data_requests=tmp_path_factory.mktemp("asked") / "data_requests.jsonl",
         options=ChatOptions(max_new_tokens=300),
     )
+    assert isinstance(opened.runner, Runner)
+    opened.runner.close()
+    opened.runner = runner  # closed at the end of the tests
+    return opened
 
 
 @pytest.fixture(scope="module")
