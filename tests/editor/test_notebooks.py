@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatllm.editor.edits import edits
@@ -48,6 +48,7 @@ def test_an_error_beside_a_magic_is_an_error() -> None:
         assert compile_error(masked(broken).text) is not None
 
 
+@example("%%a\n")  # the whole cell is another language's
 @given(st.text(alphabet="ab%!?=\n\\ ()'#await async def:,.", max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_masks_keep_every_character_in_its_place(source: str) -> None:

@@ -22,6 +22,7 @@ _ASSIGNED = re.compile(r"[ \t]*[\w.\[\]'\", \t]+=[ \t]*(![^=].*|%[A-Za-z_].*)")
 _HELP = re.compile(r"[ \t]*[\w.*%]+(\?{1,2})[ \t]*")
 _CELL_MAGIC = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*[ \t]*%%([A-Za-z_]\w*)")
 _PYTHON_MAGICS = frozenset({"capture", "debug", "prun", "time", "timeit", "python", "python3", "pypy"})
+_NO_BREAK = re.compile(r"[^\r\n]")
 _AWAIT = re.compile(r"\bawait(?:[ \t]+|(?=\())|\basync[ \t]+(?:with|for)\b")
 _DEFINITION = re.compile(r"([ \t]*)(async[ \t]+)?def\b")
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -51,7 +52,7 @@ def masked(source: str) -> Masked:
     """Return a cell's source with stand-ins for what is IPython's."""
     magic = _CELL_MAGIC.match(source)
     if magic is not None and magic[1] not in _PYTHON_MAGICS:
-        return Masked(" " * len(source), ((0, len(source)),), python=False)
+        return Masked(_NO_BREAK.sub(" ", source), ((0, len(source)),), python=False)
     spans: dict[tuple[int, int], str] = {}
     at, goes_on = 0, False
     for line in source.splitlines(keepends=True):
