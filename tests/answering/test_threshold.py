@@ -52,7 +52,10 @@ def test_an_assistant_that_fails_asks_for_more_confidence(library: Library, conf
     prompt = "Return a random element from a sequence"
     before = ours.assess(prompt)
     for _ in range(5):
-        ours.ask(prompt)
+        ours.ask(prompt)  # nobody is known to have asked
+    assert ours.assess(prompt).threshold == before.threshold
+    for _ in range(5):
+        ours.ask(prompt, learn=True)
     after = ours.assess(prompt)
     assert before.threshold is not None
     assert after.threshold is not None

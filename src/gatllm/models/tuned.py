@@ -123,6 +123,11 @@ def base_tokenizer(base: str) -> Pretrained:
     return Pretrained.from_json(open_base(base).tokenizer.backend_tokenizer.to_str())
 
 
+def positions_of(base: str) -> int:
+    """Return how many tokens a row of the base may have."""
+    return int(getattr(open_base(base).model.config, "max_position_embeddings", None) or _CONTEXT)
+
+
 def resolve(values: Mapping[str, Any]) -> PretrainedConfig:
     """Return the configuration with what follows from the base.
 
@@ -130,7 +135,7 @@ def resolve(values: Mapping[str, Any]) -> PretrainedConfig:
         UsageError: a row has more tokens than the base has positions.
     """
     lm = open_base(str(values["base"]))
-    positions = int(getattr(lm.model.config, "max_position_embeddings", None) or _CONTEXT)
+    positions = positions_of(str(values["base"]))
     given = {"context": min(_CONTEXT, positions), **values}
     if int(given["context"]) > positions:
         raise UsageError(f"{values['base']} reads {positions} tokens, not {given['context']}", f"--block {positions}")

@@ -195,12 +195,15 @@ def _items(source: Path | Rows) -> Any:
 
 def _tuned_recipe(name: str, dataset: Dataset, base: str) -> dict[str, Any]:
     """Return the recipe that teaches a pretrained model by its adapter: few pairs are gone through often."""
+    from gatllm.models.tuned import positions_of
+
     passes = max(3, min(40, 2000 // max(len(dataset), 1)))
+    context = min(256, positions_of(base))
     return {
         "name": name,
         "objective": "chat",
         "data": {"source": str(dataset.path)},
-        "model": {"kind": "pretrained", "base": base, "adapter": "lora", "rank": 16, "context": 256},
+        "model": {"kind": "pretrained", "base": base, "adapter": "lora", "rank": 16, "context": context},
         "train": {
             "epochs": passes,
             "batch": 4,
