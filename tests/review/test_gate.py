@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatllm.review import Reviewer, compile_error
 from gatllm.review.default import load_reviewer
-from gatllm.review.gate import harm, minimal
+from gatllm.review.gate import Step, harm, minimal
 
 FUNCTIONS = [
     """\
@@ -130,7 +130,7 @@ def test_what_the_grammar_asks_for_passes(before: str, after: str) -> None:
 
 def test_what_a_named_rule_did_passes_once() -> None:
     before, after = "print a\n", "print(repr(a))\n"
-    step = ("x `a`\n", "x repr(a)\n")
+    step = Step("x `a`\n", "x repr(a)\n", "repr-of-python-two")
     assert harm(before, after) == ("`repr` would appear",)
     assert harm(before, after, [step]) == ()
     assert harm(before + before, after + after, [step]) == ("`repr` would appear",)

@@ -113,7 +113,8 @@ def fix(
     """Repair Python files and notebooks that do not compile. Prints a unified diff; --write changes the files.
 
     A repair compiles and keeps what carries meaning: names, numbers, operators, the words of strings; anything else is
-    a suggestion, shown with --candidates and never written. Exit code 1 when a file was left as it is.
+    a suggestion, shown with --candidates and never written, as is what is not likely enough to be meant. Exit code 1
+    when a file was left as it is.
 
     Args:
         files: Python files and notebooks; - reads standard input (with --write the repaired text is printed).
@@ -121,7 +122,7 @@ def fix(
         all: all Python files and notebooks in the folders named (default: this folder).
         semantic: also show what the discriminator suggests in files that compile; nothing of it is written.
         candidates: show so many different repairs and suggestions.
-        json: print what was done as JSON: edits, candidates, diff.
+        json: print what was done as JSON: edits, probability, rules, needs, candidates, diff.
         target_version: the oldest Python that the files are for (default: what the project's ruff settings say).
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
@@ -144,7 +145,7 @@ def fix(
                 failed.append(file.name)
             several = candidates > 1 or (semantic and repaired.compiles)
             told.append(_tell(repaired, several, json=json, filters=write and file.name == "<stdin>"))
-            if not json and (repaired.why and (not repaired.compiles or len(names) == 1)):
+            if not json and (repaired.why and (not repaired.compiles or repaired.changed or len(names) == 1)):
                 err.print(f"{shown(file.name)}: {repaired.why}", markup=False)
             if write:
                 _write(file, repaired)

@@ -29,6 +29,8 @@ class Repaired:
     by: str
     why: str
     candidates: tuple[Candidate, ...] = ()
+    rules: tuple[str, ...] = ()
+    needs: str = ""
 
     @property
     def changed(self) -> bool:
@@ -43,13 +45,25 @@ class Repaired:
             "compiles": self.compiles,
             "by": self.by,
             "why": self.why,
+            "rules": list(self.rules),
+            "needs": self.needs,
+            "probability": _rounded(self.candidates[0].probability) if self.candidates else None,
             "edits": edits_as_json(self.before, self.text),
             "diff": diff,
             "candidates": [
-                {"edits": edits_as_json(self.before, one.text), "suggestion": bool(one.harm), "harm": list(one.harm)}
+                {
+                    "edits": edits_as_json(self.before, one.text),
+                    "probability": _rounded(one.probability),
+                    "suggestion": one.text != self.text,
+                    "harm": list(one.harm),
+                }
                 for one in self.candidates
             ],
         }
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 4)
 
 
 def edits_as_json(before: str, after: str) -> list[dict[str, Any]]:
@@ -78,7 +92,17 @@ def fix_source(
     if target and (settled := _by_version(linter, source, target)) is not None:
         return settled
     repair = reviewer.fix(source.text, candidates=candidates, semantic=semantic)
-    return Repaired(source.name, source.text, repair.text, repair.compiles, repair.by, repair.why, repair.candidates)
+    return Repaired(
+        source.name,
+        source.text,
+        repair.text,
+        repair.compiles,
+        repair.by,
+        repair.why,
+        repair.candidates,
+        repair.rules,
+        repair.needs,
+    )
 
 
 def _by_version(linter: Linter, source: Source, target: str) -> Repaired | None:

@@ -64,6 +64,7 @@ class Detection:
         words: what to tell a person, with the way out.
         candidates: whole texts that may be meant, the likeliest first.
         sure: whether the first candidate is what anybody would have meant.
+        needs: the Python version that it is for, where that is a newer one than this.
     """
 
     kind: DetectionKind
@@ -71,6 +72,7 @@ class Detection:
     words: str
     candidates: tuple[str, ...] = ()
     sure: bool = False
+    needs: str = ""
 
 
 def detect(text: str, error: Finding | None = None) -> Detection | None:
@@ -239,12 +241,12 @@ def _newer(text: str, error: Finding) -> Detection | None:
         return None
     needs = max((one for _, one, _ in versions), key=lambda one: int(one.split(".")[1]))
     words = f"valid in Python {needs} and newer, this is {version} (line {versions[0][0]}): nothing to repair"
-    return Detection("newer Python", versions[0][0], words)
+    return Detection("newer Python", versions[0][0], words, needs=needs)
 
 
 def _also_broken(newer: tuple[int, str, str], version: str, line: int, message: str) -> Detection:
     words = f"needs Python {newer[1]} (line {newer[0]}), this is {version}; line {line}: {message}"
-    return Detection("newer Python", line, words)
+    return Detection("newer Python", line, words, needs=newer[1])
 
 
 def _ruff_syntax(text: str, version: str) -> Iterator[tuple[int, str]]:

@@ -16,16 +16,25 @@ import sys
 import tokenize
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
+from typing import NamedTuple
 
+from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import lexemes
 from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
 
-Step = tuple[str, str]  # the text before a named rule was applied, and after it
+
+class Step(NamedTuple):
+    """What a named rule did: the text before it was applied, the text after it, and its name."""
+
+    before: str
+    after: str
+    rule: str
+
 
 # What carries meaning: words, escapes, operators. Brackets, commas, colons, semicolons, quotes and space carry form.
 _CONTENT = re.compile(
@@ -82,7 +91,7 @@ def harm(before: str, after: str, steps: Sequence[Step] = ()) -> tuple[str, ...]
     old, new = _differing(before, after) if len(before) > _LONGEST else (before, after)
     found = [*_content(old, new, steps), *_indentation(old, new)]
     if len(before) <= _READ:
-        sources = (before, *(text for _, text in steps))
+        sources = (before, *(step.after for step in steps))
         found += [*_strings(sources, after), *_nonsense(before, after, steps)]
     return tuple(dict.fromkeys(found))
 
@@ -112,7 +121,7 @@ def _hunks(before: str, after: str) -> Iterator[tuple[list[str], list[str], list
 def _content(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     granted_less: Counter[str] = Counter()
     granted_more: Counter[str] = Counter()
-    for old, new in steps:
+    for old, new, _ in steps:
         for removed, added, _, _ in _hunks(old, new):
             granted_less.update(removed)
             granted_more.update(added)
@@ -250,9 +259,9 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
         yield "`print >>` of Python 2 would stay"
     if len(_APART.findall(after)) > len(_APART.findall(before)):
         yield "a call would come apart"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(after)
+    tree = _parsed(after)
+    known: Callable[[ast.Call], bool] = lambda call: (ast.get_source_segment(after, call) or "") in before  # noqa: E731
+    yield from (f"`{name}` takes fewer arguments" for name in too_many(tree, known))
     yield from _constants(tree)
     unbound, alone = _unbound(tree), {line.strip() for line in before.split("\n")}
     for name in sorted(unbound):
@@ -269,7 +278,7 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
     yield from _imports(before, after)
-    joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new in steps))
+    joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new, _ in steps))
     for name in sorted(joined & unbound):
         yield f"`{name}` is defined nowhere"
     if joined and not joined & unbound and _new_tuple(before, after):
@@ -295,6 +304,12 @@ def _imports(before: str, after: str) -> Iterator[str]:
         joined = re.search(rf"\bimport\s+{re.escape(module)}\s*,\s*{name}\b", after)
         if name not in sys.stdlib_module_names and joined:
             yield f"`{name}` may be no module"
+
+
+def _parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 def _idle(tree: ast.Module) -> Iterator[ast.Name | ast.Constant]:

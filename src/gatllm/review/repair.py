@@ -186,9 +186,9 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
             reach = len(state.text) if _SEEKS_END.search(errors[state.text].message) else at
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
             translated = apply_rule(state.text, errors[state.text])
-            if translated is not None and translated[0] not in seen:
-                steps = (*state.steps, (state.text, translated[0]))
-                follower = _State(translated[0], state.score + _MEANS, state.edits + 1, steps=steps)
+            if translated is not None and translated[0].after not in seen:
+                steps = (*state.steps, translated[0])
+                follower = _State(translated[0].after, state.score + _MEANS, state.edits + 1, steps=steps)
                 seen.add(follower.text)
                 if translated[1] is None:
                     solved.append(follower)

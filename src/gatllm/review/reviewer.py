@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gatllm.review.alarm import Alarm
-from gatllm.review.critics import Finding, compile_error, lint, mistakes, syntax_error
+from gatllm.review.critics import Finding, compile_error, mistakes, syntax_error
 from gatllm.review.detection import Detection, detect
 from gatllm.review.forward import TorchForward
-from gatllm.review.gate import Step, harm, minimal
+from gatllm.review.gate import Step, harm
 from gatllm.review.names import with_known_names
-from gatllm.review.python2 import is_python2, rest_of_python2
+from gatllm.review.pool import gather
+from gatllm.review.probability import load_intention
 from gatllm.review.region import line_span, place
-from gatllm.review.repair import Solution, improve, repair
+from gatllm.review.repair import improve
 from gatllm.review.rules import apply_rules
-from gatllm.review.search import search
 from gatllm.review.tag_words import tag_words
 from gatllm.review.tagger import Scores, Tagger, Window, features, tokens_of, windows_of
 from gatllm.review.tags import TAGS
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
 THRESHOLD = 0.5
-_Steps = tuple[Step, ...]
-_RULES = 2.5  # seconds at most for rules before the search
-_POOL = 6  # repairs that are looked for, so that one of them may pass the gate
 _TOGETHER = 8  # texts whose windows share batches
 _MOST = 1 << 20  # characters; what is longer is data, and would take the model minutes
 _LARGE = 200_000  # characters; of what is longer the part near the error is looked at
@@ -44,9 +41,6 @@ _HOSTILE = re.compile(
 )
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _VAGUE = -4.0  # log-odds of a token's likeliest edit up to which it is not worth naming
-_CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
-_WORD = re.compile(r"\w+")
-_FINDING = 1.5  # log-odds that one finding of ruff is worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +68,25 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to repair a text; ``score`` is the model's log-odds for it (None: found by the search alone).
+    """One way to repair a text; ``score`` is the model's log-odds for it (None: the model did not find it).
 
     ``harm`` is what it would do that nobody asked for (`gate.harm`); with any it is a suggestion, never written.
+    ``probability`` is that of being what was meant (`probability`); None where nothing was measured.
     """
 
     text: str
     score: float | None
     harm: tuple[str, ...] = ()
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
     """The best text found that does no harm; ``candidates`` holds it first, then suggestions.
 
-    ``by`` says who found it; ``why`` why nothing was changed where ``changed`` is false.
+    ``by`` says who found it; ``why`` why nothing was changed where ``changed`` is false, or what is left to do by hand
+    where it is true. ``rules`` names the rules that had a part in it, ``needs`` the Python version that the text is for
+    where it is a newer one than this.
     """
 
     text: str
@@ -97,6 +95,13 @@ class Repair:
     candidates: tuple[Candidate, ...]
     by: Literal["", "model", "search", "rule"]
     why: str = ""
+    rules: tuple[str, ...] = ()
+    needs: str = ""
+
+    @property
+    def probability(self) -> float | None:
+        """How likely the first candidate is what was meant; None where there is none, or nothing was measured."""
+        return self.candidates[0].probability if self.candidates else None
 
     @property
     def likeliest(self) -> str:
@@ -126,6 +131,11 @@ class Reviewer:
         self.threshold = THRESHOLD if alarm is None else alarm.threshold
         self._fallback = fallback
         self.name = name
+
+    @property
+    def tagger(self) -> Tagger | None:
+        """The discriminator's tags and odds; None where the search is all there is."""
+        return self._tagger
 
     @property
     def has_model(self) -> bool:
@@ -250,22 +260,31 @@ class Reviewer:
         until = time.monotonic() + 2 * seconds
         if (settled := self._settled(text, error, candidates, until)) is not None:
             return settled
-        by: Literal["model", "search"] = "model"
-        given, begun = _begun(text)
-        found = self._by_model(text, given, begun, max(candidates, _POOL), seconds)
-        rank: Callable[[Candidate], tuple[bool, bool]] = lambda one: (bool(one.harm), _opens_less(given, one.text))  # noqa: E731
-        if not any(rank(candidate) == (False, False) for candidate in found) and self._fallback:
-            other = self._by_search(text, given, begun, until)
-            if other is not None and (not found or rank(other) < min(map(rank, found))):
-                found, by = [other, *found], "search"
-        found.sort(key=rank)
-        kept = tuple(found[:candidates])
+        return self._pooled(text, error, candidates, seconds)
+
+    def _pooled(self, text: str, error: Finding, most: int, seconds: float) -> Repair:
+        """The likeliest of all repairs that anyone finds and that pass the gate; written if it is likely enough."""
+        intention = load_intention()
+        tagger = self._tagger
+        found, asked = gather(text, error, tagger, intention if self._fallback else None, most=most, seconds=seconds)
+        if any(not one.harm and not _opens_less(text, one.text) for one in found):
+            found = [one for one in found if not _opens_less(text, one.text)]
+        likely = intention.of(text, error, found, asked=asked)
+        order = sorted(zip(found, likely, strict=True), key=lambda pair: (bool(pair[0].harm), -pair[1]))
+        kept = tuple(Candidate(one.text, one.score, one.harm, value) for one, value in order[:most])
         if not kept:
-            return Repair(text, False, False, (), "", "no small edit makes it compile")
-        if kept[0].harm:
-            why = f"not sure what was meant: {_listed(kept[0].harm)} (--candidates shows what it could be)"
+            return Repair(text, False, False, (), "", f"line {error.line}: {error.message}; no small edit ends that")
+        first, best = order[0]
+        if first.harm:
+            why = f"not sure what was meant: {_listed(first.harm)} (--candidates shows what it could be)"
             return Repair(text, False, False, kept, "", why)
-        return Repair(kept[0].text, True, True, kept, by)
+        # Of the search alone nothing was measured that would tell its good repairs from the others.
+        if tagger is not None and best < intention.threshold and first.by != {"rule"}:
+            why = f"line {error.line}: {error.message}; not sure enough of a repair ({best:.0%}; --candidates shows it)"
+            return Repair(text, False, False, kept, "", why)
+        by: Literal["rule", "model", "search"] = next(who for who in ("rule", "model", "search") if who in first.by)
+        rules = tuple(dict.fromkeys(step.rule for step in first.steps))
+        return Repair(first.text, True, True, kept, by, _left_to_do(first.steps), rules)
 
     def _settled(self, text: str, error: Finding, most: int, until: float) -> Repair | None:
         """What needs no search: texts that are no Python files with a slip, too large, or wrong beyond the grammar."""
@@ -298,26 +317,10 @@ class Reviewer:
         plain, error, steps = apply_rules(text, compile_error(text), until)
         harms = harm(text, plain, steps) if error is None else ()
         if error is None and not harms:
-            return Repair(plain, True, True, (Candidate(plain, None),), "rule")
+            rules = tuple(dict.fromkeys(step.rule for step in steps))
+            return Repair(plain, True, True, (Candidate(plain, None),), "rule", _left_to_do(steps), rules)
         first = compile_error(text)
         return Repair(text, False, False, (), "", f"line {first.line}: {first.message}" if first else "")
-
-    def _by_model(self, text: str, given: str, begun: _Steps, most: int, seconds: float) -> list[Candidate]:
-        if self._tagger is None:
-            return []
-        if begun and compile_error(given) is None:
-            return [Candidate(given, None, harm(text, given, begun))]
-        solutions = _ranked(given, repair(self._tagger, given, most=most, seconds=seconds))
-        return [Candidate(one.text, one.score, harm(text, one.text, (*begun, *one.steps))) for one in solutions]
-
-    def _by_search(self, text: str, given: str, begun: _Steps, until: float) -> Candidate | None:
-        plain, error, steps = apply_rules(given, compile_error(given), time.monotonic() + _RULES)
-        fixed = plain if error is None else search(plain, seconds=until - time.monotonic())
-        if fixed is None:
-            return None
-        steps = (*begun, *steps)
-        fixed = fixed if steps else minimal(text, fixed)
-        return Candidate(fixed, None, harm(text, fixed, steps))
 
     def _suggest(self, text: str) -> Repair:
         """Suggest a change of meaning; nothing proves it, so that it is never written."""
@@ -351,14 +354,8 @@ def _detected(text: str, seen: Detection, most: int) -> Repair:
     harms = () if seen.sure else (seen.words,)
     found = tuple(Candidate(one, None, harms) for one in seen.candidates[:most])
     if seen.sure:
-        return Repair(found[0].text, True, True, found, "rule")
-    return Repair(text, False, False, found, "", seen.words)
-
-
-def _begun(text: str) -> tuple[str, _Steps]:
-    """What is done to a whole text before any error of it is looked at, and the step that it was."""
-    given = rest_of_python2(text) if is_python2(text) else text
-    return given, ((text, given),) if given != text else ()
+        return Repair(found[0].text, True, True, found, "rule", rules=(seen.kind.replace(" ", "-"),))
+    return Repair(text, False, False, found, "", seen.words, needs=seen.needs)
 
 
 def _opens_less(before: str, after: str) -> bool:
@@ -366,24 +363,18 @@ def _opens_less(before: str, after: str) -> bool:
     return any(after.count(opening) < before.count(opening) for opening in "([{")
 
 
+def _left_to_do(steps: Sequence[Step]) -> str:
+    """What a repair can't bring back: code that a chat left out."""
+    for step in steps:
+        if step.rule == "placeholder":
+            old, new = step.before.split("\n"), step.after.split("\n")
+            line = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+            return f"line {line + 1}: code was left out here (`{old[line].strip()}`): it is still missing"
+    return ""
+
+
 def _listed(harms: tuple[str, ...]) -> str:
     return ", ".join(harms[:3]) + (f" and {len(harms) - 3} more" if len(harms) > 3 else "")
-
-
-def _ranked(before: str, solutions: list[Solution]) -> list[Solution]:
-    """Best first: the model's log-odds, less one for each finding of ruff more than the best has."""
-    near = [solution for solution in solutions if solution.score > solutions[0].score - _CLOSE]
-    if len(near) < 2:
-        return solutions
-    words = set(_WORD.findall(before))
-    counts = [_blamed(findings, words) for findings in lint([solution.text for solution in near])]
-    order = sorted(range(len(near)), key=lambda number: counts[number] * _FINDING - near[number].score)
-    return [near[number] for number in order] + solutions[len(near) :]
-
-
-def _blamed(findings: tuple[Finding, ...], words: set[str]) -> int:
-    """How many findings a repair has to answer for: not for names without a definition that it was given."""
-    return sum(found.code != "F821" or not words.issuperset(_WORD.findall(found.message)[-1:]) for found in findings)
 
 
 def _suspects(text: str, tokens: list[Lexeme], windows: list[Window], scores: list[Scores]) -> tuple[Suspect, ...]:

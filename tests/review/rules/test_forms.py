@@ -57,7 +57,7 @@ def _translated(text: str) -> str:
         done = apply_rule(text, error)
         if done is None:
             break
-        text = done[0]
+        text = done[0].after
     return text
 
 
@@ -105,7 +105,7 @@ def test_what_is_returned_brings_the_compiler_further(text: str) -> None:
     error = compile_error(text)
     done = apply_rule(text, error) if error is not None else None
     if error is not None and done is not None:
-        new, after = done
+        new, after = done[0].after, done[1]
         assert after == compile_error(new)
         left = len(text) - offset(text, error.line, error.column)
         read = re.search("unmatched|does not match|unterminated|never closed", error.message)  # now it begins to

@@ -8,10 +8,9 @@ import time
 from itertools import islice
 
 from gatllm.review.critics import Finding, compile_error
+from gatllm.review.gate import Step
 from gatllm.review.region import offset
 from gatllm.review.rules.table import RULES, repairs
-
-Step = tuple[str, str]  # the text before a rule was applied, and after it
 
 _TRIED = 40  # ways at most for one error
 _TOKENISER = re.compile("unmatched|does not match|unterminated|never closed")
@@ -20,28 +19,33 @@ _TOKENISER = re.compile("unmatched|does not match|unterminated|never closed")
 def apply_rules(text: str, error: Finding | None, until: float) -> tuple[str, Finding | None, tuple[Step, ...]]:
     """Return ``text`` after `apply_rule` as often as it helps, what the compiler says then, and the steps.
 
-    A step is the text before a rule was applied and after it. ``until`` is when to stop (`time.monotonic`).
+    ``until`` is when to stop (`time.monotonic`).
     """
     steps: list[Step] = []
     while error is not None and time.monotonic() < until and (done := apply_rule(text, error)) is not None:
-        steps.append((text, done[0]))
-        text, error = done
+        steps.append(done[0])
+        text, error = done[0].after, done[1]
     return text, error, tuple(steps)
 
 
-def apply_rule(text: str, error: Finding) -> tuple[str, Finding | None] | None:
-    """Return ``text`` with the mistake at the error put right by a rule, and what the compiler says now.
+def apply_rule(text: str, error: Finding) -> tuple[Step, Finding | None] | None:
+    """Return what a rule does about the mistake at the error, and what the compiler says then.
 
     None where there is none, or the compiler gets no further with it.
     """
-    whole = [(new, compile_error(new)) for rule in RULES if rule.whole for new in rule.rewrite(text, error)]
+    whole = [
+        (Step(text, new, rule.name), compile_error(new))
+        for rule in RULES
+        if rule.whole
+        for new in rule.rewrite(text, error)
+    ]
     best = max(whole, key=lambda pair: math.inf if pair[1] is None else pair[1].line, default=None)
     if best is not None and (best[1] is None or best[1].line > error.line):  # lines stay lines
         return best
-    for new in islice(repairs(text, error), _TRIED):
+    for rule, new in islice(repairs(text, error), _TRIED):
         after = compile_error(new) if new != text else error
         if after is None or _further(text, error, new, after):
-            return new, after
+            return Step(text, new, rule.name), after
     return None
 
 

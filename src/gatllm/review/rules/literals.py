@@ -97,6 +97,9 @@ def _three_quotes(text: str, error: Finding) -> Iterator[str]:
     close = text.find(quote, end)
     if close < 0 or text.count("\n", end, close) > _MOST:
         return
+    # Words on both sides of the break: one that only cut off the quote was no line break of the string's.
+    if not re.search(r"\w", text[opened.end() : end]) or not re.search(r"\w", text[end:close]):
+        return
     between = text[end + 1 : close].split("\n")
     if any(_STATEMENT.match(line) for line in between[:-1]) or _STATEMENT.match(between[-1] + quote):
         return
@@ -130,7 +133,7 @@ def _field(text: str, error: Finding) -> Iterator[str]:
     """A field of an f-string that lost one of its braces: around the whole expression."""
     start, end = line_span(text, error.line)
     line = text[start:end]
-    for found in re.finditer(rf"(?<![{{\w.]){_CHAIN}(?=(?:![rsa])?\}}(?!\}}))", line):
+    for found in re.finditer(rf"(?<![{{\w.()\[\]]){_CHAIN}(?=(?:![rsa])?\}}(?!\}}))", line):
         yield f"{text[: start + found.start()]}{{{text[start + found.start() :]}"
     for found in re.finditer(rf"(?<!\{{)\{{{_CHAIN}(?![\w.}}!:=\[(])", line):
         yield f"{text[: start + found.end()]}}}{text[start + found.end() :]}"

@@ -37,8 +37,9 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def repairs(text: str, error: Finding) -> Iterator[str]:
-    """Yield whole texts in which a rule has put the mistake at the error right, the likeliest first."""
+def repairs(text: str, error: Finding) -> Iterator[tuple[Rule, str]]:
+    """Yield rules with whole texts in which they have put the mistake at the error right, the likeliest first."""
     for rule in RULES:
         if not rule.whole and rule.messages.search(error.message):
-            yield from rule.rewrite(text, error)
+            for new in rule.rewrite(text, error):
+                yield rule, new

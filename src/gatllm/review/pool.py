@@ -1,0 +1,113 @@
+"""All repairs of a text that anyone finds, in one pool: rules and the search first, then the discriminator."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+
+from gatllm.review.critics import Finding, compile_error, lint
+from gatllm.review.gate import Step, harm, minimal
+from gatllm.review.probability import Intention
+from gatllm.review.python2 import is_python2, rest_of_python2
+from gatllm.review.repair import Solution, repair
+from gatllm.review.rules import apply_rules
+from gatllm.review.search import search
+from gatllm.review.tagger import Tagger
+from gatllm.review.traits import Found
+
+_RULES = 2.5  # seconds at most for rules before the search
+_SEARCH = 1.5  # seconds at most for the search where a discriminator is asked as well
+_CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
+_WORD = re.compile(r"\w+")
+_FINDING = 1.5  # log-odds that one finding of ruff is worth
+
+
+def gather(
+    text: str, error: Finding, tagger: Tagger | None, intention: Intention | None, *, most: int, seconds: float
+) -> tuple[list[Found], bool]:
+    """Return repairs of ``text``, no two with the same tree, and whether the discriminator was asked.
+
+    Args:
+        text: what does not compile.
+        error: what the compiler says of it.
+        tagger: the discriminator; without one rules and search are all there is.
+        intention: tells where rules and search are so sure that the discriminator need not be asked; None: always ask.
+        most: repairs of the discriminator at most.
+        seconds: about how long each of the two may take.
+    """
+    given, begun = _begun(text)
+    until = time.monotonic() + (seconds if tagger is None else min(seconds, _SEARCH))
+    first = list(_by_search(text, given, begun, until))
+    if tagger is None:
+        return first, False
+    if intention is not None and most == 1 and first and not first[0].harm and len(first) == 1:
+        (sure,) = intention.of(text, error, first, asked=False)
+        if sure >= intention.clear or first[0].by == {"rule"}:
+            return first, False
+    return _merged([*first, *_by_model(text, given, begun, tagger, max(most, POOL), seconds)]), True
+
+
+POOL = 6  # repairs of the discriminator that are looked for, so that one of them may pass the gate
+
+
+def _by_search(text: str, given: str, begun: Sequence[Step], until: float) -> Iterable[Found]:
+    limit = max(until, time.monotonic() + _RULES)
+    plain, error, steps = apply_rules(given, compile_error(given), limit)
+    steps = (*begun, *steps)
+    if error is None:
+        yield Found(plain, None, 0, frozenset({"rule"}), harm(text, plain, steps), steps)
+        return
+    fixed = search(plain, seconds=until - time.monotonic())
+    if fixed is not None:
+        fixed = fixed if steps else minimal(text, fixed)
+        yield Found(fixed, None, 0, frozenset({"search"}), harm(text, fixed, steps), steps)
+
+
+def _by_model(
+    text: str, given: str, begun: Sequence[Step], tagger: Tagger, most: int, seconds: float
+) -> Iterable[Found]:
+    if begun and compile_error(given) is None:
+        return
+    for rank, one in enumerate(_ranked(given, repair(tagger, given, most=most, seconds=seconds))):
+        steps = (*begun, *one.steps)
+        by = frozenset({"rule"} if one.edits == len(one.steps) else {"model"})
+        yield Found(one.text, one.score, rank, by, harm(text, one.text, steps), steps)
+
+
+def _merged(found: Iterable[Found]) -> list[Found]:
+    """Repairs with the same tree are one: who found it is put together, the first text is kept."""
+    out: dict[str, Found] = {}
+    for one in found:
+        known = out.get(one.tree)
+        if known is None:
+            out[one.tree] = one
+            continue
+        score, rank = (known.score, known.rank) if one.score is None else (one.score, one.rank)
+        if known.score is not None and one.score is not None and known.score >= one.score:
+            score, rank = known.score, known.rank
+        better = known if not known.harm or one.harm else one
+        out[one.tree] = Found(better.text, score, rank, known.by | one.by, better.harm, better.steps)
+    return list(out.values())
+
+
+def _begun(text: str) -> tuple[str, tuple[Step, ...]]:
+    """What is done to a whole text before any error of it is looked at, and the step that it was."""
+    given = rest_of_python2(text) if is_python2(text) else text
+    return given, (Step(text, given, "python-two"),) if given != text else ()
+
+
+def _ranked(before: str, solutions: list[Solution]) -> list[Solution]:
+    """Best first: the model's log-odds, less one for each finding of ruff more than the best has."""
+    near = [solution for solution in solutions if solution.score > solutions[0].score - _CLOSE]
+    if len(near) < 2:
+        return solutions
+    words = set(_WORD.findall(before))
+    counts = [_blamed(findings, words) for findings in lint([solution.text for solution in near])]
+    order = sorted(range(len(near)), key=lambda number: counts[number] * _FINDING - near[number].score)
+    return [near[number] for number in order] + solutions[len(near) :]
+
+
+def _blamed(findings: tuple[Finding, ...], words: set[str]) -> int:
+    """How many findings a repair has to answer for: not for names without a definition that it was given."""
+    return sum(found.code != "F821" or not words.issuperset(_WORD.findall(found.message)[-1:]) for found in findings)
