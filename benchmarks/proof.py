@@ -128,12 +128,13 @@ def large_run(folder: Path, megabytes: int, key: Key) -> Path:
         log.append("start", commitments={"data_root": sha256(b""), "init_root": sha256(b"")})
         root = weights_root(weights)
         for step in (1, 2, 3):
+            log.append("step", step=step, loss=1.0, lr=1e-3, grad_norm=1.0, tokens=1)
             target = run / "checkpoints" / f"step-{step:08d}"
             target.mkdir(parents=True)
             save_weights(target / "model.safetensors", weights)
             log.append("checkpoint", step=step, weights_root=root)
         save_weights(run / "model.safetensors", weights)
-        log.append("end", weights_root=root, metrics={"loss": 1.0})
+        log.append("end", step=3, weights_root=root, metrics={"loss": 1.0})
     write_proof(run, key)
     return run
 
