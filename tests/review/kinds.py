@@ -424,4 +424,5 @@ KINDS = [
         ("def f(path, *, strict=True):\n    return path, strict\n",),
         leave=True,
     ),
+    Kind("colon of a function on one line", "def f(x) return x\n", ("def f(x) :return x\n", "def f(x): return x\n")),
 ]

@@ -39,6 +39,7 @@ _MARGIN = re.compile(r"^(?=[^\W\d@])", re.M)  # a statement at the margin
 _HOSTILE = re.compile(
     "too many nested parentheses|too many levels of indentation|nested too deeply|too many statically"
 )
+_EXPECTED = re.compile(r"expected '(.)'")
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _VAGUE = -4.0  # log-odds of a token's likeliest edit up to which it is not worth naming
 
@@ -279,7 +280,8 @@ class Reviewer:
             why = f"not sure what was meant: {_listed(first.harm)} (--candidates shows what it could be)"
             return Repair(text, False, False, kept, "", why)
         # Of the search alone nothing was measured that would tell its good repairs from the others.
-        if tagger is not None and best < intention.threshold and first.by != {"rule"}:
+        asked_for = first.by == {"rule"} or _adds_what_is_expected(text, error, first.text)
+        if tagger is not None and best < intention.threshold and not asked_for:
             why = f"line {error.line}: {error.message}; not sure enough of a repair ({best:.0%}; --candidates shows it)"
             return Repair(text, False, False, kept, "", why)
         by: Literal["rule", "model", "search"] = next(who for who in ("rule", "model", "search") if who in first.by)
@@ -356,6 +358,15 @@ def _detected(text: str, seen: Detection, most: int) -> Repair:
     if seen.sure:
         return Repair(found[0].text, True, True, found, "rule", rules=(seen.kind.replace(" ", "-"),))
     return Repair(text, False, False, found, "", seen.words, needs=seen.needs)
+
+
+def _adds_what_is_expected(before: str, error: Finding, after: str) -> bool:
+    """Tell whether a repair adds the one sign that the compiler asks for, and nothing else but space."""
+    found = _EXPECTED.search(error.message)
+    old, new = "".join(before.split()), "".join(after.split())
+    return found is not None and any(
+        new == old[:at] + found[1] + old[at:] for at in range(len(old) + 1) if new[at : at + 1] == found[1]
+    )
 
 
 def _opens_less(before: str, after: str) -> bool:
