@@ -147,7 +147,8 @@ def test_the_command(source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[
 
 
 def test_answers_stay_parsable_python(source: Path, tmp_path: Path) -> None:
-    for record in converse([str(source)], tmp_path / "out").records():
-        answer = record["messages"][1]["content"]
-        if "```python" in answer:
-            ast.parse(_code_in(answer))
+    answers = [record["messages"][1]["content"] for record in converse([str(source)], tmp_path / "out").records()]
+    with_code = [answer for answer in answers if "```python" in answer]
+    assert with_code
+    for answer in with_code:
+        ast.parse(_code_in(answer))

@@ -151,6 +151,11 @@ def test_a_large_text_is_repaired_near_its_error(reviewer: Reviewer) -> None:
     assert Reviewer().fix(text).text == data + "\n\ndef f(x):\n    return (x)\n"
     long = "x = [" + "1, " * 100_000 + "]\n"
     assert Reviewer().fix(long + "y = (1\n").text == long + "y = (1)\n"
+    noted = Reviewer().fix(
+        data + "class Store:\n    ... existing methods ...\n\n    def add(self, item):\n        return item\n"
+    )
+    assert noted.rules == ("placeholder",)
+    assert noted.why.startswith("line 20004: code was left out here")
     assert "too long" in Reviewer().fix("x = [" + "1, " * 100_000 + "\n").why
 
 

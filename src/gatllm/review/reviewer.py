@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -307,12 +307,15 @@ class Reviewer:
             )
         part = self.fix(text[start:end], candidates=most, seconds=1.0)
         if not part.changed:
-            return Repair(text, False, False, (), "", f"line {error.line}: {error.message}")
+            return Repair(text, False, False, (), "", f"line {error.line}: {error.message}", needs=part.needs)
         whole = text[:start] + part.text + text[end:]
         left = compile_error(whole)
         if left is not None:
             return Repair(text, False, False, (), "", f"line {left.line}: {left.message}")
-        return Repair(whole, True, True, (Candidate(whole, part.candidates[0].score),), part.by)
+        candidate = replace(part.candidates[0], text=whole)
+        return Repair(
+            whole, True, True, (candidate,), part.by, _moved(part.why, text.count("\n", 0, start)), part.rules
+        )
 
     def _by_rules(self, text: str, until: float) -> Repair:
         """Repair what parses and does not compile: the grammar has no opinion there, so that only rules count."""
@@ -372,6 +375,11 @@ def _adds_what_is_expected(before: str, error: Finding, after: str) -> bool:
 def _opens_less(before: str, after: str) -> bool:
     """Tell whether a repair took an opening bracket away: `append((a, b)` is closed rather than opened less."""
     return any(after.count(opening) < before.count(opening) for opening in "([{")
+
+
+def _moved(words: str, lines: int) -> str:
+    """Words about a line of a part, as they hold in the whole text."""
+    return re.sub(r"^line (\d+)", lambda found: f"line {int(found[1]) + lines}", words)
 
 
 def _left_to_do(steps: Sequence[Step]) -> str:
