@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
 
 from gatllm.answering import Assistant, FakeGenerator
 from gatllm.review import Reviewer
-from gatllm.service import create_app
+from gatllm.service import create_app, training_runs
 from tests.service.conftest import Connect
 
 
@@ -80,3 +81,16 @@ def test_one_click_checks_every_hash_and_names_what_does_not_hold(app: FastAPI, 
             assert (await client.post("/training/tiny/verify")).status_code == 400
 
     asyncio.run(go())
+
+
+def test_datasets_are_looked_at_in_the_order_of_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hash of several depends on it: in any other order an honest run would be accused."""
+    roots = [f"{number:064x}" for number in range(8)]
+    folders = {tmp_path / str(number): root for number, root in enumerate(roots)}
+    proof = SimpleNamespace(datasets=[{"merkle_root": root} for root in roots])
+    monkeypatch.setattr(training_runs, "read_proof", lambda path: proof)
+    opened = {path: SimpleNamespace(manifest=SimpleNamespace(merkle_root=root)) for path, root in folders.items()}
+    monkeypatch.setattr(training_runs, "Dataset", SimpleNamespace(open=opened.__getitem__))
+    runs = training_runs.TrainingRuns(datasets=list(folders)[::-1])
+    assert runs._trained_on(tmp_path) == list(folders)
+    assert training_runs.TrainingRuns(datasets=list(folders)[1:])._trained_on(tmp_path) == []

@@ -106,12 +106,12 @@ class TrainingRuns:
 
     def _trained_on(self, path: Path) -> list[Path]:
         try:
-            roots = {str(entry.get("merkle_root")) for entry in read_proof(path).datasets}
+            roots = [str(entry.get("merkle_root")) for entry in read_proof(path).datasets]
         except VerificationError:
             return []
         here = {Dataset.open(folder).manifest.merkle_root: folder for folder in self._datasets}
-        # Of several datasets all must lie here: what is looked at is the hash of all of them.
-        return [here[root] for root in roots] if roots and roots <= here.keys() else []
+        # Of several datasets all must lie here: what is looked at is the hash of all of them, in the proof's order.
+        return [here[root] for root in roots] if set(roots) <= here.keys() else []
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
