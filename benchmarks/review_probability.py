@@ -27,6 +27,7 @@ from harm import functions, meaning, slip, sources
 
 from gatllm.review import compile_error, same_tree
 from gatllm.review.default import load_reviewer
+from gatllm.review.measures import expected_calibration_error
 from gatllm.review.pool import POOL, gather
 from gatllm.review.probability import FITTED
 from gatllm.review.traits import NAMES, traits
@@ -158,7 +159,7 @@ def judge(path: Path) -> None:
     rows, fitted = read(path), json.loads(FITTED.read_text(encoding="utf-8"))
     result: dict[str, Any] = {"benchmark": "review_probability", "cases": len(rows)}
     decided = decisions(rows, fitted["asked"], "asked")
-    error = _ece(decided)
+    error = expected_calibration_error([one[0] for one in decided], [one[1] for one in decided], 10)
     print(f"{len(rows)} cases; expected calibration error {error:.3f}")
     print(f"{'written if above':>17}{'written':>9}{'same tree':>11}{'right of written':>18}{'harm':>8}")
     table = {}
@@ -198,19 +199,6 @@ def _first(row: dict[str, Any], who: str) -> bool:
 def _pooled(row: dict[str, Any], values: list[float]) -> bool:
     ranked = sorted(zip(values, row["asked"], strict=True), key=lambda pair: (pair[1]["gated"], -pair[0]))
     return bool(ranked) and ranked[0][1]["right"]
-
-
-def _ece(decided: list[tuple[float, bool, bool, str]], bins: int = 10) -> float:
-    out = 0.0
-    for number in range(bins):
-        some = [
-            one
-            for one in decided
-            if number / bins <= one[0] < (number + 1) / bins or (number + 1 == bins == one[0] * bins)
-        ]
-        if some:
-            out += abs(sum(one[0] for one in some) - sum(one[1] for one in some)) / len(decided)
-    return out
 
 
 def main() -> None:

@@ -188,8 +188,13 @@ def build_tuned(config: PretrainedConfig, *, seed: int, dtype: str = "auto") -> 
             ) from None
 
 
-def companions(model: TunedLM) -> dict[str, str]:
-    """Return the files that make a run folder one that 🤗 Transformers (or peft) opens: file name → text."""
+def companions(model: nn.Module) -> dict[str, str]:
+    """Return the files that make a run folder one that 🤗 Transformers (or peft) opens: file name → text.
+
+    None for a model that is not one of theirs.
+    """
+    if not isinstance(model, TunedLM):
+        return {}
     tokenizer = open_base(model.config.base).tokenizer
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatllm.errors import GatllmError, UsageError
+from gatllm.review.measures import auroc, expected_calibration_error
 from gatllm.training.fewshot import Task, load_task, wilson
 from gatllm.training.measures.measured import Item, Measured, mean_of
 from gatllm.training.measures.subject import Subject
@@ -102,20 +103,14 @@ def calibration(subject: Subject, source: str, limit: int, shots: int, seed: int
     """Return how far an answer's probability (the mean of its tokens') is that of its being right."""
     task, found = _asked(subject, source, limit, shots, seed)
     pairs = [(min(max(one.confidence, 0.0), 1.0), one.right) for one in found]
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for confidence, right in pairs:
-        bins.setdefault(min(int(confidence * _BINS), _BINS - 1), []).append((confidence, right))
-    ece = sum(abs(sum(c for c, _ in some) - sum(r for _, r in some)) for some in bins.values()) / len(pairs)
-    good = [confidence for confidence, right in pairs if right]
-    poor = [confidence for confidence, right in pairs if not right]
+    stated, right = [one for one, _ in pairs], [one for _, one in pairs]
     numbers: dict[str, tuple[float, float | None, float | None]] = {
-        "ece": (ece, None, None),
+        "ece": (expected_calibration_error(stated, right, _BINS), None, None),
         "brier": mean_of([(confidence - right) ** 2 for confidence, right in pairs]),
-        "right": (len(good) / len(pairs), *wilson(len(good), len(pairs))),
+        "right": (sum(right) / len(pairs), *wilson(sum(right), len(pairs))),
     }
-    if good and poor:
-        above = sum((a > b) + 0.5 * (a == b) for a in good for b in poor)
-        numbers["auroc"] = (above / len(good) / len(poor), None, None)
+    if 0 < sum(right) < len(right):
+        numbers["auroc"] = (auroc(stated, right), None, None)
     items = tuple(
         Item(one.key, (confidence - right) ** 2, one.text)
         for one, (confidence, right) in zip(found, pairs, strict=True)

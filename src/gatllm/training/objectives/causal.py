@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gatllm.errors import GatllmError
 from gatllm.models import GPTConfig, config_from_dict
-from gatllm.models.tuned import KIND, TunedLM, base_tokenizer, companions, resolve
+from gatllm.models.tuned import KIND, base_tokenizer, companions, resolve
 from gatllm.progress import Progress, Report
 from gatllm.tokenizers import Tokenizer
 from gatllm.training.objectives.corpora import Corpus, common_root, load_corpus
@@ -123,7 +123,7 @@ class Causal:
 
     def artifacts(self, model: nn.Module) -> Mapping[str, str]:
         """Return what makes the run a folder of 🤗 Transformers, where the model is one of theirs."""
-        return companions(model) if isinstance(model, TunedLM) else {}
+        return companions(model)
 
     def close(self) -> None:
         """Do nothing: no process, no open file."""

@@ -15,7 +15,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import GPTConfig, config_from_dict
 from gatllm.models.chat import Message as ChatMessage
 from gatllm.models.chat_format import ChatFormat
-from gatllm.models.tuned import KIND, TunedLM, base_tokenizer, companions, open_base, resolve
+from gatllm.models.tuned import KIND, base_tokenizer, companions, open_base, resolve
 from gatllm.progress import Progress, Report
 from gatllm.tokenizers import IM_END, Message, Tokenizer, TokenizerBase
 from gatllm.training.objectives.data_tables import ChatTable
@@ -150,7 +150,7 @@ class Chat:
 
     def artifacts(self, model: nn.Module) -> Mapping[str, str]:
         """Return what makes the run a folder of 🤗 Transformers, where the model is one of theirs."""
-        return companions(model) if isinstance(model, TunedLM) else {}
+        return companions(model)
 
     def close(self) -> None:
         """Do nothing: no process, no open file."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gatllm.data import Dataset
 from gatllm.errors import GatllmError
-from gatllm.models.tuned import KIND, TunedLM, base_tokenizer, companions
+from gatllm.models.tuned import KIND, base_tokenizer, companions
 from gatllm.progress import Report
 from gatllm.tokenizers import Tokenizer
 from gatllm.training.objectives.answers import Answering, Row
@@ -131,7 +131,7 @@ class Policy:
 
     def artifacts(self, model: nn.Module) -> Mapping[str, str]:
         """Return what makes the run a folder of 🤗 Transformers, where the model is one of theirs."""
-        return companions(model) if isinstance(model, TunedLM) else {}
+        return companions(model)
 
     def close(self) -> None:
         """Do nothing: no process, no open file."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from gatllm.data import divide
 from gatllm.errors import GatllmError
 from gatllm.models import load_run
-from gatllm.models.tuned import KIND, PretrainedConfig, TunedLM, base_tokenizer, build_tuned, companions, read_tuned
+from gatllm.models.tuned import KIND, PretrainedConfig, base_tokenizer, build_tuned, companions, read_tuned
 from gatllm.progress import Progress, Report
 from gatllm.records import file_sha256
 from gatllm.tokenizers import Tokenizer
@@ -191,7 +191,7 @@ class Preferences:
 
     def artifacts(self, model: nn.Module) -> Mapping[str, str]:
         """Return what makes the run a folder of 🤗 Transformers, where the model is one of theirs."""
-        return companions(model) if isinstance(model, TunedLM) else {}
+        return companions(model)
 
     def close(self) -> None:
         """Do nothing: no process, no open file."""
