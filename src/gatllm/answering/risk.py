@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gatllm.answering.estimator import Quality, measure
 from gatllm.figures import EVEN, MAIN, new_figure, plain, save
+from gatllm.review.measures import reliability
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,12 @@ def draw_risk(scores: Sequence[float], right: Sequence[bool], target: Path) -> N
     """Draw risk against coverage, and what was said against what was true, as PNG."""
     curve = Risk.of(scores, right).curve
     figure = new_figure(9, 4)
-    risk, reliability = figure.subplots(1, 2)
-    plain(risk, reliability)
+    risk, held = figure.subplots(1, 2)
+    plain(risk, held)
     risk.plot([count / len(curve) for count in range(1, len(curve) + 1)], curve, color=MAIN)
     risk.set(xlabel="coverage", ylabel="risk", title="Risk and coverage", xlim=(0, 1), ylim=(0, 1))
-    bins: dict[int, list[int]] = {}
-    for at, score in enumerate(scores):
-        bins.setdefault(min(int(score * 10), 9), []).append(at)
-    said = [sum(scores[at] for at in bins[name]) / len(bins[name]) for name in sorted(bins)]
-    true = [sum(right[at] for at in bins[name]) / len(bins[name]) for name in sorted(bins)]
-    reliability.plot([0, 1], [0, 1], linestyle=":", color=EVEN)
-    reliability.plot(said, true, marker="o", color=MAIN)
-    reliability.set(xlabel="P(correct)", ylabel="fraction right", title="Reliability", xlim=(0, 1), ylim=(0, 1))
+    bins = reliability(scores, right, 10)
+    held.plot([0, 1], [0, 1], linestyle=":", color=EVEN)
+    held.plot([said for said, _, _ in bins], [true for _, true, _ in bins], marker="o", color=MAIN)
+    held.set(xlabel="P(correct)", ylabel="fraction right", title="Reliability", xlim=(0, 1), ylim=(0, 1))
     save(figure, target)
