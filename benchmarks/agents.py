@@ -154,7 +154,7 @@ def edit_blocks(text: str, rng: random.Random) -> Iterator[tuple[str, tuple[str,
 
 
 def drift(text: str, rng: random.Random) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """An edit applied a line too far: a line that is no statement of its own stands there twice, or is gone."""
+    """An edit applied a line too far: a line that is not a statement of its own stands there twice, or is gone."""
     lines = text.split("\n")
     odd = [
         n

@@ -4,7 +4,7 @@
 
 `gatllm eval MODEL --tasks FILE --review` asks one task after the other, and its times are a user's. Here the requests
 of several tasks become one batch, which costs a fraction of the processor time; times mean nothing and are not told.
-Answers are the same but for the seeds of drawn proposals. Stopped, it goes on behind the last whole group of tasks.
+Answers are the same but for the seeds of drawn proposals. Stopped, it continues behind the last whole group of tasks.
 The baseline is the bare first proposal of the same generator. Prints a table and one JSON line.
 """
 

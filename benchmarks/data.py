@@ -1,7 +1,7 @@
-"""How quick data is: verdicts beside `ruff check` alone, corruption, tokenisers beside plain `tokenizers` and tiktoken.
+"""How quick data is: verdicts beside `ruff check` alone, corruption, tokenizers beside plain `tokenizers` and tiktoken.
 
     python benchmarks/data.py [--files 50000] [--repeat 3] [--pairs 3000] [--megabytes 8]
-        [--only check,corrupt,tokenise]
+        [--only check,corrupt,tokenize]
 
 The large tree is made of the source files of the installed packages, linked into a temporary folder (repeated under
 other names where they are too few), a quarter of it measured first: the peak memory of both shows whether it grows.
@@ -161,7 +161,7 @@ def measure_corruption(limit: int) -> dict[str, Any]:
     return result
 
 
-def measure_tokenisers(megabytes: float) -> dict[str, Any]:
+def measure_tokenizers(megabytes: float) -> dict[str, Any]:
     """Return megabytes a second of training and encoding, ours beside plain `tokenizers` and tiktoken."""
     pieces, size = [], 0
     for text in texts("stdlib"):
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=3000)
     parser.add_argument("--megabytes", type=float, default=8.0)
-    parser.add_argument("--only", default="check,corrupt,tokenise")
+    parser.add_argument("--only", default="check,corrupt,tokenize")
     arguments = parser.parse_args()
     result: dict[str, Any] = {
         "cpus": os.cpu_count(),
@@ -243,8 +243,8 @@ def main() -> None:
         result["check"] = measure_check(arguments.files, arguments.repeat)
     if "corrupt" in parts:
         result["corrupt"] = measure_corruption(arguments.pairs)
-    if "tokenise" in parts:
-        result["tokenise"] = measure_tokenisers(arguments.megabytes)
+    if "tokenize" in parts:
+        result["tokenize"] = measure_tokenizers(arguments.megabytes)
     print(json.dumps(result))
 
 

@@ -3,10 +3,10 @@
     python benchmarks/harm.py [--cases 10000] [--files 1000] [--seed 7] [DISTRIBUTION …]
 
 The functions come from installed distributions that nothing was trained on. The slips are made here, letter by letter,
-not by the data room that the discriminator learned from. Three ways in the same run: what is written (behind the gate),
+not by `gatllm.data` that the discriminator learned from. Three ways in the same run: what is written (behind the gate),
 the likeliest repair whether written or not (the gate taken away), and the search alone, ungated. Harm is a word,
 number, operator or string that the original has and the written text lacks, or the other way round, told by Python's
-own tokeniser. Collateral lines are those that differ from the original away from the line of the slip. Prints a table
+own tokenizer. Collateral lines are those that differ from the original away from the line of the slip. Prints a table
 and one JSON line.
 """
 

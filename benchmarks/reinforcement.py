@@ -3,7 +3,7 @@
     python benchmarks/reinforcement.py --length 8 --steps 240 --rounds 40 --seeds 1 2 3
     python benchmarks/reinforcement.py --length 4 --steps 120 --rounds 12 --width 32
 
-For each seed a run of the recipe `alphabetize` is stopped early; then `reinforce-alphabetize` goes on from it with
+For each seed a run of the recipe `alphabetize` is stopped early; then `reinforce-alphabetize` continues from it with
 exact match as its only signal. The baseline is the stopped model itself. Fractions are of held-out strings of the full
 length, answered greedily. Prints a line a round and, as the last line, one line of JSON.
 """

@@ -7,7 +7,7 @@ Prints tables and one JSON line. A repair "parses" when it compiles, changes som
 for each injected error; "same" is the syntax tree of the original. An error is "knowable" when what was lost is
 punctuation, a keyword or white space, or was only moved: a deleted name or line can't be known. A "slip" is one that
 a mark, a keyword or four columns undo: the easier mix that edit taggers are measured on. With --out what is finished
-is kept in FOLDER, and a run that was stopped goes on there; result.json and reliability.png lie beside it.
+is kept in FOLDER, and a run that was stopped resumes there; result.json and reliability.png lie beside it.
 """
 
 from __future__ import annotations

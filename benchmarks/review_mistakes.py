@@ -36,7 +36,7 @@ BALANCE = 50  # functions for one mistake
 Findings = dict[Path, set[int]]  # file → lines
 Keep = Callable[[str, Callable[[], Any]], Any]
 
-# What says only that a dependency is not installed here, or that one has no types, is no finding.
+# What says only that a dependency is not installed here, or that one has no types, is not a finding.
 _NO_FAULT = frozenset({"reportMissingImports", "reportMissingModuleSource", "reportMissingTypeStubs"})
 
 
@@ -107,7 +107,7 @@ def _unpack(folder: Path, tree: Path) -> list[Path]:
 
 
 def _pair(record: dict[str, Any], folder: Path, tree: Path) -> Pair | None:
-    """Put both versions of the module beside the newest; None for what is no function."""
+    """Put both versions of the module beside the newest; None for what is not a function."""
     place, _, rest = record["origin"].partition("#")
     name, _, versions = rest.partition("@")
     _, package, path = place.split(":")

@@ -4,7 +4,7 @@
 
 Peers on PyPI that claim to repair what does not parse, November 2026: pyrepair 1.0.0 (indentation, tabs, blocks) and
 autopep8 2.3.2 (E1, E9 indentation). autofixai 0.4.1 leaves syntax errors alone by design, autofix-python-engine
-1.0.0 runs the code it is given; neither is measured. autopep8 goes on for minutes with some texts: each has as many
+1.0.0 runs the code it is given; neither is measured. autopep8 runs for minutes with some texts: each has as many
 seconds as the reviewer takes at most. This file imports nothing of gatllm.
 """
 

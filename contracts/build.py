@@ -26,7 +26,7 @@ MODULES = HERE / "node_modules"
 PINNED = HERE / "artifacts.sha256"
 OURS = ("DatasetToken", "Subscription", "Splitter", "Rewards", "ProofRegistry")
 # Seaport 1.6 as OpenSea deployed it (MIT), for local chains: compiled code from their npm package.
-_NOT_REPEATABLE = "invariant|testFuzz"  # gas that depends on drawn values is no regression
+_NOT_REPEATABLE = "invariant|testFuzz"  # gas that depends on drawn values is not a regression
 _SEAPORT = "@opensea/seaport-js/lib/typechain-types/factories/seaport/contracts/"
 THEIRS = {
     "Seaport": f"{_SEAPORT}Seaport__factory.js",

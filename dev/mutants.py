@@ -1,7 +1,7 @@
-"""Mutation tests of the code that must not be wrong: ``make mutants``, or ``python dev/mutants.py [ROOM …]``.
+"""Mutation tests of the code that must not be wrong: ``make mutants``, or ``python dev/mutants.py [TARGET …]``.
 
-Each mutant is one small change (cosmic-ray's operators) to one module in a copy of the checkout; the room's tests must
-notice it. A seeded sample bounds the time, results are kept in build/mutants and only what is missing is run, so that
+Each mutant is one small change (cosmic-ray's operators) to one module in a copy of the checkout; its tests must notice
+it. A seeded sample bounds the time, results are kept in build/mutants and only what is missing is run, so that
 it can be stopped and go on. Mutants that survive are listed; ``dev/mutants.md`` says of each why it may.
 
 Each run is a fork of a process that has the heavy third-party packages loaded already, and nothing of gatllm: a mutant
@@ -34,13 +34,13 @@ from typing import Any
 HERE = Path(__file__).resolve().parent.parent
 KEPT = HERE / "build" / "mutants"
 REASONS = HERE / "dev" / "mutants.md"
-TARGET = 0.85
+LEAST = 0.85
 SEED = 7
 _WORD = "lost word"
 
 
 @dataclass(frozen=True)
-class Room:
+class Target:
     """Modules (with the names in them, where not all is meant), the tests that must notice, what to load before."""
 
     modules: dict[str, tuple[str, ...]]
@@ -53,35 +53,35 @@ class Room:
 
 
 _PROOF = ("verification", "verdict", "signature", "inventory", "envelope")
-ROOMS = {
-    "records": Room(
+TARGETS = {
+    "records": Target(
         {f"src/gatllm/records/{name}.py": () for name in ("canonical", "folder", "log", "merkle")}, ("tests/records",)
     ),
-    "gate": Room(
+    "gate": Target(
         {"src/gatllm/review/gate.py": ()},
         ("tests/review/test_gate_rules.py", "tests/review/test_gate.py"),
         without="reviewer or vanishes_or_appears or compilers_words or backticks or never_closed or long_text",
     ),
-    "proof": Room(
+    "proof": Target(
         {f"src/gatllm/proof/{name}.py": () for name in _PROOF},
         ("tests/proof/test_verification.py", "tests/proof/test_verdict.py", "tests/proof/test_hostile.py",
          "tests/proof/test_envelope.py", "tests/proof/test_bundle.py", "tests/proof/test_attacks.py"),
         ("numpy", "hypothesis", "pydantic", "torch", "cryptography", "eth_account", "safetensors.torch", "tokenizers"),
         600.0,
     ),
-    "paywall": Room(
+    "paywall": Target(
         {"src/gatllm/service/market.py": ("paid_until", "session_of"), "src/gatllm/service/paywall.py": ()},
         ("tests/service/test_market.py",),
         ("numpy", "hypothesis", "pydantic", "torch", "web3", "fastapi", "fastapi.testclient", "sqlalchemy", "alembic"),
         300.0,
     ),
-    "outbox": Room(
+    "outbox": Target(
         {"src/gatllm/market/chain/outbox.py": ()},
         ("tests/market/chain/test_sending.py",),
         ("numpy", "hypothesis", "pydantic", "web3", "eth_account"),
         300.0,
     ),
-    "filters": Room(
+    "filters": Target(
         {"src/gatllm/sandbox/filters.py": ()}, ("tests/sandbox/test_filters.py",), (), words=True, sample=120
     ),
 }  # fmt: skip
@@ -99,16 +99,16 @@ class Mutant:
 
 
 def main() -> int:
-    """Run what is missing of the rooms' samples and tell how much was killed; 1 if a room is below the target."""
+    """Run what is missing of the targets' samples and tell how much was killed; 1 if one is below `LEAST`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rooms", nargs="*", help=f"of {', '.join(ROOMS)} (default: all)")
-    parser.add_argument("--sample", type=int, help="mutants a room (0: all; default: 40)")
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)} (default: all)")
+    parser.add_argument("--sample", type=int, help="mutants a target (0: all; default: 40)")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long; the same command goes on")
     options = parser.parse_args()
     until = time.monotonic() + 60 * options.minutes
     below = False
-    for name in options.rooms or ROOMS:
-        done = _run_room(name, ROOMS[name], options.sample, until)
+    for name in options.targets or TARGETS:
+        done = _run_target(name, TARGETS[name], options.sample, until)
         killed = sum(one["killed"] for one in done)
         fraction = killed / len(done) if done else 0.0
         excused = _excused()
@@ -117,7 +117,7 @@ def main() -> int:
         for one in survivors:
             known = "" if one["key"] in excused else "  (no reason in dev/mutants.md)"
             print(f"  survives {one['key']} {one['module']}:{one['line']} {one['operator']}{known}")
-        below |= fraction < TARGET
+        below |= fraction < LEAST
     return int(below)
 
 
@@ -126,27 +126,27 @@ def _excused() -> set[str]:
     return {word.strip("`") for word in text.split() if word.startswith("`") and word.endswith("`")}
 
 
-def _run_room(name: str, room: Room, sample: int | None, until: float) -> list[dict[str, Any]]:
-    """Return the results of the room's sample, as far as there was time."""
-    mutants = [one for module, names in room.modules.items() for one in _mutants(module, names)]
-    mutants += [one for module in room.modules if room.words for one in _lost_words(module)]
-    most = room.sample if sample is None else sample
+def _run_target(name: str, target: Target, sample: int | None, until: float) -> list[dict[str, Any]]:
+    """Return the results of the target's sample, as far as there was time."""
+    mutants = [one for module, names in target.modules.items() for one in _mutants(module, names)]
+    mutants += [one for module in target.modules if target.words for one in _lost_words(module)]
+    most = target.sample if sample is None else sample
     Random(SEED).shuffle(mutants)
-    # What is no Python any more says nothing of the tests (cosmic-ray takes the star of a signature for an operator).
+    # What is not Python any more says nothing of the tests (cosmic-ray takes the star of a signature for an operator).
     chosen = list(islice((one for one in mutants if _compiles(one)), most or None))
     KEPT.mkdir(parents=True, exist_ok=True)
     kept = KEPT / f"{name}.jsonl"
-    tests = _digest(room.tests)
+    tests = _digest(target.tests)
     lines = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
     known = {one["key"]: one for one in map(json.loads, lines)}
     # Who was killed stays dead while the module is the same; a survivor is tried again when its tests have changed.
     known = {key: one for key, one in known.items() if one["killed"] or one["tests"] == tests}
     missing = [one for one in chosen if one.key not in known]
     if missing:
-        for package in room.heavy:
+        for package in target.heavy:
             importlib.import_module(package)
         copy = _copy(KEPT / f"copy-{name}")
-        if not _notices(copy, room):
+        if not _notices(copy, target):
             print(f"{name}: {len(mutants)} mutants, {len(missing)} of a sample of {len(chosen)} to run", flush=True)
         else:
             raise SystemExit(f"{name}: the tests fail without any mutant; see {copy / 'mutant.log'}")
@@ -158,7 +158,7 @@ def _run_room(name: str, room: Room, sample: int | None, until: float) -> list[d
         original = (HERE / one.module).read_text(encoding="utf-8")
         changed = _mutate(original, one)
         _write(path, changed)
-        killed = _notices(copy, room)
+        killed = _notices(copy, target)
         _write(path, original)
         difference = list(unified_diff(original.splitlines(), changed.splitlines(), n=0, lineterm=""))[3:]
         result = {**vars(one), "killed": killed, "tests": tests, "change": difference}
@@ -279,12 +279,12 @@ def _write(path: Path, text: str) -> None:
         compiled.unlink()
 
 
-def _notices(copy: Path, room: Room) -> bool:
-    """Run the room's tests in a fork, and tell whether they fail or hang."""
+def _notices(copy: Path, target: Target) -> bool:
+    """Run the target's tests in a fork, and tell whether they fail or hang."""
     child = os.fork()
     if child == 0:
-        _child(copy, room)
-    deadline = time.monotonic() + room.seconds
+        _child(copy, target)
+    deadline = time.monotonic() + target.seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -295,7 +295,7 @@ def _notices(copy: Path, room: Room) -> bool:
     return True
 
 
-def _child(copy: Path, room: Room) -> None:
+def _child(copy: Path, target: Target) -> None:
     code = 1
     try:
         os.setsid()
@@ -314,9 +314,9 @@ def _child(copy: Path, room: Room) -> None:
         settings.register_profile("mutants", max_examples=25, deadline=None, derandomize=True)
         settings.load_profile("mutants")
         arguments = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "--no-header"]
-        arguments += ["-k", f"not ({room.without})"] if room.without else []
+        arguments += ["-k", f"not ({target.without})"] if target.without else []
         arguments += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-        code = int(pytest.main([*arguments, *(test for test in room.tests if (copy / test).exists())]))
+        code = int(pytest.main([*arguments, *(test for test in target.tests if (copy / test).exists())]))
     except BaseException:
         traceback.print_exc()
     finally:

@@ -1,4 +1,4 @@
-"""The house holds: rooms import only downhill, and every room says what it is for."""
+"""The architecture holds: subpackages import only lower layers, and each says what it is for."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "gatllm"
 
 
-def test_rooms_import_only_downhill() -> None:
+def test_subpackages_import_only_lower_layers() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

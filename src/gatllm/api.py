@@ -29,7 +29,7 @@ def train(
     report: Report = silent,
     **keys: Any,
 ) -> Run:
-    """Train by a recipe and return the finished run; an interrupted run goes on.
+    """Train by a recipe and return the finished run; an interrupted run continues.
 
     Args:
         recipe: a recipe, its file, or the name of one that comes with gatllm.

@@ -1,4 +1,4 @@
-"""How long work tells how far it is. Rooms report; only the command line draws."""
+"""How long work tells how far it is. Subpackages report; only the command line draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds: both sides learn in turn, each step leaves what it should, and play goes on where it was stopped."""
+"""Rounds: both sides learn in turn, each step leaves what it should, and play continues where it was stopped."""
 
 from __future__ import annotations
 

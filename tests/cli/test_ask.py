@@ -80,7 +80,7 @@ def test_who_wants_confident_answers_only_gets_none(capfd: pytest.CaptureFixture
     assert "warning" in shown.err
 
 
-def test_chat_asks_before_it_goes_on(
+def test_chat_asks_before_it_continues(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{FAR}\nn\n{FAR}\ny\n/new\n\n"))
@@ -120,7 +120,7 @@ def test_ctrl_c_stops_an_answer_and_then_the_chat(
         (("ask", "-n", "2", "hello"), 2, "gives no different answers"),
         (("ask", "--wishes", "w.jsonl", "hello"), 2, "is called --data-requests"),
         (("ask", "--model", "none/such.gguf", "hello"), 1, "is missing"),
-        (("ask", "--model", "lm", "--data", "nowhere", "hello"), 1, "nowhere is no dataset"),
+        (("ask", "--model", "lm", "--data", "nowhere", "hello"), 1, "nowhere is not a dataset"),
         (("ask", "--model", "lm", "--max-tokens", "0", "hello"), 1, "max_new_tokens is 0"),
     ],
 )

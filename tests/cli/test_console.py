@@ -1,4 +1,4 @@
-"""What is shown while work goes on."""
+"""What is shown while work continues."""
 
 import pytest
 

@@ -154,7 +154,7 @@ def test_a_tokenizer_is_learnt_and_shown(
     status, out, _ = run(capsys, "tokenizer", "show", folder, "return name", "--json")
     assert json.loads(out)["ids"]
     run(capsys, "data", "build", code, "--out", tmp_path / "good")
-    status, out, err = run(capsys, "data", "tokenise", tmp_path / "good", folder, "--json")
+    status, out, err = run(capsys, "data", "tokenize", tmp_path / "good", folder, "--json")
     assert status == 0, err
     assert json.loads(out)["documents"] == 1
-    assert run(capsys, "data", "tokenise", tmp_path / "good", folder)[0] == 1
+    assert run(capsys, "data", "tokenize", tmp_path / "good", folder)[0] == 1

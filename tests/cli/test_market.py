@@ -16,9 +16,7 @@ import pytest
 
 from gatllm.answering import Transcript
 from gatllm.cli import main
-from gatllm.cli.amounts import ether, wei
 from gatllm.data import Dataset, DatasetWriter
-from gatllm.errors import UsageError
 from gatllm.market import Cid, Devnet, find_anvil, running_url
 from gatllm.proof import load_key, write_proof
 from gatllm.records import new_folder, sha256
@@ -374,15 +372,3 @@ def test_the_devnet_command_ends_with_ctrl_c_and_leaves_nothing(home: Path) -> N
     assert running_url(folder) is None
     assert not Path(f"/proc/{pid}").exists()
     assert (folder / "state.json").exists()
-
-
-@pytest.mark.parametrize(("text", "amount"), [("0.003", 3 * 10**15), ("1 ETH", 10**18), ("0", 0)])
-def test_amounts(text: str, amount: int) -> None:
-    assert wei(text) == amount
-    assert wei(ether(amount)) == amount
-
-
-@pytest.mark.parametrize("text", ["", "x", "-1", "1e-19", "nan", "inf"])
-def test_what_is_no_amount(text: str) -> None:
-    with pytest.raises(UsageError):
-        wei(text)

@@ -318,7 +318,7 @@ def test_notebooks_are_checked_cell_by_cell(tmp_path: Path) -> None:
     done = gatllm("check", "n.ipynb", folder=tmp_path)
     assert done.returncode == 1
     assert "n.ipynb:cell 2:3:" in done.stdout
-    assert "n.ipynb:cell 2:1:" not in done.stdout  # a magic is no suspect
+    assert "n.ipynb:cell 2:1:" not in done.stdout  # a magic is not a suspect
     assert "F821" not in done.stdout.replace("`get`", "")
     found = json.loads(gatllm("check", "--all", "--format", "sarif", folder=tmp_path).stdout)
     place = found["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
@@ -338,5 +338,5 @@ def test_notebooks_are_repaired_and_otherwise_untouched(tmp_path: Path) -> None:
     (tmp_path / "bad.ipynb").write_text("x = 1\n")
     done = gatllm("fix", "bad.ipynb", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: bad.ipynb is no notebook")
+    assert done.stderr.startswith("error: bad.ipynb is not a notebook")
     assert gatllm("check", "bad.ipynb", "n.ipynb", folder=tmp_path).returncode == 1

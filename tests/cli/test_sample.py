@@ -80,7 +80,7 @@ def test_several_answers_and_standard_input(
         (("x", "--overflow", "error"), 1, "don't fit the context of 32"),
         (("x", "--top-p", "2"), 2, "sampling top_p"),
         (("x", "--bogus"), 2, "Unknown option: --bogus"),
-        (("Ж",), 1, "is not in the tokeniser"),
+        (("Ж",), 1, "is not in the tokenizer"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -19,7 +19,7 @@ def many(root: Path, count: int) -> None:
         (root / f"m{number:04d}.py").write_text("\n".join(f"value_{number}_{i} = {i}" for i in range(8)))
 
 
-def test_a_stopped_build_goes_on_and_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_build_continues_and_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     many(tmp_path / "code", 700)
     whole = build(tmp_path / "code", tmp_path / "whole")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatllm.data import Shards, ShardWriter, build, tokenise
+from gatllm.data import Shards, ShardWriter, build, tokenize
 from gatllm.errors import GatllmError, VerificationError
 from gatllm.tokenizers import train_bpe
 
@@ -89,9 +89,9 @@ def test_a_changed_token_is_found_by_its_hash(tmp_path: Path) -> None:
         shards.verify()
 
 
-def test_another_tokeniser_and_a_missing_index_are_refused(tmp_path: Path) -> None:
+def test_another_tokenizer_and_a_missing_index_are_refused(tmp_path: Path) -> None:
     make(tmp_path / "tokens", [[1]])
-    with pytest.raises(GatllmError, match="another tokeniser"):
+    with pytest.raises(GatllmError, match="another tokenizer"):
         Shards.open(tmp_path / "tokens", "cd" * 32)
     (tmp_path / "tokens" / "tokens.json").write_text("{}")
     with pytest.raises(GatllmError, match="damaged"):
@@ -110,13 +110,13 @@ def test_ids_outside_the_vocabulary_and_wrong_masks_are_refused(tmp_path: Path) 
 def test_a_dataset_becomes_tokens(project: Path, tmp_path: Path) -> None:
     dataset = build(project, tmp_path / "positive")
     tokenizer = train_bpe([record["text"] for record in dataset.records()], 300)
-    shards = tokenise(dataset, tokenizer, tmp_path / "tokens")
+    shards = tokenize(dataset, tokenizer, tmp_path / "tokens")
     assert shards.index.data == dataset.manifest.merkle_root
     texts = [record["text"] for record in dataset.records()]
     assert [tokenizer.decode(ids.tolist()) for ids, _ in shards] == texts
     assert all(ids[-1] == tokenizer.end_id for ids, _ in shards)
     (tmp_path / "qa.json").write_text('{"a question": "an answer"}')
-    pairs = tokenise(build(tmp_path / "qa.json", tmp_path / "pairs"), tokenizer, tmp_path / "pair-tokens")
+    pairs = tokenize(build(tmp_path / "qa.json", tmp_path / "pairs"), tokenizer, tmp_path / "pair-tokens")
     ids, learnt = pairs.document(0)
     assert tokenizer.decode(ids[learnt].tolist()) == "an answer"
     assert np.count_nonzero(~learnt) == len(tokenizer.encode("a question")) + 1

@@ -27,7 +27,7 @@ def test_answers_come_in_order_and_a_crash_costs_one_item() -> None:
     assert answers == expected
 
 
-def test_a_hang_is_cut_short_and_the_rest_goes_on() -> None:
+def test_a_hang_is_cut_short_and_the_rest_continues() -> None:
     with Workers([sys.executable, "-c", SCRIPT], processes=1, seconds=1.0) as workers:
         assert list(workers.map([b"ab", b"hang", b"cd"])) == [b"ba", TIMED_OUT, b"dc"]
 

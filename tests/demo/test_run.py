@@ -1,4 +1,4 @@
-"""The demo's order: goes on from what is finished, stops at a failure, never counts a skip as done."""
+"""The demo's order: continues from what is finished, stops at a failure, never counts a skip as done."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def raises() -> Outcome:
     raise GatllmError("no disk", "free some")
 
 
-def test_a_second_run_goes_on_from_what_is_finished(tmp_path: Path) -> None:
+def test_a_second_run_continues_from_what_is_finished(tmp_path: Path) -> None:
     ran: list[str] = []
     options = Options(tmp_path / "demo")
     run_steps(options, [step("a", ran), step("b", ran, raises), step("c", ran)], RecordingStage())
@@ -47,7 +47,7 @@ def test_a_second_run_goes_on_from_what_is_finished(tmp_path: Path) -> None:
     assert [outcome.status for _, outcome in summary] == ["done"] * 3
 
 
-def test_a_demo_that_was_interrupted_in_its_first_step_goes_on(tmp_path: Path) -> None:
+def test_a_demo_that_was_interrupted_in_its_first_step_continues(tmp_path: Path) -> None:
     ran: list[str] = []
     options = Options(tmp_path / "demo")
 

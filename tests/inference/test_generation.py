@@ -149,7 +149,7 @@ class TestContext:
         assert (answer.finish, len(answer.tokens)) == ("context", 44)
 
     @pytest.mark.parametrize("choice", CHOICES, ids=str)
-    def test_slide_goes_on_from_the_newest_half(self, choice: dict[str, Any]) -> None:
+    def test_slide_continues_from_the_newest_half(self, choice: dict[str, Any]) -> None:
         model = gpt(**choice)
         sampling = Sampling(max_new_tokens=70, overflow="slide", ignore_end=True)
         answers = generate(model, LETTERS, ["hello", "the quick brown fox jumps over", "abc" * 50], sampling)

@@ -13,7 +13,7 @@ from gatllm.models import GPT, GPTConfig, build, load_run, save_weights
 
 tokenizers = pytest.importorskip("gatllm.tokenizers")
 if not hasattr(tokenizers, "train_characters"):
-    pytest.skip("the tokenisers are not there yet", allow_module_level=True)
+    pytest.skip("the tokenizers are not there yet", allow_module_level=True)
 
 
 def write_run(folder: Path) -> GPT:

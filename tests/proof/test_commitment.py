@@ -234,7 +234,7 @@ def test_other_hyper_parameters_than_promised_are_caught(
     assert failures(run.path, chain) == ["seed", "commitment"]
 
 
-def test_a_killed_run_goes_on_under_its_promise(
+def test_a_killed_run_continues_under_its_promise(
     text: Path, tmp_path: Path, chain: FakeChain, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gatllm.training.session import Session

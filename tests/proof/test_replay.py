@@ -283,14 +283,14 @@ def test_rounding_elsewhere_is_neither_a_pass_nor_an_accusation(
     write_proof(run, key)
     result = verify(run, depth="full")
     assert {item.verdict for item in result.items if item.name.startswith("replay")} == {"skipped"}
-    assert (result.outcome, result.reached) == ("inconclusive", "hashes hold; 0 of 12 updates re-done")
+    assert (result.outcome, result.reached) == ("inconclusive", "hashes hold; 0 of 12 updates recomputed")
 
 
 @pytest.mark.parametrize(("precision", "outcome"), [("fp32", "failed"), ("bf16", "inconclusive")])
 def test_half_precision_accuses_nobody_elsewhere(
     text: Path, tmp_path: Path, key: Key, precision: str, outcome: str
 ) -> None:
-    """How far rounding elsewhere goes is not known there: what differs is no forgery, and passes nowhere."""
+    """How far rounding elsewhere goes is not known there: what differs is not a forgery, and passes nowhere."""
     run = train(recipe(text, **{"train.precision": precision, "train.steps": 4}), tmp_path / "run").path
 
     def claim(event: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -347,7 +347,7 @@ def test_a_run_that_stops_where_its_author_likes_is_caught(
     assert "6 updates, but the recipe has 12" in result.failures[0].detail
 
 
-def test_a_run_that_goes_on_after_its_end_is_caught(text: Path, tmp_path: Path, key: Key) -> None:
+def test_a_run_that_continues_after_its_end_is_caught(text: Path, tmp_path: Path, key: Key) -> None:
     """What its recipe ends at the first validation was trained on until it looked better."""
     run = train(recipe(text), tmp_path / "run")
     claimed = recipe(text, **{"train.until": {"loss": 99.0}}).replace({"model": run.recipe.model})

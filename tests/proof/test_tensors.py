@@ -1,4 +1,4 @@
-"""A file's weights root is that of the tensors in memory, and what is no safetensors file is hashed as bytes."""
+"""A file's weights root is that of the tensors in memory, and what is not a safetensors file is hashed as bytes."""
 
 from __future__ import annotations
 

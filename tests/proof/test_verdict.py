@@ -26,9 +26,9 @@ def gatllm(*arguments: object) -> int:
 
 def test_hashes_alone_are_inconclusive_and_the_last_line_says_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gatllm("proof", "verify", run) == InconclusiveError.exit_code == 4
-    assert capsys.readouterr().out.splitlines()[-1] == "inconclusive: hashes hold; 0 of 4 updates re-done"
+    assert capsys.readouterr().out.splitlines()[-1] == "inconclusive: hashes hold; 0 of 4 updates recomputed"
     assert gatllm("proof", "verify", run, "--require-updates", "0") == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "intact: hashes hold; 0 of 4 updates re-done"
+    assert capsys.readouterr().out.splitlines()[-1] == "intact: hashes hold; 0 of 4 updates recomputed"
     assert gatllm("proof", "verify", run, "--require-updates", "all", "--json") == 4
     assert json.loads(capsys.readouterr().out)["updates"] == {"logged": 4, "redone": 0, "required": 4}
 
@@ -77,7 +77,7 @@ def test_the_outcome(items: list[Item], redone: int, required: int, outcome: str
 def test_the_words_name_the_first_failure() -> None:
     items = [Item("files", "ok"), Item("log", "failed", "x"), Item("signer", "failed", "y")]
     result = Verification(Path("run"), "full", items, updates=6)
-    assert result.reached == "2 item(s) failed, first log; 0 of 6 updates re-done"
+    assert result.reached == "2 item(s) failed, first log; 0 of 6 updates recomputed"
     with pytest.raises(VerificationError, match="run: log: x"):
         result.raise_on_failure()
 

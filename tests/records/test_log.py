@@ -133,7 +133,7 @@ def test_a_value_without_canonical_form_leaves_the_log_whole(tmp_path: Path) -> 
     assert len(read_log(path)) == 2
 
 
-def test_a_full_disk_leaves_whole_lines_and_the_log_goes_on(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_whole_lines_and_the_log_continues(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with HashLog(path) as log:
         log.append("step", note="x" * 100)
@@ -161,7 +161,7 @@ with HashLog(Path(sys.argv[1])) as log:
 """
 
 
-def test_a_killed_writer_leaves_a_log_that_goes_on(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_a_log_that_continues(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     size = 0
     for _ in range(3):

@@ -373,7 +373,7 @@ KINDS = [
         ">>> x = 3\n>>> for i in range(x):\n...     print(i)\n... \n0\n1\n2\n",
         ("x = 3\nfor i in range(x):\n    print(i)\n\n# 0\n# 1\n# 2\n",),
     ),
-    Kind("bytes that are no text", "\x00\x01\x02", leave=True),
+    Kind("bytes that are not text", "\x00\x01\x02", leave=True),
     Kind("NUL in code", "x = 1\x00\n", ("x = 1\n",), leave=True),
     Kind(
         "tabs of four beside spaces",

@@ -90,7 +90,7 @@ def test_the_quick_tier_lets_nothing_else_pass(quick: Runner, name: str) -> None
 
 def test_the_quick_tier_agrees_on_honest_programs(quick: Runner) -> None:
     assert quick.check(Job(HONEST, "add", CASES)).passed
-    # What Monty does not know goes on to the real interpreter.
+    # What Monty does not know continues to the real interpreter.
     assert quick.check(Job("import heapq\ndef f(x): return heapq.nsmallest(1, x)", "f", (Case(([2, 1],), [1]),))).passed
     assert not quick.check(Job("def f(x):\n    while True: pass", "f", (Case((1,), 1),))).passed
 

@@ -111,7 +111,7 @@ def test_from_an_archive_to_a_token_without_script(
     assert "4</strong> records kept" in page
 
 
-def test_an_upload_in_pieces_goes_on_where_it_stopped(client: TestClient, market: Market, new_key: Keys) -> None:
+def test_an_upload_in_pieces_continues_where_it_stopped(client: TestClient, market: Market, new_key: Keys) -> None:
     client.headers["authorization"] = f"Bearer {session(client, new_key())}"
     name = client.post("/contribute", data={"licence": "MIT"}, headers={"accept": "application/json"}).json()["id"]
     files = f"/contribute/{name}/files"

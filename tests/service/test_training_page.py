@@ -65,7 +65,7 @@ def test_one_click_checks_every_hash_and_names_what_does_not_hold(app: FastAPI, 
         async with connect(app) as client:
             page = (await client.post("/training/tiny/verify")).text
             assert "All hashes hold" in page
-            assert "0 of 6 updates re-done" in page
+            assert "0 of 6 updates recomputed" in page
             assert "signature" in page
             assert "does not hold" not in page
             assert "All hashes hold" in (await client.get("/training/tiny")).text  # remembered while nothing changes

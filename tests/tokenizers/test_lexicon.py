@@ -53,7 +53,7 @@ def test_a_hash_inside_a_string_is_no_comment() -> None:
     assert [piece.kind for piece in lexemes("x = 'a # b'")][-1] == "quote"
 
 
-def test_it_is_loaded_like_every_tokeniser(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_it_is_loaded_like_every_tokenizer(tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "tokenizer.json").write_text(LEXICON.to_json(), encoding="utf-8")
     again = load(tmp_path)
     assert isinstance(again, Lexicon)

@@ -54,7 +54,7 @@ def test_half_a_character_is_held_back_until_the_end() -> None:
     assert decoder.finish() == "\ufffd"
 
 
-def test_a_foreign_tokeniser_streams_by_window() -> None:
+def test_a_foreign_tokenizer_streams_by_window() -> None:
     from tokenizers import Tokenizer as Engine
     from tokenizers import decoders, models, pre_tokenizers, trainers
 

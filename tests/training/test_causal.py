@@ -94,11 +94,11 @@ def test_a_tokenizer_that_lacks_a_character_is_an_error(tiny: dict[str, Any], tm
     (tmp_path / "tokenizer.json").write_text(first.tokenizer.to_json())
     (tmp_path / "text.txt").write_text("Zebra crossing. " * 30)
     tokenizer = {"kind": "file", "path": str(tmp_path / "tokenizer.json")}
-    with pytest.raises(GatllmError, match="'Z' is not in the tokeniser"):
+    with pytest.raises(GatllmError, match="'Z' is not in the tokenizer"):
         made(tiny, **{"data.source": str(tmp_path / "text.txt"), "tokenizer": tokenizer})
 
 
-def test_a_sample_goes_on_beyond_the_context_and_never_pads(tiny: dict[str, Any]) -> None:
+def test_a_sample_continues_beyond_the_context_and_never_pads(tiny: dict[str, Any]) -> None:
     objective = made(tiny)
     tokenizer = objective.tokenizer
 

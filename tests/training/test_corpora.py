@@ -35,5 +35,5 @@ def test_a_file_of_the_same_name_is_meant() -> None:
 
 def test_any_other_folder_must_be_a_dataset() -> None:
     Path("folder").mkdir()
-    with pytest.raises(GatllmError, match="folder is no dataset"):
+    with pytest.raises(GatllmError, match="folder is not a dataset"):
         load_corpus("folder", 0.1, silent)

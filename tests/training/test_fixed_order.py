@@ -99,7 +99,7 @@ def test_the_borders() -> None:
         assert torch.softmax(torch.tensor([[0.0, -inf], [5.0, 5.0]]), 1).tolist() == [[1.0, 0.0], [0.5, 0.5]]
         assert (torch.zeros(3, 4) @ torch.zeros(4, 2)).tolist() == [[0.0, 0.0]] * 3
         assert torch.zeros(3).sum() == 0
-        assert (torch.full((2, 2), math.nan) @ torch.ones(2, 2)).isnan().all()  # a loss that is no number stays none
+        assert (torch.full((2, 2), math.nan) @ torch.ones(2, 2)).isnan().all()  # a loss that is not a number stays none
         assert not torch.tensor([inf, 1.0]).sum().isfinite()
 
 

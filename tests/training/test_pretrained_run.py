@@ -83,7 +83,7 @@ def test_a_text_is_learnt_and_the_run_is_a_folder_of_transformers(base: Path, te
 
 
 @pytest.mark.parametrize("adapter", ["none", "lora"])
-def test_a_run_that_stops_goes_on_to_the_same_bits(base: Path, chats: Path, tmp_path: Path, adapter: str) -> None:
+def test_a_run_that_stops_continues_to_the_same_bits(base: Path, chats: Path, tmp_path: Path, adapter: str) -> None:
     wanted = recipe(base, chats, "chat", adapter=adapter, rank=2)
     whole = train(wanted, tmp_path / "whole")
 
@@ -113,7 +113,7 @@ train(Recipe.load(sys.argv[1]), sys.argv[2], observe=kill)
 
 
 @pytest.mark.parametrize("adapter", ["none", "lora"])
-def test_killed_it_goes_on_to_the_same_bits_and_is_proven(
+def test_killed_it_continues_to_the_same_bits_and_is_proven(
     base: Path, chats: Path, tmp_path: Path, adapter: str
 ) -> None:
     wanted = recipe(base, chats, "chat", adapter=adapter, rank=2).replace({"train.keep": 9})

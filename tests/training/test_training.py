@@ -122,7 +122,7 @@ def _as_an_older_version_wrote_it(run: Path, keys: list[str]) -> None:
             log.append(entry["event"], **{k: v for k, v in entry.items() if k not in {"event", "seq", "time", "prev"}})
 
 
-def test_a_run_from_before_a_key_was_there_goes_on_and_replays(tiny: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_from_before_a_key_was_there_continues_and_replays(tiny: dict[str, Any], tmp_path: Path) -> None:
     recipe = Recipe.of(tiny)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "run", observe=_StopAt(12))

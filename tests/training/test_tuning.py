@@ -1,4 +1,4 @@
-"""Tuning: searches are read, trials are runs, a study goes on, the best recipe is written."""
+"""Tuning: searches are read, trials are runs, a study continues, the best recipe is written."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def test_searches_are_read() -> None:
             Dimension.parse(wrong)
 
 
-def test_a_study_finds_the_better_rate_and_goes_on(tiny: dict[str, Any], tmp_path: Path) -> None:
+def test_a_study_finds_the_better_rate_and_continues(tiny: dict[str, Any], tmp_path: Path) -> None:
     recipe = Recipe.of(tiny, {"train.optimizer": "adamw", "train.steps": 12, "train.checkpoints": 1})
     search = ["train.lr=0.00001,0.01"]
     first = tune(recipe, tmp_path, trials=3, search=search)

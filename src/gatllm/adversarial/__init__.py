@@ -1,7 +1,7 @@
 """Adversarial rounds: generator and discriminator improve each other, with the critics as referee.
 
 Break-it-fix-it (Yasunaga and Liang 2021): a breaker learns which errors the discriminator misses, and what no critic
-and no test can tell from the original is no error. The generator's samples, and tokens that it would have put in a
+and no test can tell from the original is not an error. The generator's samples, and tokens that it would have put in a
 token's place, are fakes beside real code (replaced-token detection, Clark et al. 2020); real code that is falsely
 accused is shown as real. In turn the generator learns from those of its answers that the discriminator and the critics
 like best, beside teacher forcing. No gradients go from one model into the other: for text they do worse than

@@ -2,7 +2,7 @@
 
 Two levels (Yasunaga and Liang 2021, break-it-fix-it; Freund and Schapire 1997 for the mixture): which kinds of error
 come how often follows by multiplicative weights from what was missed, and the very errors that were missed become
-pairs to learn from. Beside the families of the data room it knows what a language model puts in a token's place.
+pairs to learn from. Beside the families of `gatllm.data` it knows what a language model puts in a token's place.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from gatllm.data import FAMILIES, corrupt
 from gatllm.data.code import Edit
 
 _RATE = 2.0  # of the multiplicative weights: a family that is always missed gains e^2 a round before normalising
-_LEAST = 0.25  # fraction of the data room's own mixture that always stays: nothing is forgotten
+_LEAST = 0.25  # fraction of `gatllm.data`'s own mixture that always stays: nothing is forgotten
 _DRAWS = 40  # functions tried for one case of a kind
 
 
 def even() -> dict[str, float]:
-    """Return the data room's own mixture."""
+    """Return `gatllm.data`'s own mixture."""
     return {name: family.weight for name, family in FAMILIES.items()}
 
 

@@ -17,12 +17,12 @@ from gatllm.records import HashLog, new_folder
 from gatllm.training.run import Run
 
 Finished = Callable[[Run, Sequence[Path], Path], None]
-Observe = Callable[[Standing], None]
+EventCallback = Callable[[Standing], None]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What rounds are played with; a folder that was begun goes on with the same.
+    """What rounds are played with; a folder that was begun continues with the same.
 
     ``minutes`` of training for either side in each round; ``cases`` of each kind that the breaker tries, and that is
     measured on; ``prompts`` that the generator is measured on; ``fakes`` that it writes for the discriminator;

@@ -173,7 +173,7 @@ def _unique(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _differs(one: Written) -> bool:
-    """Tell whether an answer is none that a person wrote there: the same text is no fake."""
+    """Tell whether an answer is none that a person wrote there: the same text is not a fake."""
     return " ".join(one.text.split()) not in {" ".join(one.piece.text.split()), " ".join(one.piece.target.split())}
 
 

@@ -25,7 +25,7 @@ from gatllm.tokenizers.lexing.strict import lex
 
 _TEMPERATURE = 0.15  # of the weights: a reward higher by so much counts e times as much
 _HEAVIEST = 3.0
-_SHORTEST = 4  # tokens of an answer; less is no code to learn from
+_SHORTEST = 4  # tokens of an answer; less is not code to learn from
 _GRAM = 4
 _UNDEFINED = re.compile(r"Undefined name `(.+)`")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gatllm.adversarial import learning
 from gatllm.adversarial.breaker import even
-from gatllm.adversarial.game import Finished, Game, Observe, Settings
+from gatllm.adversarial.game import EventCallback, Finished, Game, Settings
 from gatllm.adversarial.judge import Judge, area
 from gatllm.adversarial.page import write_page
 from gatllm.adversarial.pieces import Sides, read_sides
@@ -46,14 +46,14 @@ def play(
     real: Path | str | None = None,
     settings: Settings = Settings(),  # noqa: B008 (frozen)
     finished: Finished = _nothing,
-    observe: Observe = _nothing,
+    observe: EventCallback = _nothing,
     report: Report = silent,
 ) -> list[Standing]:
     """Play rounds from the discriminator run ``start`` and return how both sides stood after each.
 
     A round: the breaker finds what the discriminator misses; the generator writes fakes; real code that is falsely
     accused is collected; the discriminator learns from all three; the generator learns from real code and from those
-    of its answers that the discriminator and the critics like best. Played again with the same folder, it goes on
+    of its answers that the discriminator and the critics like best. Played again with the same folder, it continues
     where it was, whenever it was stopped.
 
     Args:
@@ -69,7 +69,7 @@ def play(
         report: told how far it is.
 
     Raises:
-        GatllmError: ``start`` is no discriminator run, a dataset is missing, too small or of the wrong kind.
+        GatllmError: ``start`` is not a discriminator run, a dataset is missing, too small or of the wrong kind.
         UsageError: the folder holds rounds that were begun with something else.
         VerificationError: what the rounds began with was changed.
     """
@@ -112,7 +112,7 @@ def _generator(
             raise GatllmError(f"{generator} holds no generator", "name the run of a gpt or seq2seq model")
         return Path(generator)
     if Path(generator).is_dir():
-        raise GatllmError(f"{generator} is no run folder", "name a folder that `gatllm train` made, or a recipe")
+        raise GatllmError(f"{generator} is not a run folder", "name a folder that `gatllm train` made, or a recipe")
     recipe = Recipe.load(generator, {"data.source": source, **settings.generator_overrides})
     run = train(recipe, out / "generator", report=report)
     finished(run, [folder], out)
@@ -158,7 +158,7 @@ def _held_out(
     return HeldOut.load(out / _HELD_OUT, first["held_out"])
 
 
-def _play(game: Game, rounds: int, observe: Observe) -> list[Standing]:
+def _play(game: Game, rounds: int, observe: EventCallback) -> list[Standing]:
     entries = read_log(game.log.path)
     done = {(e["phase"], e["round"]): Standing.of(e) for e in entries if e["event"] == "standing"}
     discriminator, writing, weights = game.start, game.generator, even()

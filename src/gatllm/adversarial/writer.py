@@ -1,4 +1,4 @@
-"""The generator in rounds: it goes on with signatures, and says how likely real code is."""
+"""The generator in rounds: it continues signatures, and says how likely real code is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Written:
 
 
 class Writer:
-    """A generator of either kind: a GPT goes on with a prompt, an encoder-decoder answers it."""
+    """A generator of either kind: a GPT continues a prompt, an encoder-decoder answers it."""
 
     def __init__(self, run: Path | str) -> None:
         loaded = load_run(run)

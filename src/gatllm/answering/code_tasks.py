@@ -66,7 +66,7 @@ def read_code_tasks(path: Path) -> tuple[list[CodeTask], list[str]]:
 
 def _task(row: Any, number: int) -> CodeTask:
     if not isinstance(row, dict):
-        raise TypeError("it is no object")
+        raise TypeError("it is not an object")
     prompt = row["prompt"] if "prompt" in row else row["text"]
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("the prompt is empty")
@@ -80,7 +80,7 @@ def _task(row: Any, number: int) -> CodeTask:
     else:
         entry = str(row["entry_point"])
         if not entry.isidentifier():
-            raise ValueError(f"entry_point {entry!r} is no name")
+            raise ValueError(f"entry_point {entry!r} is not a name")
         shown = f"Complete this function.\n\n```python\n{prompt.strip()}\n```\n"
         task = CodeTask(name, shown, f"{row['test']}\ncheck({entry})", _imports(prompt))
     with warnings.catch_warnings():
@@ -107,7 +107,7 @@ def code_of(text: str) -> str:
 def is_solved(task: CodeTask, code: str, runner: Runner) -> bool:
     """Tell whether code passes a task's tests, in the sandbox.
 
-    The tests must come to their end: a number that the code can't know is handed back behind the last one.
+    All tests must run: a nonce that the code can't know is returned after the last one, so exiting early fails.
     """
     ticket = secrets.randbits(50)
     tests = textwrap.indent(task.tests, "    ")

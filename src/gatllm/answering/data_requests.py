@@ -100,7 +100,7 @@ class DataRequestFile:
             lines = self.path.read_text(encoding="utf-8").splitlines()
             return [KeptRequest(**json.loads(line)) for line in lines]
         except (ValueError, TypeError):
-            raise GatllmError(f"{self.path} is no file of data requests", "name another, or move it") from None
+            raise GatllmError(f"{self.path} is not a file of data requests", "name another, or move it") from None
 
     def _old(self) -> list[KeptRequest]:
         try:

@@ -35,7 +35,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Estimator:
-    """A calibration with its own held-out scores: how good it is, and from where it may be trusted."""
+    """A calibration with its own held-out scores: its quality, and the threshold above which it may be trusted."""
 
     calibration: Calibration
     quality: Quality

@@ -100,7 +100,7 @@ def evaluate_code(
 ) -> list[Outcome]:
     """Answer tasks and judge the answers by their hidden tests.
 
-    Each outcome is a line of ``log``; a run that was stopped goes on behind the last one.
+    Each outcome is a line of ``log``; a run that was stopped resumes behind the last one.
 
     Args:
         generator: who proposes.

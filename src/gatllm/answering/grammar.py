@@ -16,7 +16,7 @@ _SHELL = re.compile(
 
 
 def is_foreign(code: str) -> bool:
-    """Tell whether code does not compile here for a reason that is no mistake, so that nothing may be repaired."""
+    """Tell whether code does not compile here for a reason that is not a mistake, so that nothing may be repaired."""
     if syntax_error(code) is None:
         return False
     return _SHELL.search(code) is not None or parses_in_newest(code)

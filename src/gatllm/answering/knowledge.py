@@ -118,7 +118,7 @@ class _Checker:
     def _place(self, line: int, column: int) -> int:
         """Return the character offset of an ast position, whose columns count UTF-8 bytes.
 
-        Lines end where the tokeniser ends them: not at form feeds, U+2028 and the like, as `str.splitlines` would.
+        Lines end where the tokenizer ends them: not at form feeds, U+2028 and the like, as `str.splitlines` would.
         """
         start = self._lines[line - 1]
         text = self._code[start : self._lines[line]].encode("utf-8", "surrogatepass")[:column]
@@ -149,7 +149,7 @@ class _Checker:
                 )
 
     def _no_module(self, name: str, node: ast.alias | ast.ImportFrom) -> bool:
-        """Report a module that does not exist; one that is merely not installed is no error."""
+        """Report a module that does not exist; one that is merely not installed is not an error."""
         top = name.partition(".")[0]
         if module_exists(name) is False:
             self._say("module", node, name, f"the standard library has no module {name}")

@@ -1,4 +1,4 @@
-"""Runs of our own as chat generators: the encoder-decoder writes the function that is asked for, a GPT goes on."""
+"""Runs of our own as chat generators: the encoder-decoder writes the function that is asked for, a GPT continues."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NativeGenerator:
         """Load a run folder.
 
         Raises:
-            GatllmError: it is none, it is damaged, or it holds no generator.
+            GatllmError: the folder is not a run, is damaged, or holds no generator.
         """
         return cls(load_run(folder))
 

@@ -3,7 +3,7 @@
 Each passage that answer and document share (token by token, or with names collapsed) carries so many bits under the
 null of `library.rarity`. Chance would find log2(tokens of the answer · tokens of the index) bits somewhere: that much
 each passage has to carry before it counts at all, and a document is a source when what counts in it is enough. Likeness
-of meaning is no evidence: it is `similar_code`, a list of its own.
+of meaning is not evidence: it is `similar_code`, a list of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from math import log2
 from typing import TYPE_CHECKING
 
 from gatllm.answering.answer import Evidence, SimilarCode, Source
-from gatllm.answering.library.fingerprints import MOST, WIDTH
+from gatllm.answering.library.fingerprints import MAX_DOCUMENTS, SHINGLE
 from gatllm.answering.library.rarity import background, bits
 from gatllm.answering.library.tokens import KINDS, Kind, Tokens, tokenize, windows
 
@@ -102,7 +102,7 @@ def find_sources(library: Library, text: str, *, retrieved: Sequence[Passage] = 
 
 
 def similar_code(library: Library, prompt: str, text: str, count: int = 5) -> list[SimilarCode]:
-    """Return passages about the same things as a question and its answer. They are no sources and earn nothing."""
+    """Return passages about the same things as a question and its answer. They are not sources and earn nothing."""
     found = []
     for near in library.nearest(f"{prompt}\n{text}", count):
         record = library.record(near.document)
@@ -118,11 +118,11 @@ def _candidates(library: Library, answer: _Text) -> dict[int, tuple[int, int]]:
     passages = library.index.passages
     hits: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
     for kind in KINDS:
-        wanted = windows(answer.streams[kind].hashes, WIDTH[kind])
+        wanted = windows(answer.streams[kind].hashes, SHINGLE[kind])
         for found in library.index.prints[kind].passages_with(wanted):
             documents = passages[found, 0]
             holders = len(np.unique(documents))
-            if holders <= MOST:
+            if holders <= MAX_DOCUMENTS:
                 for document, passage in zip(documents.tolist(), found.tolist(), strict=True):
                     hits[document][passage] += 1 / holders
     best = sorted(hits, key=lambda document: (-sum(hits[document].values()), document))[:_CANDIDATES]
@@ -151,7 +151,7 @@ def _evidence(library: Library, answer: _Text, other: _Text, searched: int) -> l
     covered = np.zeros(len(answer.data) + 1, np.bool_)
     for kind in KINDS:
         mine, theirs = answer.streams[kind], other.streams[kind]
-        runs = list(_runs(mine.hashes, theirs.hashes, WIDTH[kind]))
+        runs = list(_runs(mine.hashes, theirs.hashes, SHINGLE[kind]))
         if not runs:
             continue
         rarities = [library.index.rarities[kind], background()[kind]]

@@ -322,7 +322,7 @@ def _literal_at(text: str, start: int) -> tuple[Any, int] | None:
     value = _plain(source.capitalize() if source.lower() in ("true", "false", "none") else source)
     after = text[end : end + 40]
     if not value or re.match(r"\s*(?:[-+*/%<>]|,\s*[-\d'\"\[({]|\s(?:if|or|and)\s+\d)", after):
-        return None  # an expression goes on, or a second value follows: what is meant can't be told
+        return None  # an expression continues, or a second value follows: what is meant can't be told
     return value[0], end
 
 

@@ -70,7 +70,7 @@ def _is_odd(result: Value | CandidateError, code: str) -> bool:
     """Tell whether a value was of the library's own type: one of the candidate's may claim to equal anything."""
     if not isinstance(result, CandidateError) or result.type != "TypeError":
         return False
-    kind, found, _ = result.message.partition(" is no plain value")
+    kind, found, _ = result.message.partition(" is not a plain value")
     return bool(found) and not re.search(rf"\bclass\s+{re.escape(kind)}\b|['\"]{re.escape(kind)}['\"]", code)
 
 

@@ -19,30 +19,15 @@ def ether(wei: int) -> str:
     return f"{whole}.{rest:018d}".rstrip("0").rstrip(".") + " ETH"
 
 
-def wei(text: str) -> int:
-    """Read an amount of ether, exactly.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from decimal import Decimal, InvalidOperation
-
-    try:
-        value = Decimal(text.lower().removesuffix("eth").strip()) * ETHER
-        if value != int(value) or value < 0:
-            raise InvalidOperation
-    except (InvalidOperation, OverflowError, ValueError):
-        raise UsageError(f"{text!r} is no amount of ether", "write it like 0.003") from None
-    return int(value)
-
-
 def monthly_price(text: str, *, free: bool) -> int:
     """Read the price of a month, in wei; nothing is given away by a slip.
 
     Raises:
-        UsageError: it is no amount, or 0 without ``free``, or more with it.
+        UsageError: it is not an amount, or 0 without ``free``, or more with it.
     """
-    value = wei(text)
+    from gatllm.market.amounts import parse_ether
+
+    value = parse_ether(text)
     if value == 0 and not free:
         raise UsageError("a price of 0 lets everybody in for nothing", "add --free if that is wanted")
     if value and free:

@@ -35,7 +35,7 @@ def note(message: str) -> None:
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON on stdout."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    # A file name that is no UTF-8 holds lone surrogates: JSON has them escaped.
+    # A file name that is not UTF-8 holds lone surrogates: JSON has them escaped.
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
 
 

@@ -1,4 +1,4 @@
-"""``gatllm data``: what writes a dataset: build, mine, corrupt, tokenise."""
+"""``gatllm data``: what writes a dataset: build, mine, corrupt, tokenize."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def build(
 ) -> None:
     """Write a dataset of what passes; the rest goes to rejected.jsonl with its reasons.
 
-    Run again after a stop, it goes on from what it had judged.
+    Run again after a stop, it continues from what it had judged.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def _corrupt_one(source: str, levels: Sequence[int], families: list[str] | None,
     try:
         text = decode(data)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        raise UsageError(f"{source} is no text: {error}", "name a source file") from None
+        raise UsageError(f"{source} is not text: {error}", "name a source file") from None
     rng = Random(seed)
     made = corrupt_text(text, rng, rng.choice(levels), families, language=language_of(source))
     if made is None:
@@ -237,7 +237,7 @@ def _corrupt_one(source: str, levels: Sequence[int], families: list[str] | None,
     print_diff(diff_lines(text, made.broken, Path(source).name))
 
 
-def tokenise(
+def tokenize(
     dataset: Path,
     tokenizer: Path,
     /,
@@ -259,12 +259,12 @@ def tokenise(
     split
         Only the records that train, or those that validate.
     """
-    from gatllm.data import tokenise as write_tokens
+    from gatllm.data import tokenize as write_tokens
     from gatllm.tokenizers import TokenizerBase, load
 
     opened = load(tokenizer)
     if not isinstance(opened, TokenizerBase):
-        raise UsageError(f"{tokenizer} can't render conversations", "name another tokeniser")
+        raise UsageError(f"{tokenizer} can't render conversations", "name another tokenizer")
     folder = out or dataset.with_name(f"{dataset.name}-tokens")
     with progress_report(quiet=writing.quiet) as report:
         shards = write_tokens(dataset, opened, folder, split=split, replace=writing.replace, report=report)
@@ -280,4 +280,4 @@ def tokenise(
         table("", ("what", "value"), [(name, f"{v:,}" if isinstance(v, int) else v) for name, v in facts.items()])
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"build": build, "mine": mine, "corrupt": corrupt, "tokenise": tokenise}
+COMMANDS: dict[str, Callable[..., None]] = {"build": build, "mine": mine, "corrupt": corrupt, "tokenize": tokenize}

@@ -42,7 +42,7 @@ def demo(
 ) -> int:
     """Show the whole of gatllm on real code: data, training, proof, chain, review, answers.
 
-    A demo that was stopped goes on from what it finished; nothing outside the folder is changed, except that the
+    A demo that was stopped resumes from what it finished; nothing outside the folder is changed, except that the
     chat model is fetched once into the cache.
 
     Parameters
@@ -81,7 +81,7 @@ def _summary(folder: Path, steps: list[tuple[str, str, str, str]], made: list[tu
     table("What happened", ("step", "state", "numbers", "time"), steps)
     table("What was made", ("what", "where"), made)
     if any(state == "failed" for _, state, _, _ in steps):
-        console.out.print("Put right what failed, then run the same command: it goes on from there.", markup=False)
+        console.out.print("Put right what failed, then run the same command: it resumes.", markup=False)
         return
     model = folder / "runs" / "discriminator"
     console.out.print("Next:", style="bold")

@@ -64,7 +64,7 @@ def evaluate(
     confidence
         With --review: how well P(correct) held, and a picture of it beside the file of outcomes.
     out
-        With --tasks: the file that keeps each outcome; the same command goes on with it (default: below evaluations/).
+        With --tasks: the file that keeps each outcome; the same command resumes it (default: below evaluations/).
     shots
         Numbers of solved examples.
     limit
@@ -210,7 +210,7 @@ def tune(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Search for better hyper-parameters: each trial is a run of the recipe; the same command goes on with a study.
+    """Search for better hyper-parameters: each trial is a run of the recipe; the same command resumes a study.
 
     Parameters
     ----------

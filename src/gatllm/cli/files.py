@@ -31,7 +31,7 @@ def find_files(given: Sequence[str], every: bool) -> list[str]:
     """Return the files asked for; with ``every`` folders stand for all regular ``.py`` and ``.ipynb`` files below them.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such file.
     """
     names: list[str] = []
     for one in given or (["."] if every else []):

@@ -33,7 +33,7 @@ def finetune(
     quiet: Quiet = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Train a pretrained model further; the same command goes on with a run that was interrupted.
+    """Train a pretrained model further; the same command resumes a run that was interrupted.
 
     It is the short form of a recipe with model.kind = "pretrained": the run folder has log, checkpoints, curves and
     report, and every command takes it.

@@ -21,7 +21,7 @@ def learn(
     quiet: Quiet = False,
     json: bool = False,
 ) -> None:
-    """Learn the answers to questions, and answer; the same command goes on, and loads what is learnt.
+    """Learn the answers to questions, and answer; the same command resumes, and loads what is learnt.
 
     Parameters
     ----------

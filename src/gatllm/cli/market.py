@@ -10,7 +10,7 @@ from cyclopts import App
 from gatllm.cli import market_access, market_income, market_tokens
 from gatllm.cli.amounts import day, ether, monthly_price
 from gatllm.cli.console import note, progress_report, table
-from gatllm.cli.market_setting import READING, SENDING, SETTING, Reading, Sending, Setting
+from gatllm.cli.market_options import OPTIONS, READ_OPTIONS, SEND_OPTIONS, MarketOptions, ReadOptions, SendOptions
 from gatllm.errors import GatllmError
 
 app = App(name="market", help="Dataset tokens, subscription, rewards: on a local chain or any EVM chain.")
@@ -20,7 +20,7 @@ for _module in (market_tokens, market_access, market_income):
 
 
 @app.command
-def devnet(*, port: int = 8545, block_time: float | None = None, setting: Setting = SETTING) -> None:
+def devnet(*, port: int = 8545, block_time: float | None = None, setting: MarketOptions = OPTIONS) -> None:
     """Run a local chain with the contracts on it until Ctrl-C; its state is kept in a file.
 
     Parameters
@@ -61,7 +61,7 @@ def deploy_command(
     treasury: str = "",
     owner: str = "",
     reveal_delay: int | None = None,
-    setting: Sending = SENDING,
+    setting: SendOptions = SEND_OPTIONS,
 ) -> None:
     """Deploy the contracts; what is there already stays. Addresses and verification files go to --state-dir.
 
@@ -103,7 +103,7 @@ def collection(
     name: str | None = None,
     description: str | None = None,
     external_link: str | None = None,
-    setting: Reading = READING,
+    setting: ReadOptions = READ_OPTIONS,
 ) -> None:
     """Show what marketplaces say of all tokens together (ERC-7572); with an option, change it: the owner only.
 
@@ -130,7 +130,7 @@ def collection(
 
 
 @app.command
-def status(address: str | None = None, *, setting: Reading = READING) -> None:
+def status(address: str | None = None, *, setting: ReadOptions = READ_OPTIONS) -> None:
     """Show the chain, the contracts, and what an account has and owns.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gatllm.cli.console import note, progress_report
-from gatllm.cli.market_setting import SETTING, Setting, file_of, print_path
+from gatllm.cli.market_options import OPTIONS, MarketOptions, file_of, print_path
 from gatllm.errors import UsageError
 
 
@@ -15,11 +15,11 @@ def unlock(
     out: Path | None = None,
     server: str | None = None,
     wrapped: Path | None = None,
-    setting: Setting = SETTING,
+    setting: MarketOptions = OPTIONS,
 ) -> None:
     """Fetch a dataset by its token, open it if it is sealed, and check it against the token.
 
-    The content's key is kept in --state-dir afterwards, so that you can wrap it for whom you sell to.
+    The content's key is kept in --state-dir afterwards, so that you can wrap it for your buyer.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def unlock(
     print_path(target)
 
 
-def card(*, out: Path = Path("key-card.json"), setting: Setting = SETTING) -> None:
+def card(*, out: Path = Path("key-card.json"), setting: MarketOptions = OPTIONS) -> None:
     """Write your key card: with it the seller of a sealed dataset can wrap its key for you, without a server.
 
     Parameters
@@ -73,7 +73,7 @@ def card(*, out: Path = Path("key-card.json"), setting: Setting = SETTING) -> No
     print_path(out)
 
 
-def wrap(token: str, card: Path, *, out: Path | None = None, setting: Setting = SETTING) -> None:
+def wrap(token: str, card: Path, *, out: Path | None = None, setting: MarketOptions = OPTIONS) -> None:
     """Wrap a sealed dataset's key for the token's owner, who then needs no server to unlock it.
 
     Parameters

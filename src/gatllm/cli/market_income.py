@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatllm.cli.amounts import day, ether, monthly_price, receipt_json, wei
+from gatllm.cli.amounts import day, ether, monthly_price, receipt_json
 from gatllm.cli.console import note, progress_report
-from gatllm.cli.market_setting import READING, SENDING, SETTING, Reading, Sending, Setting, file_of, print_path
+from gatllm.cli.market_options import (
+    OPTIONS,
+    READ_OPTIONS,
+    SEND_OPTIONS,
+    MarketOptions,
+    ReadOptions,
+    SendOptions,
+    file_of,
+    print_path,
+)
 from gatllm.errors import GatllmError
 
 
-def price(new: str | None = None, *, free: bool = False, setting: Sending = SENDING) -> None:
+def price(new: str | None = None, *, free: bool = False, setting: SendOptions = SEND_OPTIONS) -> None:
     """Show what a month of the chat costs; with a new price, change it: the contracts' owner only.
 
     What is paid stays paid. A payment that is on its way at the old price takes nothing if the new one is higher.
@@ -39,7 +48,7 @@ def subscribe(
     months: int = 1,
     user: str | None = None,
     max_price: str | None = None,
-    setting: Sending = SENDING,
+    setting: SendOptions = SEND_OPTIONS,
 ) -> None:
     """Pay for the use of the chat, for yourself or as a gift.
 
@@ -52,7 +61,9 @@ def subscribe(
     max_price
         The most to pay a month, in ether; by default the price of this moment.
     """
-    limit = wei(max_price) if max_price else None
+    from gatllm.market.amounts import parse_ether
+
+    limit = parse_ether(max_price) if max_price else None
     with setting.working() as report:
         subscriptions = setting.subscriptions(report)
         if setting.dry_run:
@@ -65,7 +76,7 @@ def subscribe(
     setting.show(value, "paid", [("user", who), ("until", day(until))])
 
 
-def claim(statement: Path, token: str, *, setting: Reading = READING) -> None:
+def claim(statement: Path, token: str, *, setting: ReadOptions = READ_OPTIONS) -> None:
     """Take a dataset's part of an epoch's rewards; its current owner only.
 
     Parameters
@@ -86,7 +97,7 @@ def claim(statement: Path, token: str, *, setting: Reading = READING) -> None:
     setting.show_sent("claimed", found, receipt, rows, epoch=published.epoch, amount_wei=str(amount))
 
 
-def reward(weights: Path, *, out: Path, setting: Setting = SETTING) -> None:
+def reward(weights: Path, *, out: Path, setting: MarketOptions = OPTIONS) -> None:
     """Move the subscriptions' income on and open an epoch of rewards; the contracts' owner only.
 
     Parameters

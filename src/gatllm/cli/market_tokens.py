@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatllm.cli.amounts import ether, receipt_json, wei
+from gatllm.cli.amounts import ether, receipt_json
 from gatllm.cli.console import note, print_json, table
-from gatllm.cli.market_setting import READING, SENDING, Reading, Sending
+from gatllm.cli.market_options import READ_OPTIONS, SEND_OPTIONS, ReadOptions, SendOptions
 from gatllm.errors import GatllmError, UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def mint(
     name: str = "",
     description: str = "",
     external_url: str | None = None,
-    setting: Sending = SENDING,
+    setting: SendOptions = SEND_OPTIONS,
 ) -> None:
-    """Put a dataset into the store and mint its token to your account; the same command goes on after a crash.
+    """Put a dataset into the store and mint its token to your account; the same command resumes after a crash.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def list_tokens(
     days: float = 30,
     out: Path | None = None,
     contributor: str | None = None,
-    setting: Reading = READING,
+    setting: ReadOptions = READ_OPTIONS,
 ) -> None:
     """List the dataset tokens; with a token and --price, offer it for sale.
 
@@ -85,6 +85,7 @@ def list_tokens(
         Only tokens that this address minted.
     """
     from gatllm.market import Trade, find_seaport
+    from gatllm.market.amounts import parse_ether
     from gatllm.records import write_file
 
     if bool(token) != bool(price):
@@ -98,7 +99,7 @@ def list_tokens(
             rows = [(one.id, one.kind.name.lower(), one.owner, one.block) for one in found]
             table("dataset tokens", ("token", "kind", "owner", "block"), rows)
         return
-    amount = wei(price)
+    amount = parse_ether(price)
     trade = Trade(tokens, find_seaport(tokens.chain, setting.deployment(tokens.chain), setting.folder))
     offer = trade.offer(token, amount, days=days)
     file = out or Path(f"offer-{offer.token[:16]}.json")
@@ -107,7 +108,7 @@ def list_tokens(
     setting.show(value, "offered", [("token", offer.token), ("price", ether(offer.price)), ("file", str(file))])
 
 
-def buy(offer: Path, *, setting: Sending = SENDING) -> None:
+def buy(offer: Path, *, setting: SendOptions = SEND_OPTIONS) -> None:
     """Buy a dataset token: you pay and receive it in one transaction.
 
     Parameters
@@ -126,7 +127,7 @@ def buy(offer: Path, *, setting: Sending = SENDING) -> None:
     setting.show_sent("bought", wanted.token, receipt, rows, owner=owner, price_wei=str(wanted.price))
 
 
-def cancel(offer: Path, *, setting: Reading = READING) -> None:
+def cancel(offer: Path, *, setting: ReadOptions = READ_OPTIONS) -> None:
     """Take an offer back; its seller only.
 
     Parameters
@@ -140,7 +141,7 @@ def cancel(offer: Path, *, setting: Reading = READING) -> None:
     setting.show_sent("cancelled", given.token, receipt)
 
 
-def transfer(token: str, to: str, *, setting: Reading = READING) -> None:
+def transfer(token: str, to: str, *, setting: ReadOptions = READ_OPTIONS) -> None:
     """Give a token away; the right to unlock its dataset goes with it.
 
     Parameters
@@ -158,7 +159,7 @@ def transfer(token: str, to: str, *, setting: Reading = READING) -> None:
     setting.show_sent("transferred", found.id, receipt, [("owner", owner)], owner=owner)
 
 
-def pin_content(cid: str, *, service: str, name: str = "", setting: Reading = READING) -> None:
+def pin_content(cid: str, *, service: str, name: str = "", setting: ReadOptions = READ_OPTIONS) -> None:
     """Ask a pinning service to keep content, and wait until it does; its token is read from GATLLM_PINNING_TOKEN.
 
     The service fetches the bytes itself: a node must offer them (--store kubo:URL).
@@ -184,7 +185,7 @@ def pin_content(cid: str, *, service: str, name: str = "", setting: Reading = RE
     setting.show({"cid": str(content), "request": request}, "pinned", [("content", content), ("request", request)])
 
 
-def _trade(path: Path, setting: Reading, report: Any) -> tuple[Trade, Offer]:
+def _trade(path: Path, setting: ReadOptions, report: Any) -> tuple[Trade, Offer]:
     """Return where an offer is traded, and the offer: the deployment says where Seaport lies, never the offer."""
     from gatllm.market import Offer, Trade, known_seaport
 

@@ -23,7 +23,7 @@ def node(
     discriminator: Path | None = None,
     seed: int = 0,
 ) -> None:
-    """Be a member of a council over HTTP until Ctrl-C; `gatllm ask --council ADDRESS` asks it.
+    """Run a council node over HTTP until Ctrl-C; `gatllm ask --council ADDRESS` asks it.
 
     Everything it says is signed with its key. It answers whoever can reach it: on another address than this machine's
     own, put a proxy with a password in front.

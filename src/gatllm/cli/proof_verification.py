@@ -10,14 +10,14 @@ from cyclopts import Parameter
 
 from gatllm.cli.amounts import receipt_json
 from gatllm.cli.console import out, print_json, progress_report, table
-from gatllm.cli.market_setting import Setting, show_quote
+from gatllm.cli.market_options import MarketOptions, show_quote
 from gatllm.cli.options import Json, RunFolder
 from gatllm.cli.restart import restart_with
 
 if TYPE_CHECKING:
     from gatllm.proof import Proof, Registration
 
-_NO_SETTING = Setting()
+_NO_OPTIONS = MarketOptions()
 _MARKS = {
     "ok": "[green]ok[/]",
     "failed": "[bold red]FAILED[/]",
@@ -46,7 +46,7 @@ def verify(
     authority: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     segments: Annotated[str | None, Parameter(show=False)] = None,
     json: bool = False,
-    setting: Setting = _NO_SETTING,
+    setting: MarketOptions = _NO_OPTIONS,
 ) -> int:
     """Check a run against its proof. Exit code 0: as much of the training as asked for was done again and holds;
     3: something does not hold; 4: nothing fails, but what was asked for is not shown.
@@ -81,7 +81,7 @@ def verify(
     from gatllm.proof import verify as verify_run
 
     if segments is not None:
-        raise UsageError("--segments is no option any more", "say how many updates: --require-updates N")
+        raise UsageError("--segments is not an option any more", "say how many updates: --require-updates N")
     if depth != "hashes":
         restart_with(numerical_variables(run))
     registration = None
@@ -122,7 +122,7 @@ def _updates(text: str | None) -> int | Literal["all"] | None:
     if text is None or text == "all":
         return text  # type: ignore[return-value]
     if not text.isdecimal():
-        raise UsageError(f"--require-updates {text} is no number of updates", "give a number, or all")
+        raise UsageError(f"--require-updates {text} is not a number of updates", "give a number, or all")
     return int(text)
 
 
@@ -185,7 +185,7 @@ def _registered_on_substrate(run: Path, url: str) -> Registration:
     return found
 
 
-def _registered(run: Path, setting: Setting) -> tuple[Registration, str | None]:
+def _registered(run: Path, setting: MarketOptions) -> tuple[Registration, str | None]:
     """Return what the chain holds about a run, and the hash of the block after it was registered."""
     from gatllm.errors import GatllmError
     from gatllm.market import ProofRegistry
@@ -206,7 +206,7 @@ def register(
     substrate: str | None = None,
     dry_run: bool = False,
     json: Json = False,
-    setting: Setting = _NO_SETTING,
+    setting: MarketOptions = _NO_OPTIONS,
 ) -> None:
     """Register a run's four hashes on a chain, with the key that signed its proof; a run is registered once.
 

@@ -25,7 +25,7 @@ def reinforce(
     """Let a model learn from its own answers: it answers, a reward judges, it learns from what was worth it.
 
     Each round is a run with log, checkpoints and proof; its answers, each with its verdict, are a dataset to whose root
-    the run commits. The same command goes on with rounds that were stopped.
+    the run commits. The same command resumes rounds that were stopped.
 
     Parameters
     ----------

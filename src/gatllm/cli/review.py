@@ -127,7 +127,7 @@ def fix(
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
     if candidates < 1:
-        raise UsageError(f"--candidates {candidates} is none", "give 1 or more")
+        raise UsageError(f"--candidates {candidates}: at least one", "give 1 or more")
     names = find_files(files, all)
     _settle(names)
     from gatllm.editor.checking import Source

@@ -37,7 +37,7 @@ def rounds(
 ) -> None:
     """Train discriminator and generator against each other, round by round; both are measured on fixed held-out code.
 
-    The same command goes on with rounds that were stopped. Every run that is trained leaves a proof.
+    The same command resumes rounds that were stopped. Every run that is trained leaves a proof.
 
     Args:
         run: run folder of a discriminator; the shipped one by default.

@@ -32,7 +32,7 @@ def sample(
     quiet: bool = False,
     json: bool = False,
 ) -> None:
-    """Let a trained model write: a GPT goes on with each prompt, an encoder-decoder answers it.
+    """Generate text from a trained model: a GPT continues each prompt, an encoder-decoder answers it.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _print_text(loaded: LoadedRun, texts: list[str], sampling: Sampling, *, quie
     start, count = time.perf_counter(), 0
     single = len(texts) * sampling.n == 1
     wholes = []
-    # A GPT goes on with its prompt, so that both together are the text; an answer stands alone.
+    # A GPT continues its prompt, so that both together are the text; an answer stands alone.
     shown = [text if loaded.model.config.kind == "gpt" and not quiet else "" for text in texts]
     pieces = stream(loaded.model, loaded.tokenizer, texts, sampling)  # a prompt that can't be read is an error here
     if single:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def sample_pretrained(
     run: Path, prompts: Sequence[str], options: ChatOptions, n: int, *, device: str, quiet: bool, json: bool
 ) -> None:
-    """Print ``n`` texts for each prompt: a model of texts goes on with it, one of conversations answers it."""
+    """Print ``n`` texts for each prompt: a model of texts continues it, one of conversations answers it."""
     from gatllm.models.run import read_recipe
     from gatllm.models.tuned import load_lm
 

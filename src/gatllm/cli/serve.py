@@ -83,7 +83,7 @@ def serve(
         raise UsageError("--free needs --paid, and is not negative", "without --paid every question is free")
     from gatllm.answering.generators import load_generator
     from gatllm.answering.opening import open_assistant
-    from gatllm.cli.market_setting import open_market
+    from gatllm.cli.market_options import open_market
     from gatllm.cli.service import default_database
     from gatllm.models import ChatOptions
     from gatllm.service import create_app, listen

@@ -1,4 +1,4 @@
-"""``gatllm tokenizer``: learn one, look at one."""
+"""``gatllm tokenizer``: train one, inspect one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gatllm.cli.options import Quiet
 if TYPE_CHECKING:
     from gatllm.tokenizers import Tokenizer
 
-app = App(name="tokenizer", help="Text to numbers: learn a tokeniser, look at one.")
+app = App(name="tokenizer", help="Train or inspect a tokenizer.")
 
 
 @app.command
@@ -29,7 +29,7 @@ def train(
     quiet: Quiet = False,
     json: bool = False,
 ) -> None:
-    """Learn a tokeniser from datasets, files, folders, `stdlib` or `dist:NAME`.
+    """Learn a tokenizer from datasets, files, folders, `stdlib` or `dist:NAME`.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def train(
 
 @app.command
 def show(path: str, text: str = "", /, *, json: bool = False) -> None:
-    """Show a tokeniser, and how it divides a text.
+    """Show a tokenizer, and how it divides a text.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from gatllm.cli.console import duration, note, print_json, progress_report, table
-from gatllm.cli.market_setting import Setting
+from gatllm.cli.market_options import MarketOptions
 from gatllm.cli.options import Json, Quiet, RecipeName, RunFolder
 from gatllm.cli.restart import restart_with
 from gatllm.errors import UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatllm.progress import Report
     from gatllm.training.promise import Commit, Promised
 
-_NO_SETTING = Setting()
+_NO_OPTIONS = MarketOptions()
 train_app = App(name="train", help="Train a model by a recipe.")
 report_app = App(name="report", help="Write the report of a run: one page with its curves.")
 
@@ -37,9 +37,9 @@ def train(
     commit: Annotated[bool, Parameter(negative=())] = False,
     quiet: Quiet = False,
     json: bool = False,
-    setting: Annotated[Setting, Parameter(group="With --commit")] = _NO_SETTING,
+    setting: Annotated[MarketOptions, Parameter(group="With --commit")] = _NO_OPTIONS,
 ) -> None:
-    """Train a model by a recipe; the same command goes on with a run that was interrupted.
+    """Train a model by a recipe; the same command resumes a run that was interrupted.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def train(
         note(f"see {run.path / 'report' / 'report.md'}")
 
 
-def _committing(setting: Setting, folder: Path, report: Report) -> Commit:
+def _committing(setting: MarketOptions, folder: Path, report: Report) -> Commit:
     """Return what promises a run on chain; for a run that is still to begin the chain is opened now."""
     from gatllm.market import ProofRegistry
 
@@ -141,7 +141,7 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key:
-            raise UsageError(f"--set {setting} is no KEY=VALUE", "write for example --set train.lr=0.001")
+            raise UsageError(f"--set {setting} is not KEY=VALUE", "write for example --set train.lr=0.001")
         try:
             overrides[key.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:

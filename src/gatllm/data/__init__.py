@@ -22,7 +22,7 @@ from gatllm.data.sources import Columns, Rows, SourceFile, open_source
 from gatllm.data.split import Division, divide, module_of, split_of
 from gatllm.data.summary import Summary
 from gatllm.data.texts import texts
-from gatllm.data.tokenising import tokenise
+from gatllm.data.tokenizing import tokenize
 from gatllm.data.verdicts import Judge, Reason, Rules, Verdict, check_paths
 
 __all__ = [
@@ -70,6 +70,6 @@ __all__ = [
     "running",
     "split_of",
     "texts",
-    "tokenise",
+    "tokenize",
     "write_report",
 ]

@@ -51,7 +51,7 @@ def build_negative(
 
     Raises:
         UsageError: there is no such level or family.
-        GatllmError: ``positive`` is no positive dataset, nothing could be broken, or ``out`` can't be written.
+        GatllmError: ``positive`` is not a positive dataset, nothing could be broken, or ``out`` can't be written.
     """
     source = positive if isinstance(positive, Dataset) else Dataset.open(positive)
     if source.manifest.kind != "positive":

@@ -51,7 +51,7 @@ class Code:
 
     @cached_property
     def solid(self) -> list[Token]:
-        """The tokens that are no white space, newline or comment."""
+        """The tokens that are not white space, newline or comment."""
         return [token for token in self.tokens if token.kind not in {"space", "indent", "newline", "comment"}]
 
     @cached_property

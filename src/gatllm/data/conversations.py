@@ -33,7 +33,7 @@ def render(messages: Sequence[Message], tokenizer: TokenizerBase) -> tuple[list[
     """Return the ids of a conversation, and which of them are learnt: the assistant's words and the end of its turn.
 
     Raises:
-        GatllmError: the tokeniser lacks a chat token.
+        GatllmError: the tokenizer lacks a chat token.
     """
     ids: list[int] = []
     learnt: list[bool] = []

@@ -23,14 +23,14 @@ class Curriculum:
         """Check the points.
 
         Raises:
-            UsageError: there is none, they are out of order, or weights are negative, all zero or not five.
+            UsageError: the list is empty, the points are out of order, or weights are negative, all zero or not five.
         """
         places = [place for place, _ in self.points]
         if not places or places != sorted(places):
             raise UsageError("a curriculum needs points in ascending order", "write them as (progress, weights)")
         for _, weights in self.points:
             if len(weights) != MAX_LEVEL or min(weights) < 0 or not sum(weights):
-                raise UsageError(f"{list(weights)} are no weights of levels", f"give {MAX_LEVEL} of at least 0")
+                raise UsageError(f"{list(weights)} are not weights of levels", f"give {MAX_LEVEL} of at least 0")
 
     @classmethod
     def constant(cls, levels: Sequence[int]) -> Curriculum:

@@ -32,7 +32,7 @@ class Dataset:
         """Open a dataset folder.
 
         Raises:
-            GatllmError: it is none, its manifest is damaged, or a shard is missing.
+            GatllmError: the folder is not a dataset, its manifest is damaged, or a shard is missing.
         """
         path = Path(path)
         manifest = read_manifest(path)
@@ -49,7 +49,7 @@ class Dataset:
         """Yield the records in order.
 
         Raises:
-            VerificationError: a line is no JSON object; the message names the shard and line.
+            VerificationError: a line is not a JSON object; the message names the shard and line.
         """
         for shard in self.manifest.shards:
             with (self.path / shard.name).open("rb") as file:
@@ -191,7 +191,7 @@ class DatasetWriter:
         return manifest
 
     def close(self) -> None:
-        """Let go of the files without finishing."""
+        """Close the files without finishing."""
         self._shard.close()
         self._rejected.close()
 

@@ -1,4 +1,4 @@
-"""What a build has already judged, so that one that was stopped goes on from there."""
+"""What a build has already judged, so that one that was stopped can resume."""
 
 from __future__ import annotations
 

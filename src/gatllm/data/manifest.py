@@ -62,14 +62,14 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a dataset folder.
 
     Raises:
-        GatllmError: there is none, or it is damaged.
+        GatllmError: the manifest is missing or damaged.
     """
     file = folder / FILE_NAME
     try:
         return Manifest.model_validate_json(file.read_bytes())
     except OSError as error:
         raise GatllmError(
-            f"{folder} is no dataset: can't read {FILE_NAME} ({error.strerror})", "make one with `gatllm data build`"
+            f"{folder} is not a dataset: can't read {FILE_NAME} ({error.strerror})", "make one with `gatllm data build`"
         ) from None
     except ValidationError as error:
         first = error.errors()[0]

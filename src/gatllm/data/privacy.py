@@ -15,7 +15,7 @@ Policy = Literal["reject", "redact", "keep"]
 REDACTED_ADDRESS = "redacted@example.com"
 
 _ADDRESS = re.compile(r"(?<![\w.%+-])[A-Za-z0-9][\w.%+-]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![\w-])")
-# Documentation addresses (RFC 2606) and senders that are no person.
+# Documentation addresses (RFC 2606) and senders that are not a person.
 _NOBODY = re.compile(
     r"(?i)@(?:[\w-]+\.)*example(?:\.(?:com|org|net))?$|\.(?:example|invalid|test|localhost)$|^noreply@"
 )

@@ -1,7 +1,7 @@
 """Tokens of a dataset in memory-mapped files: a checked header, the tokens, a mask, where each document begins.
 
 Layout of one file, little-endian: 96 bytes of header (magic, version, bytes of a token, flags, number of tokens and of
-documents, SHA-256 of the tokeniser, zeros), the tokens, one byte a token of mask when a flag says so, and the offset
+documents, SHA-256 of the tokenizer, zeros), the tokens, one byte a token of mask when a flag says so, and the offset
 of each document and of the end as 64-bit numbers.
 """
 
@@ -41,7 +41,7 @@ class ShardInfo(BaseModel):
 
 
 class Index(BaseModel):
-    """The content of ``tokens.json``; ``data`` is the Merkle root of the dataset that was tokenised."""
+    """The content of ``tokens.json``; ``data`` is the Merkle root of the dataset that was tokenized."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     tokenizer: str
@@ -56,7 +56,7 @@ class ShardWriter:
 
     Args:
         folder: where the files go.
-        tokenizer: the tokeniser's fingerprint.
+        tokenizer: the tokenizer's fingerprint.
         vocabulary: its number of ids; below 65,537 a token takes two bytes.
         masked: whether each token comes with a mark that it is to be learnt.
         shard_tokens: a new file begins when one holds so many.
@@ -162,10 +162,10 @@ class Shards:
 
         Args:
             path: the folder.
-            tokenizer: the fingerprint of the tokeniser that will be used with them.
+            tokenizer: the fingerprint of the tokenizer that will be used with them.
 
         Raises:
-            GatllmError: there is no index, or it was made with another tokeniser.
+            GatllmError: there is no index, or it was made with another tokenizer.
             VerificationError: a file's header or size is wrong; the message names it.
         """
         path = Path(path)
@@ -175,7 +175,7 @@ class Shards:
             reason = error.strerror if isinstance(error, OSError) else "it is damaged"
             raise GatllmError(f"can't read {path / INDEX}: {reason}", "make the token files again") from None
         if tokenizer is not None and tokenizer != index.tokenizer:
-            raise GatllmError(f"{path} was made with another tokeniser", "make the token files again with this one")
+            raise GatllmError(f"{path} was made with another tokenizer", "make the token files again with this one")
         return cls(path, index)
 
     def __len__(self) -> int:
@@ -185,7 +185,7 @@ class Shards:
     def read(self, start: int, count: int, *, wrap: bool = False) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return ``count`` tokens from ``start`` on, and which of them are to be learnt (all, without a mask).
 
-        With ``wrap`` the row goes on at the beginning; otherwise it may be shorter at the end.
+        With ``wrap`` the row continues at the beginning; otherwise it may be shorter at the end.
         """
         ids: list[NDArray[np.int64]] = []
         marks: list[NDArray[np.bool_]] = []
@@ -238,7 +238,7 @@ def _map(path: Path, shard: ShardInfo, index: Index) -> tuple[Tokens, NDArray[np
     except OSError as error:
         raise VerificationError(f"can't read {path.name}: {error.strerror}", "make the token files again") from None
     if len(head) < _HEADER.size or head[:8] != MAGIC:
-        raise VerificationError(f"{path.name} is no token file", "make the token files again")
+        raise VerificationError(f"{path.name} is not a token file", "make the token files again")
     _, version, width, flags, tokens, documents, tokenizer = _HEADER.unpack(head)
     if version != VERSION:
         raise VerificationError(f"{path.name} has version {version}, not {VERSION}", "make the token files again")

@@ -1,4 +1,4 @@
-"""All text of a dataset or source, one piece after the other: what a tokeniser learns from."""
+"""All text of a dataset or source, one piece after the other: what a tokenizer learns from."""
 
 from __future__ import annotations
 

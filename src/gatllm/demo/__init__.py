@@ -1,4 +1,4 @@
-"""The seven steps of 'gatllm demo': calls the public faces of the rooms below, in order."""
+"""The seven steps of 'gatllm demo': calls the public functions of the subpackages below, in order."""
 
 from gatllm.demo.run import run_steps
 from gatllm.demo.stage import Options, Outcome, Session, Stage, Step, rows, skipped

@@ -1,4 +1,4 @@
-"""Runs the steps in order, keeps what is finished, and goes on from there the next time."""
+"""Runs the steps in order, keeps what is finished, and resumes from there the next time."""
 
 from __future__ import annotations
 

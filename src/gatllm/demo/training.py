@@ -14,7 +14,7 @@ _PLAN = ((DISCRIMINATOR, "discriminator", NEGATIVE, 0.7), (GENERATOR, "generator
 
 
 def train_models(session: Session, stage: Stage) -> Outcome:
-    """Train both models, each for its fraction of the minutes; a run that was cut off goes on."""
+    """Train both models, each for its fraction of the minutes; a run that was cut off resumes."""
     from gatllm.training import Recipe, train
 
     numbers: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Quick fixes: repairs as edits that an editor can apply, preferred where they are no guess at what is being typed."""
+"""Quick fixes: repairs as edits that an editor can apply, preferred unless they guess at what is being typed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONE = re.compile(r"\r(?!\n)")
 
 
 def plain(document: Document) -> str:
-    """Return the text as Python reads it: a lone carriage return ends a line, a cell's magics are no code.
+    """Return the text as Python reads it: a lone carriage return ends a line, a cell's magics are not code.
 
     Every character keeps its place.
     """

@@ -41,7 +41,7 @@ class Checked:
 def check_sources(reviewer: Reviewer, linter: Linter, sources: Sequence[Source]) -> list[Checked | GatllmError]:
     """Check files together; one entry for each, for a notebook one for each cell with something in it.
 
-    An entry is an error where a file is no notebook though its name says so.
+    An entry is an error where a file is not a notebook though its name says so.
     """
     modules = [source for source in sources if not source.name.endswith(NOTEBOOK)]
     with ThreadPoolExecutor(1) as beside:

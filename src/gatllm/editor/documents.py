@@ -30,7 +30,7 @@ class Document:
 
     @property
     def is_cell(self) -> bool:
-        """Whether this is a cell of a notebook: names come from other cells, magics are no Python."""
+        """Whether this is a cell of a notebook: names come from other cells, magics are not Python."""
         return urlsplit(self.uri).scheme.startswith("vscode-notebook")
 
     def change(self, changes: list[dict[str, Any]], version: int | None) -> Document:

@@ -32,7 +32,7 @@ _DEEP = 200
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """The Python of a cell; ``spans`` are the offsets of what is no Python; None where nothing of it is."""
+    """The Python of a cell; ``spans`` are the offsets of what is not Python; None where nothing of it is."""
 
     text: str
     spans: tuple[tuple[int, int], ...]
@@ -91,7 +91,7 @@ def _without_await(word: str) -> str:
 
 
 def _in_python(source: str, start: int, line: str, column: int) -> bool:
-    """Tell whether a line that begins like a magic goes on with an expression: ``%`` inside brackets, say."""
+    """Tell whether a line that begins like a magic continues with an expression: ``%`` inside brackets, say."""
     if column == 0 or source[:start].rstrip(" \t\r\n")[-1:] not in tuple("([{,\\+-*/%=&|"):
         return False
     return line[column : column + 1] == "%"
@@ -133,7 +133,7 @@ class Notebook:
     """A notebook as it stands in a file.
 
     Raises:
-        GatllmError: it is no notebook, or one of a format before 4.
+        GatllmError: it is not a notebook, or one of a format before 4.
     """
 
     def __init__(self, raw: str) -> None:

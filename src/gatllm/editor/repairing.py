@@ -84,7 +84,7 @@ def fix_source(
     """Repair a module or a notebook; where it can't be done it is left as it is.
 
     Raises:
-        GatllmError: a file is no notebook though its name says so.
+        GatllmError: a file is not a notebook though its name says so.
     """
     if source.name.endswith(NOTEBOOK):
         return _fix_notebook(reviewer, source)
@@ -106,7 +106,7 @@ def fix_source(
 
 
 def _by_version(linter: Linter, source: Source, target: str) -> Repaired | None:
-    """What is only a matter of the Python version aimed at is no error that a repair could end."""
+    """What is only a matter of the Python version aimed at is not an error that a repair could end."""
     error = compile_error(source.text)
     if error is not None and not is_newer(target):
         return None

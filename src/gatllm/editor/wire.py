@@ -32,7 +32,7 @@ class Wire:
         """Return the next message; None at the end of the stream.
 
         Raises:
-            RpcError: what came is no JSON object; the message after it can be read.
+            RpcError: what came is not a JSON object; the message after it can be read.
             EOFError: the header has no usable length, so that nothing after it can be read.
         """
         length = self._header()
@@ -60,12 +60,12 @@ class Wire:
             if name.strip().lower() == b"content-length":
                 digits = value.strip()
                 if not digits.isdigit() or int(digits) > _MOST:
-                    raise EOFError("the header's Content-Length is no sensible number")
+                    raise EOFError("the header's Content-Length is not a sensible number")
                 length = int(digits)
         return None
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one message; a client that is gone is no error."""
+        """Write one message; a client that is gone is not an error."""
         # A lone surrogate in an editor's text is escaped, so that the bytes are UTF-8 whatever it holds.
         body = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode()
         with self._lock:

@@ -93,7 +93,7 @@ def stream(
     """Yield the answers piece by piece as they grow; an answer that is over leaves the batch.
 
     Args:
-        model: a GPT, which goes on with the prompts, or an encoder-decoder, which answers them.
+        model: a GPT, which continues the prompts, or an encoder-decoder, which answers them.
         tokenizer: the model's.
         prompts: texts or token ids, of any lengths; an empty one starts from ``<end>``.
         sampling: one for all prompts or one for each.

@@ -1,9 +1,9 @@
 """Dataset tokens, subscription, rewards, proof registry; content, unlocking; EVM clients and the local chain."""
 
-from gatllm.market.chain.answers import ChainUnavailableError
 from gatllm.market.chain.client import Chain, Quote, Receipt, call_json
 from gatllm.market.chain.connection import Policy
 from gatllm.market.chain.devnet import DEVNET_CHAIN_ID, Devnet, find_anvil, running_url
+from gatllm.market.chain.rpc_errors import ChainUnavailableError
 from gatllm.market.store.cid import Cid
 from gatllm.market.store.collection import publish_collection, read_collection
 from gatllm.market.store.metadata import CollectionMetadata, TokenMetadata

@@ -20,7 +20,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"{name!r} is no device", "use auto, cpu, cuda, cuda:N or mps") from None
+        raise UsageError(f"{name!r} is not a device", "use auto, cpu, cuda, cuda:N or mps") from None
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(device.type, False) or (device.index or 0) >= max(1, torch.cuda.device_count()):
         raise UsageError(f"this machine has no device {name}", "use auto or cpu (in a recipe: train.device)")

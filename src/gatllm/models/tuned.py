@@ -250,7 +250,7 @@ def read_tuned(run: str | Path) -> TunedLM:
     """
     table = _table(run)
     if table is None:
-        raise GatllmError(f"{run} is no run of a pretrained model", "name one that gatllm finetune made")
+        raise GatllmError(f"{run} is not a run of a pretrained model", "name one that gatllm finetune made")
     model = build_tuned(table, seed=0, dtype="float32")  # merged in fp32: the same sums wherever it is opened
     file = Path(run) / WEIGHTS
     put_weights(model, load_weights(file), str(file))

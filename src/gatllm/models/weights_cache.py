@@ -148,7 +148,7 @@ def _fetch(wanted: WeightsFile, target: Path, report: Report) -> Path:
             delivered = source.deliver(wanted, partial, report)
             _check(delivered, wanted)
         except VerificationError:
-            shutil.rmtree(partial)  # pieces of a wrong whole are no good either
+            shutil.rmtree(partial)  # pieces of a wrong whole are not good either
             raise
         except GatllmError as error:
             failures.append(error.cause)

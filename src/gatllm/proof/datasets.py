@@ -18,7 +18,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return a dataset's manifest.
 
     Raises:
-        GatllmError: there is none, or it is damaged.
+        GatllmError: the manifest is missing or damaged.
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())

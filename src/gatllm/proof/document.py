@@ -107,7 +107,7 @@ def read_proof(run: Path) -> Proof:
     """Return the proof that lies in a run folder, as written; `verify` tells whether it is true.
 
     Raises:
-        GatllmError: there is none.
+        GatllmError: the run has no proof.
         VerificationError: it is damaged: not the canonical form of a proof.
     """
     path = run / PROOF_FILE

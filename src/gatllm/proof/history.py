@@ -73,7 +73,7 @@ def moment(text: object) -> datetime:
             return datetime.fromisoformat(text)
         except ValueError:
             pass
-    raise VerificationError("a time in the log is none, or is not written as logs write it")
+    raise VerificationError("a time in the log is invalid, or is not written as logs write it")
 
 
 def check_times(entries: Sequence[Mapping[str, Any]], created: str, now: datetime | None = None) -> None:
@@ -96,7 +96,7 @@ def check_times(entries: Sequence[Mapping[str, Any]], created: str, now: datetim
         signed = datetime.fromisoformat(created)
         early = signed < before.replace(microsecond=0)
     except (ValueError, TypeError):
-        raise VerificationError("the proof's time is none") from None
+        raise VerificationError("the proof's time is invalid") from None
     if early or signed > latest:
         raise VerificationError(
             f"the proof's time, {created}, lies {'before the end of the run' if early else 'in the future'}"
@@ -107,7 +107,7 @@ def read_history(entries: Sequence[dict[str, Any]]) -> History:
     """Return what led to the result.
 
     Raises:
-        VerificationError: updates are missing, doubled or out of order, progress goes back, a run goes on from a
+        VerificationError: updates are missing, doubled or out of order, progress goes back, a run continues from a
             checkpoint that it never had, or a checkpoint or the end belong to no update.
     """
     try:
@@ -159,7 +159,9 @@ def _check_resume(entry: Mapping[str, Any], checkpoints: Mapping[int, Mapping[st
     known = checkpoints.get(entry["step"], {})
     roots = ("weights_root", "state_root")
     if not known or any(known[name] != entry.get(name) for name in roots):
-        raise VerificationError(f"the run goes on from update {entry['step']}, at which no such checkpoint was logged")
+        raise VerificationError(
+            f"the run continues from update {entry['step']}, at which no such checkpoint was logged"
+        )
 
 
 def chosen_step(history: History, train: TrainTable) -> int:

@@ -81,14 +81,14 @@ def _is_canonical(signature: object) -> bool:
 
 
 def recover(signature: object, hashes: Hashes, files_root: str, statement: str) -> str | None:
-    """Return the address that signed a proof, or None when it is no signature in its one spelling."""
+    """Return the address that signed a proof, or None when it is not a signature in its one spelling."""
     return recover_typed(signature, DOMAIN, TYPES, typed_message(hashes, files_root, statement))
 
 
 def recover_typed(
     signature: object, domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]
 ) -> str | None:
-    """Return the address that made an EIP-712 signature, or None when it is no signature in its one spelling."""
+    """Return the address that made an EIP-712 signature, or None when it is not a signature in its one spelling."""
     from eth_account import Account
     from eth_account.messages import encode_typed_data
 

@@ -44,7 +44,7 @@ def attach_timestamp(run: Path, response: bytes) -> str:
     _require()
     decoded = _decode(response)
     if decoded is None or not _is_about(decoded, _proof_bytes(run)):
-        raise VerificationError("this is no time stamp of this proof", "ask for one with `gatllm proof stamp`")
+        raise VerificationError("this is not a time stamp of this proof", "ask for one with `gatllm proof stamp`")
     write_file(run / TIMESTAMP_FILE, response)
     return decoded.tst_info.gen_time.isoformat()
 
@@ -60,7 +60,7 @@ def fetch_timestamp(run: Path, url: str) -> str:
 
     query = timestamp_request(run)
     if not url.startswith(("https://", "http://")):
-        raise GatllmError(f"{url} is no address of an authority", "give one that begins with https://")
+        raise GatllmError(f"{url} is not an address of an authority", "give one that begins with https://")
     headers = {"Content-Type": "application/timestamp-query"}
     asked = urllib.request.Request(url, data=query, headers=headers)  # noqa: S310  # checked above
     try:
@@ -111,7 +111,7 @@ def _decode(response: bytes) -> TimeStampResponse | None:
     try:
         decoded = decode_timestamp_response(response)
         decoded.tst_info  # noqa: B018  # a refusal has none: the access raises
-    except Exception:  # a Rust parser on a stranger's bytes: whatever it says, it is no time stamp
+    except Exception:  # a Rust parser on a stranger's bytes: whatever it says, it is not a time stamp
         return None
     return decoded
 
@@ -131,7 +131,7 @@ def _signed_under(decoded: TimeStampResponse, root: Path, data: bytes) -> bool:
     try:
         certificate = load_pem_x509_certificate(root.read_bytes())
     except (OSError, ValueError):
-        raise GatllmError(f"{root} is no PEM certificate", "give the root certificate of the authority") from None
+        raise GatllmError(f"{root} is not a PEM certificate", "give the root certificate of the authority") from None
     try:
         VerifierBuilder().add_root_certificate(certificate).build().verify_message(decoded, data)
     except (NotVerifiedError, ValueError):

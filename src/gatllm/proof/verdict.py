@@ -106,11 +106,11 @@ class Verification:
 
     @property
     def reached(self) -> str:
-        """What was reached, in words: ``hashes hold; 0 of 6 updates re-done``."""
+        """What was reached, in words: ``hashes hold; 0 of 6 updates recomputed``."""
         first = (
             f"{len(self.failures)} item(s) failed, first {self.failures[0].name}" if self.failures else "hashes hold"
         )
-        return f"{first}; {self.redone} of {self.updates} updates re-done"
+        return f"{first}; {self.redone} of {self.updates} updates recomputed"
 
     def raise_on_failure(self) -> None:
         """Raise the first failure, naming it; an inconclusive outcome raises nothing.

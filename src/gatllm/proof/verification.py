@@ -106,7 +106,7 @@ def _check_usage(depth: str, seed: str | None, require_updates: object) -> None:
     if depth not in ("hashes", "replay", "full"):
         raise UsageError(f"unknown depth {depth!r}", "choose hashes, replay or full")
     if require_updates not in (None, "all") and not (isinstance(require_updates, int) and require_updates >= 0):
-        raise UsageError(f"{require_updates!r} is no number of updates", "give a number from 0, or all")
+        raise UsageError(f"{require_updates!r} is not a number of updates", "give a number from 0, or all")
     if depth == "replay" and not seed:
         raise UsageError(
             "a sample takes a seed that nobody knew when the run was signed: an author works around any other",
@@ -178,7 +178,7 @@ def _check_lineage(proof: Proof) -> Iterator[Item]:
     initial = commitments.get("init_root") if isinstance(commitments, dict) else None
     for parent in proof.lineage:
         begins = "its weights are" if parent.get("weights_root") == initial else "its weights are not"
-        detail = f"goes on from the run of proof {parent.get('proof')}, signed by {parent.get('signer')}"
+        detail = f"continues from the run of proof {parent.get('proof')}, signed by {parent.get('signer')}"
         yield Item("lineage", "claimed", f"{detail}: {begins} the initial ones")
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gatllm.review.tags import KEEP, TAG_IDS, TAGS, Span, Tag, indentation, is_line, is_space
 
-_LARGEST = 400  # cells of one alignment table; a correction that rewrites more than that is no small edit
+_LARGEST = 400  # cells of one alignment table; a correction that rewrites more than that is not a small edit
 
 
 class Tagging(NamedTuple):

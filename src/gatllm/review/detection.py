@@ -86,7 +86,7 @@ def detect(text: str, error: Finding | None = None) -> Detection | None:
     if error is None or len(text) > _LONGEST:
         return None
     if not _VISIBLE.search(text):
-        return Detection("binary data", 1, "nothing in it can be seen: this is no text")
+        return Detection("binary data", 1, "nothing in it can be seen: this is not text")
     lines = text.split("\n")
     for look in (_edit_blocks, _conflict, _patch):
         if (found := look(text, lines)) is not None:

@@ -203,7 +203,7 @@ def _is_body(lines: list[str], number: int) -> bool:
         line = lines[at]
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        if _HEADER.search(line):  # what stands apart from it, or begins a block of its own kind, is no body
+        if _HEADER.search(line):  # what stands apart from it, or begins a block of its own kind, is not a body
             return bool(lines[at + 1].strip()) and not (_OPENS.match(line) and _OPENS.match(lines[at + 1]))
         if line[0].isspace():
             return False

@@ -54,7 +54,7 @@ def _config(run: Path) -> dict[str, Any]:
     try:
         config = tomllib.loads((run / "recipe.toml").read_text(encoding="utf-8")).get("model")
     except FileNotFoundError:
-        raise GatllmError(f"{run} is no run folder", _OTHER) from None
+        raise GatllmError(f"{run} is not a run folder", _OTHER) from None
     except (OSError, ValueError) as error:
         raise GatllmError(f"{run / 'recipe.toml'} is damaged: {error}", "restore it or train again") from None
     return config if isinstance(config, dict) else {}

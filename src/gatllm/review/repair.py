@@ -32,7 +32,7 @@ _COST = 2.0  # log-odds against any edit: the model has seen more broken code th
 _LOST = 2.0  # log-odds against deleting a word
 _SWEEPS = 2  # solutions in which what is left is looked for
 _SWEPT = 5.0  # log-odds above which an edit is made though the text parses without it
-_CERTAIN = 10.0  # log-odds of what is no matter of opinion
+_CERTAIN = 10.0  # log-odds of what is not a matter of opinion
 _UNASKED = 2.1  # log-odds at most of an edit that nobody asked for, so that no repair wins by it
 _MEANT = frozenset({"self", "cls", "await", "return", "not"})  # a text that lacks them mostly parses
 _COMPUTES = frozenset({"<", ">", "<=", ">=", "==", "!=", "+", "-", "*", "/", "%", "//", "**"})
@@ -293,7 +293,7 @@ def _unasked(edit: Edit, tokens: list[Lexeme]) -> bool:
 def _moved(before: Finding, after: Finding, text: str, edited: int) -> bool:
     """Tell whether the parser now gets further: its complaint is further down, or above the edit, where it was hidden.
 
-    The tokeniser complains of brackets and quotes before the parser sees anything at all.
+    The tokenizer complains of brackets and quotes before the parser sees anything at all.
     """
     if (after.line, after.column) > (before.line, before.column):
         return True

@@ -277,19 +277,19 @@ class Reviewer:
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}; no small edit ends that")
         first, best = order[0]
         if first.harm:
-            why = f"not sure what was meant: {_listed(first.harm)} (--candidates shows what it could be)"
+            why = f"not sure what was meant: {_listed(first.harm)} (--candidates 3 shows what it could be)"
             return Repair(text, False, False, kept, "", why)
         # Of the search alone nothing was measured that would tell its good repairs from the others.
         asked_for = first.by == {"rule"} or _adds_what_is_expected(text, error, first.text)
         if tagger is not None and best < intention.threshold and not asked_for:
-            why = f"line {error.line}: {error.message}; not sure enough of a repair ({best:.0%}; --candidates shows it)"
+            why = f"line {error.line}: {error.message}; no repair is sure enough ({best:.0%}; --candidates 3 shows it)"
             return Repair(text, False, False, kept, "", why)
         by: Literal["rule", "model", "search"] = next(who for who in ("rule", "model", "search") if who in first.by)
         rules = tuple(dict.fromkeys(step.rule for step in first.steps))
         return Repair(first.text, True, True, kept, by, _left_to_do(first.steps), rules)
 
     def _settled(self, text: str, error: Finding, most: int, until: float) -> Repair | None:
-        """What needs no search: texts that are no Python files with a slip, too large, or wrong beyond the grammar."""
+        """What needs no search: texts that are not Python files with a slip, too large, or wrong beyond the grammar."""
         if _HOSTILE.search(error.message):
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}")
         if len(text) > _LARGE:
@@ -355,7 +355,7 @@ def _around(text: str, line: int) -> tuple[int, int]:
 
 
 def _detected(text: str, seen: Detection, most: int) -> Repair:
-    """What can be done about a text that is no Python file with a slip in it."""
+    """What can be done about a text that is not a Python file with a slip in it."""
     harms = () if seen.sure else (seen.words,)
     found = tuple(Candidate(one, None, harms) for one in seen.candidates[:most])
     if seen.sure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatllm.tokenizers.lexing.lenient import Lexeme, bare
 
 Body = list[tuple[Lexeme, bool]]  # the lexemes of a statement, and whether each stands outside strings
-_MOST = 400  # lines that one statement goes on for, at most
+_MOST = 400  # lines that one statement continues for, at most
 
 
 def statement(rest: str) -> tuple[Body, str] | None:

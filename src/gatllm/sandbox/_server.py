@@ -62,7 +62,7 @@ def encode(value: Any) -> Any:
     what a candidate overrides never reaches the parent.
 
     Raises:
-        TypeError: it is, or holds, something that is no built-in value.
+        TypeError: it is, or holds, something that is not a built-in value.
     """
     kind = type(value)
     if value is None or kind in (bool, str):
@@ -76,7 +76,7 @@ def encode(value: Any) -> Any:
     for base, plain in _PLAIN.items():
         if base in kind.__mro__:
             return encode(plain(value))
-    raise TypeError(f"{kind.__name__} is no plain value")
+    raise TypeError(f"{kind.__name__} is not a plain value")
 
 
 _TAGGED: dict[type, Callable[[Any], Any]] = {

@@ -1,7 +1,7 @@
 """A first tier for judging many candidates: Monty, an interpreter of a part of Python written in Rust.
 
 It needs no process of its own for a run and takes a tenth of the time. Only its "passed" is believed, as the parent
-compares the values there too; whatever else it says goes on to the real interpreter behind its walls.
+compares the values there too; whatever else it says is left to the real interpreter behind its walls.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Runner:
             self._idle.put(worker)
 
     def run(self, code: str, *, stdin: str = "", limits: Limits | None = None) -> Execution:
-        """Run a whole program. Its status says how it ended, in its own words: it is no proof that it did anything."""
+        """Run a whole program. Its status says how it ended, in its own words: it is not proof that it did anything."""
         return self._execute(code, None, [], stdin, limits)
 
     def call(
@@ -104,7 +104,7 @@ class Runner:
         """Call a function of a program once for each of ``inputs`` (positional arguments of plain types).
 
         Raises:
-            TypeError: an argument is no plain value.
+            TypeError: an argument is not a plain value.
         """
         return self._execute(code, function, [encode(list(arguments)) for arguments in inputs], "", limits)
 

@@ -69,7 +69,7 @@ def restore(archive: Path, folder: Path) -> Path | None:
     """Bring ``folder`` back from an archive; what is there now is moved aside, and its place returned.
 
     Raises:
-        GatllmError: the archive can't be read, or holds what is no backup; nothing is changed.
+        GatllmError: the archive can't be read, or holds what is not a backup; nothing is changed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

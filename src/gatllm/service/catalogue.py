@@ -158,7 +158,7 @@ class Catalogue:
     def _safe_offer(self, token: Token) -> Offer | None:
         try:
             return self.offer(token)
-        except GatllmError:  # a damaged file is no offer
+        except GatllmError:  # a damaged file is not an offer
             return None
 
     def _document(self, token: Token) -> TokenMetadata | None:

@@ -162,7 +162,7 @@ def job(request: Request, name: str) -> Response:
 
 @router.get("/{name}/files")
 def received(request: Request, name: str, file: str) -> dict[str, int]:
-    """How much of a file has arrived: where an upload that was cut off goes on."""
+    """How much of a file has arrived: where an upload that was cut off resumes."""
     market, found = _mine(request, name)
     return {"size": market.contributions.received(found, file)}
 

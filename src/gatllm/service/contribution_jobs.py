@@ -51,7 +51,7 @@ class ContributionWork:
         jobs.add(account_id, _KINDS[one.state], {"contribution": one.id}, once=_once(one))
 
     def resume(self, jobs: Jobs, account_of: Callable[[str], str]) -> None:
-        """Queue what waits and is no job: the process ended between the two."""
+        """Queue what waits and is not a job: the process ended between the two."""
         for one in self.contributions.all():
             if one.state in _KINDS:
                 self.queue(jobs, account_of(one.owner), one)
@@ -91,7 +91,7 @@ class ContributionWork:
         try:
             done = self._check(one, tell) if one.state == "checking" else self._publish(one, tell)
         except (LostLeaseError, DatabaseError):
-            raise  # the job goes on elsewhere, or later
+            raise  # the job continues elsewhere, or later
         except Exception as error:  # whatever a stranger's files do, the next job is done
             full = isinstance(error, OSError) and error.errno == errno.ENOSPC
             problem = _FULL if full else str(error) if isinstance(error, GatllmError) else _BROKEN

@@ -29,7 +29,7 @@ UPLOAD_BYTES = 1 << 30  # of one contribution
 WALLET_BYTES = 2 << 30  # of all uploads of one wallet
 UPLOAD_FILES = 20_000
 FREE_BYTES = 2 << 30  # of the disk, which no upload may take
-UPLOAD_AGE = 2 * 24 * 3600  # seconds after which an upload that nobody goes on with is removed
+UPLOAD_AGE = 2 * 24 * 3600  # seconds after which an upload that nobody continues with is removed
 
 
 class NotYoursError(GatllmError):
@@ -135,7 +135,7 @@ class Contributions:
     def receive(self, contribution: Contribution, name: str, offset: int, data: bytes) -> int:
         """Append bytes to a file of an upload; return how many it has now.
 
-        Whoever was cut off asks for the size and goes on from there: bytes at another offset are not taken.
+        Whoever was cut off asks for the size and resumes from there: bytes at another offset are not taken.
 
         Raises:
             UsageError: the name leads elsewhere.
@@ -204,7 +204,7 @@ class Contributions:
             raise GatllmError("this server has no room for uploads at the moment", "try again later")
 
     def _sweep(self) -> None:
-        """Remove uploads that nobody goes on with."""
+        """Remove uploads that nobody continues with."""
         for one in list(self.all()):
             if one.state in ("uploading", "rejected") and time.time() - one.changed > UPLOAD_AGE:
                 self._delete(one)

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.market import Cid, LocalStore, Rewards, retrieve
+from gatllm.market.amounts import parse_ether
 from gatllm.market.store.metadata import picture
 from gatllm.records import write_file
 from gatllm.service.access import caller_or_none
@@ -32,7 +33,6 @@ from gatllm.service.market import (
     market_of,
     market_page,
     session_of,
-    wei_of,
 )
 from gatllm.service.parts import parts_of
 
@@ -163,7 +163,7 @@ def drawn(request: Request, token: str) -> Response:
 def prepare_offer(request: Request, token: str, terms: Terms) -> dict[str, Any]:
     """What the owner's wallet sends and signs to offer a token."""
     market, item, account = _owned(request, token)
-    return market.trade.prepare_offer(item.token.id, wei_of(terms.price), account, days=terms.days)
+    return market.trade.prepare_offer(item.token.id, parse_ether(terms.price, least=1), account, days=terms.days)
 
 
 @router.post("/{token}/offer", status_code=201)

@@ -114,7 +114,7 @@ async def _answer(request: Request, status: int, content: dict[str, Any], header
     words = content["error"]["message"] if status != 404 else "The address may have changed, or never existed."
     try:
         shown: Response = await request.app.state.message(request, status, heading, words)
-    except Exception:  # such as the database, of which the page would show the history
+    except Exception:  # such as the database: the page reads its history
         return JSONResponse(content, status, dict(headers))
     shown.headers.update(headers)
     return shown

@@ -41,7 +41,7 @@ def _refused(headers: Headers, method: str, hosts: Collection[str], origins: Col
         name = urlsplit(f"//{host}").hostname or ""
         origin = urlsplit(headers.get("origin", "")).netloc if "origin" in headers else None
     except ValueError:
-        return "the host or origin is no address"
+        return "the host or origin is not an address"
     if hosts and name not in hosts:
         return f"the host {name!r} is not served here"
     if method in ("GET", "HEAD", "OPTIONS"):

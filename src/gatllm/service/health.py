@@ -15,7 +15,7 @@ from gatllm.models import ChatGenerator, ChatOptions
 from gatllm.service.slots import Slots
 
 _FRESH_SECONDS = 10.0  # a probe counts for so long
-_FIRST_SECONDS = 2.0  # who asks before anything is known waits so long for the first probe, and no longer
+_FIRST_SECONDS = 2.0  # how long a request that comes before the first probe waits for it
 
 router = APIRouter(tags=["health"])
 

@@ -171,7 +171,7 @@ class Jobs:
                     job.lease = 0.0
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Take up no more; what is at work goes on elsewhere, or after the next start."""
+        """Take up no more; what is at work continues elsewhere, or after the next start."""
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
@@ -225,7 +225,7 @@ class Jobs:
 
     @staticmethod
     def _keep(running: Running, over: threading.Event) -> None:
-        """Renew the lease while the work goes on."""
+        """Renew the lease while the work continues."""
         while not over.wait(LEASE_SECONDS / 3):
             try:
                 with running._database.begin() as session:

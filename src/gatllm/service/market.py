@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from gatllm.errors import GatllmError, UsageError, VerificationError
+from gatllm.errors import GatllmError, VerificationError
 from gatllm.market import (
     ChainUnavailableError,
     DatasetTokens,
@@ -35,6 +35,7 @@ from gatllm.market import (
     Unlocker,
     known_seaport,
 )
+from gatllm.market.amounts import parse_ether
 from gatllm.service.access import caller_or_none
 from gatllm.service.catalogue import Catalogue
 from gatllm.service.contribution_jobs import ContributionWork
@@ -146,7 +147,7 @@ class Market:
             return self._paid[address]
         until = self.subscriptions.paid_until(address, at=self.tokens.chain.confirmed_block())
         if until > now:
-            if len(self._paid) >= _REMEMBERED:  # others may have run out meanwhile; else the longest known is forgotten
+            if len(self._paid) >= _REMEMBERED:  # drop what has expired, else the oldest
                 self._paid = {who: paid for who, paid in self._paid.items() if paid > now}
                 self._paid.pop(next(iter(self._paid), ""), None)
             self._paid[address] = until
@@ -177,7 +178,7 @@ class MarketRoute(APIRoute):
             except GatllmError as error:
                 status = _STATUSES.get(type(error), 400)
                 if status == 503 and "text/html" in request.headers.get("accept", ""):
-                    with contextlib.suppress(DatabaseError):  # of which the page would show the history
+                    with contextlib.suppress(DatabaseError):  # the error page reads its history
                         shown: Response = await request.app.state.message(request, status, "Not now", str(error))
                         return shown
                 return refusal(status, str(error))
@@ -334,7 +335,7 @@ def prepare_price(request: Request, wanted: NewPrice) -> dict[str, Any]:
     account, owner = session_of(request, market), market.subscriptions.owner()
     if account != owner:
         raise VerificationError("only the owner of the contracts changes the price", f"sign in as {owner}")
-    price = wei_of(wanted.price)
+    price = parse_ether(wanted.price, least=1)
     return {"chain_id": market.tokens.chain.chain_id, **market.subscriptions.prepare_price(owner, price)}
 
 
@@ -349,21 +350,6 @@ def page(request: Request) -> HTMLResponse:
     owns = account is not None and account == market.subscriptions.owner()
     owned = market.catalogue.owned(account)
     return market_page(request, "market.html", price=price, paid=paid, owned=owned, owns=owns)
-
-
-def wei_of(text: str) -> int:
-    """Read an amount of ether, exactly.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        value = Decimal(text.strip()) * 10**18
-        if value != int(value) or not 0 < value < 2**128:
-            raise InvalidOperation
-    except (InvalidOperation, OverflowError, ValueError):
-        raise UsageError(f"{text[:40]!r} is no amount of ether", "write it like 0.5") from None
-    return int(value)
 
 
 def market_page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

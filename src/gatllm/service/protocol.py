@@ -30,7 +30,7 @@ class TimedProtocol(H11Protocol):
         self._begin()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; while they are no whole head yet the time goes on."""
+        """Take bytes; until they are a whole head the clock runs."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._end()

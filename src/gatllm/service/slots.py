@@ -201,7 +201,7 @@ class Ticket:
     async def leave(self) -> None:
         """Give the slot back, once the work has really stopped: two at once would share its processor.
 
-        A request that is cancelled while it leaves has left all the same: the rest goes on without it.
+        A request that is cancelled while it leaves has left all the same: the rest continues without it.
         """
         if self._left is None:
             self._left = asyncio.create_task(self._leave())

@@ -110,7 +110,7 @@ class Worker(Generic[T]):
     def _interrupt(self) -> None:
         """Raise an exception in the thread, at its next step of Python.
 
-        Work that is busy inside one call to C goes on until that returns. The guard makes sure that the thread is
+        Work that is busy inside one call to C continues until that returns. The guard makes sure that the thread is
         still at this work; afterwards nothing may be raised in it.
         """
         with self._guard:

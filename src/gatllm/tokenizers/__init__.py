@@ -1,4 +1,4 @@
-"""Text to numbers and back: characters, byte-level BPE, the lexical tokeniser of the discriminator."""
+"""Text to numbers and back: characters, byte-level BPE, the lexical tokenizer of the discriminator."""
 
 from gatllm.tokenizers.base import (
     END,

@@ -1,4 +1,4 @@
-"""What every tokeniser can do, the special tokens, and how a conversation becomes ids."""
+"""What every tokenizer can do, the special tokens, and how a conversation becomes ids."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Tokenizer(Protocol):
 
 
 class TokenizerBase:
-    """What follows from ``specials``, ``encode`` and ``to_json``; tokenisers inherit it."""
+    """What follows from ``specials``, ``encode`` and ``to_json``; tokenizers inherit it."""
 
     specials: Mapping[str, int]
 
@@ -89,12 +89,12 @@ class TokenizerBase:
         """Return the id of a special token.
 
         Raises:
-            GatllmError: this tokeniser has none.
+            GatllmError: this tokenizer has none.
         """
         try:
             return self.specials[token]
         except KeyError:
-            raise GatllmError(f"this tokeniser has no {token}", "choose one with the special tokens") from None
+            raise GatllmError(f"this tokenizer has no {token}", "choose one with the special tokens") from None
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``."""
@@ -110,7 +110,7 @@ class TokenizerBase:
         Each turn is ``<|im_start|>role<|im_sep|>content<|im_end|>``; ``reply`` opens the assistant's next turn.
 
         Raises:
-            GatllmError: the tokeniser lacks a chat token.
+            GatllmError: the tokenizer lacks a chat token.
         """
         ids: list[int] = []
         for message in messages:

@@ -28,7 +28,7 @@ _SPLIT_ASCII = re.compile(
     r"|\s*[\r\n]+|\s+(?!\S)|\s+",
     re.ASCII,
 )
-# No piece reaches over a line break into what is no white space: there a text can be divided.
+# No piece reaches over a line break into what is not white space: there a text can be divided.
 _LINES = re.compile(r"(?<=[\r\n])(?=\S)")
 _MOST_PIECES = 1 << 18
 _SURROGATES = re.compile("([\ud800-\udfff]+)")
@@ -59,10 +59,10 @@ class _Pieces(dict[str, list[int]]):
 
 
 class BytePair(TokenizerBase):
-    """A byte-level BPE tokeniser in the 🤗 ``tokenizer.json`` format.
+    """A byte-level BPE tokenizer in the 🤗 ``tokenizer.json`` format.
 
     Raises:
-        GatllmError: the JSON is not a byte-level BPE tokeniser.
+        GatllmError: the JSON is not a byte-level BPE tokenizer.
     """
 
     kind = "bpe"
@@ -85,7 +85,7 @@ class BytePair(TokenizerBase):
             self._byte_ids = [vocabulary[symbol] for symbol, _ in sorted(symbols.items(), key=lambda pair: pair[1])]
         except KeyError:
             raise GatllmError(
-                "the tokeniser is not byte-level: some bytes have no token", "choose a byte-level one"
+                "the tokenizer is not byte-level: some bytes have no token", "choose a byte-level one"
             ) from None
 
     @classmethod
@@ -140,7 +140,7 @@ class BytePair(TokenizerBase):
         return self._bytes[index] if 0 <= index < self.size else b""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ``ids``; bytes that are no text become U+FFFD."""
+        """Return the text of ``ids``; bytes that are not text become U+FFFD."""
         data = b"".join(map(self.token_bytes, ids))
         try:
             return data.decode("utf-8", "surrogatepass")
@@ -184,7 +184,7 @@ def train_bpe(texts: Iterable[str], size: int = 4096, max_merge_length: int | No
     if size < smallest:
         raise GatllmError(f"a vocabulary of {size} is too small", f"take at least {smallest}")
     if max_merge_length is not None and max_merge_length < 1:
-        raise GatllmError(f"a merge length of {max_merge_length} is none", "take 1 (bytes) or more")
+        raise GatllmError(f"a merge length of {max_merge_length} is too small", "take 1 (bytes) or more")
     engine = Engine(models.BPE())
     pre: Any = pre_tokenizers
     engine.pre_tokenizer = pre.Sequence(

@@ -15,7 +15,7 @@ _EVERY_CHARACTER = r"[\s\S]"
 
 
 class Characters(TokenizerBase):
-    """A character tokeniser; on disk a 🤗 ``tokenizer.json`` of a word-level model whose words are characters.
+    """A character tokenizer; on disk a 🤗 ``tokenizer.json`` of a word-level model whose words are characters.
 
     Raises:
         GatllmError: the vocabulary lacks a special token or gives one id twice.
@@ -25,9 +25,9 @@ class Characters(TokenizerBase):
 
     def __init__(self, vocabulary: dict[str, int]) -> None:
         if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-            raise GatllmError("the tokeniser's ids are not 0, 1, 2 …", "use the file as it was written")
+            raise GatllmError("the tokenizer's ids are not 0, 1, 2 …", "use the file as it was written")
         if missing := [token for token in SPECIAL_TOKENS if token not in vocabulary]:
-            raise GatllmError(f"the tokeniser lacks {', '.join(missing)}", "use the file as it was written")
+            raise GatllmError(f"the tokenizer lacks {', '.join(missing)}", "use the file as it was written")
         self.specials = {token: vocabulary[token] for token in SPECIAL_TOKENS}
         self.size = len(vocabulary)
         self._vocabulary = vocabulary
@@ -59,7 +59,7 @@ class Characters(TokenizerBase):
             return [self._ids[character] for character in text]
         except KeyError as error:
             raise GatllmError(
-                f"the character {error.args[0]!r} is not in the tokeniser",
+                f"the character {error.args[0]!r} is not in the tokenizer",
                 "leave it out, or train on text that has it",
             ) from None
 
@@ -114,7 +114,7 @@ def train_characters(texts: Iterable[str], unknown: Unknown = "error") -> Charac
         GatllmError: ``unknown`` is neither.
     """
     if unknown not in {"error", "replace"}:
-        raise GatllmError(f"unknown={unknown!r} is no policy", 'take "error" or "replace"')
+        raise GatllmError(f"unknown={unknown!r} is not a policy", 'take "error" or "replace"')
     seen: set[str] = set()
     for text in texts:
         seen.update(text)
@@ -123,6 +123,6 @@ def train_characters(texts: Iterable[str], unknown: Unknown = "error") -> Charac
 
 
 def is_characters(value: dict[str, Any]) -> bool:
-    """Tell whether a parsed ``tokenizer.json`` is a character tokeniser."""
+    """Tell whether a parsed ``tokenizer.json`` is a character tokenizer."""
     before = value.get("pre_tokenizer")
     return isinstance(before, dict) and before.get("pattern") == {"Regex": _EVERY_CHARACTER}

@@ -1,4 +1,4 @@
-"""The discriminator's tokeniser: whole lexemes with their places, so that a tag per token is an edit of the source."""
+"""The discriminator's tokenizer: whole lexemes with their places, so that a tag per token is an edit of the source."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Lexicon(TokenizerBase):
         return "".join(self.words[i - base] if i >= base else self._mark(i) for i in ids if i > 1)
 
     def to_json(self) -> str:
-        """The whole tokeniser as JSON."""
+        """The whole tokenizer as JSON."""
         return json.dumps(self._state(), ensure_ascii=False)
 
     @classmethod
@@ -129,7 +129,7 @@ class Lexicon(TokenizerBase):
                 raise ValueError(state["kind"])
             return cls(tuple(str(word) for word in state["words"]))
         except (ValueError, KeyError, TypeError):
-            raise GatllmError("this is no lexicon", "name the tokenizer.json of a discriminator") from None
+            raise GatllmError("this is not a lexicon", "name the tokenizer.json of a discriminator") from None
 
     def _state(self) -> dict[str, object]:
         return {"kind": "lexicon", "version": 1, "words": list(self.words)}

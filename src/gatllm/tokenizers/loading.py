@@ -1,4 +1,4 @@
-"""From a ``tokenizer.json`` to the tokeniser that it is."""
+"""From a ``tokenizer.json`` to the tokenizer that it is."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ _KINDS: list[tuple[Callable[[dict[str, Any]], bool], Callable[[str], Tokenizer]]
 
 
 def loads(text: str) -> Tokenizer:
-    """Return the tokeniser whose `Tokenizer.to_json` is ``text``.
+    """Return the tokenizer whose `Tokenizer.to_json` is ``text``.
 
     Raises:
-        GatllmError: it is not JSON, or no kind of tokeniser we know.
+        GatllmError: it is not JSON, or no kind of tokenizer we know.
     """
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise GatllmError(f"the tokeniser is not JSON: {error}", "name a tokenizer.json") from None
+        raise GatllmError(f"the tokenizer is not JSON: {error}", "name a tokenizer.json") from None
     if isinstance(value, dict):
         for fits, build in _KINDS:
             if fits(value):
                 return build(text)
-    raise GatllmError("no known kind of tokeniser", "name a tokenizer.json of 🤗 tokenizers or of gatllm")
+    raise GatllmError("no known kind of tokenizer", "name a tokenizer.json of 🤗 tokenizers or of gatllm")
 
 
 def load(path: Path | str) -> Tokenizer:
-    """Load a tokeniser: a ``tokenizer.json``, a SentencePiece ``.model``, a ``.tiktoken`` file of ranks, or a folder.
+    """Load a tokenizer: a ``tokenizer.json``, a SentencePiece ``.model``, a ``.tiktoken`` file of ranks, or a folder.
 
     A folder holds a ``tokenizer.json``, or GPT-2's ``vocab.json`` and ``merges.txt``.
 
     Raises:
-        GatllmError: there is none, or it can't be read.
+        GatllmError: there is no such file, or it can't be read.
     """
     path = Path(path)
     file = path / FILE_NAME if path.is_dir() else path
@@ -78,7 +78,7 @@ def load(path: Path | str) -> Tokenizer:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise GatllmError(f"can't read the tokeniser {file}: {reason}", "name a tokenizer.json or its folder") from None
+        raise GatllmError(f"can't read the tokenizer {file}: {reason}", "name a tokenizer.json or its folder") from None
     try:
         return loads(text)
     except GatllmError as error:

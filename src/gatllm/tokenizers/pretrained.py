@@ -1,4 +1,4 @@
-"""Tokenisers that others made: any 🤗 ``tokenizer.json``, WordPiece, Unigram or BPE, byte-level or not."""
+"""Tokenizers that others made: any 🤗 ``tokenizer.json``, WordPiece, Unigram or BPE, byte-level or not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHER_NAMES = {
 
 
 class Pretrained(TokenizerBase):
-    """A tokeniser as it is; our special tokens stand for its own where it has some that mean the same.
+    """A tokenizer as it is; our special tokens stand for its own where it has some that mean the same.
 
     What it can't represent (a lone surrogate, for most of them) it replaces: only byte-level ones are lossless.
     """
@@ -46,7 +46,7 @@ class Pretrained(TokenizerBase):
         """Load from the content of a ``tokenizer.json``.
 
         Raises:
-            GatllmError: it is none.
+            GatllmError: ``text`` is not such a file.
         """
         from tokenizers import Tokenizer as Engine
 

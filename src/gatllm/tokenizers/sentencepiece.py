@@ -120,7 +120,7 @@ class SentencePiece(TokenizerBase):
         try:
             return cls(base64.b64decode(value["model"], validate=True), lossless=bool(value["lossless"]))
         except (KeyError, TypeError, ValueError):
-            raise GatllmError("the SentencePiece tokeniser is damaged", "use the file as it was written") from None
+            raise GatllmError("the SentencePiece tokenizer is damaged", "use the file as it was written") from None
 
 
 def train_sentencepiece(texts: Iterable[str], size: int = 4096) -> SentencePiece:

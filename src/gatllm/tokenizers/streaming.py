@@ -14,7 +14,7 @@ class StreamDecoder:
     """Decodes ids one at a time; what is not yet a whole character is held back.
 
     The pieces, joined with `finish`, are what ``tokenizer.decode`` gives for all ids at once (but for lone surrogates
-    before bytes that are no text). The work for one id does not grow with the number before it.
+    before bytes that are not text). The work for one id does not grow with the number before it.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:

@@ -56,7 +56,7 @@ def load_tiktoken(path: Path, encoding: str = "") -> BytePair:
     except OSError as error:
         raise GatllmError(f"can't read {path}: {error.strerror}", "name a .tiktoken file") from None
     except (ValueError, binascii.Error):
-        raise GatllmError(f"{path} is no tiktoken file", "each line is a base64 token and its rank") from None
+        raise GatllmError(f"{path} is not a tiktoken file", "each line is a base64 token and its rank") from None
     return from_ranks(ranks, _PATTERNS[name])
 
 
@@ -121,9 +121,9 @@ def load_gpt2(folder: Path) -> BytePair:
         merges = [(first, second) for first, second in pairs]
         engine = Engine(models.BPE(vocab=vocabulary, merges=merges))
     except (OSError, KeyError) as error:
-        raise GatllmError(f"{folder} has no GPT-2 tokeniser: {error}", "it needs vocab.json and merges.txt") from None
+        raise GatllmError(f"{folder} has no GPT-2 tokenizer: {error}", "it needs vocab.json and merges.txt") from None
     except Exception as error:  # the engine raises bare Exception
-        raise GatllmError(f"the tokeniser in {folder} is damaged: {error}", "fetch it again") from None
+        raise GatllmError(f"the tokenizer in {folder} is damaged: {error}", "fetch it again") from None
     pre: Any = pre_tokenizers
     engine.pre_tokenizer = pre.Sequence(
         [pre.Split(Regex(_GPT2), "isolated"), pre.ByteLevel(add_prefix_space=False, use_regex=False)]

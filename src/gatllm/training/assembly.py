@@ -61,7 +61,7 @@ def assemble(
 
     ``tokenizer``, ``dtype`` and ``threads`` are given when a run is resumed or replayed, with ``before``, what it
     committed to at its beginning, and ``written``, its recipe word for word: they were decided then. A key that recipes
-    did not have at that time is no part of what was committed to.
+    did not have at that time is not part of what was committed to.
 
     ``promise`` names data and plan in public and returns the hash of a later block, from which a committed seed then
     follows.
@@ -181,12 +181,12 @@ def _seeded(
     """
     values = dict(written)
     then = {name: (before or commitments)[name] for name in ("code", "environment")}
-    # A run that goes on with other code or elsewhere keeps the plan that it began with.
+    # A run that continues with other code or elsewhere keeps the plan that it began with.
     data_root, known = str(commitments["data_root"]), {**commitments, **then}
     block, trainer = values["determinism"]["block"], values["determinism"].get("trainer")
     if promise is not None:
         table = values["determinism"]
-        values["determinism"] = {**table, "trainer": ""}  # whoever it is: it is no part of the plan
+        values["determinism"] = {**table, "trainer": ""}  # whoever it is: it is not part of the plan
         (block, trainer), commitments["salt"] = promise(data_root, plan_of(values, known))
         values["determinism"] = {**table, "trainer": trainer}
     elif before and "salt" in before:

@@ -86,7 +86,7 @@ def read(path: Path) -> Checkpoint:
         about: dict[str, Any] = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         return Checkpoint(path, about["step"], about["seconds"], about["weights_root"], about["state_root"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise GatllmError(f"{path} is no whole checkpoint", "name one of the folders in checkpoints/") from None
+        raise GatllmError(f"{path} is not a whole checkpoint", "name one of the folders in checkpoints/") from None
 
 
 def found(folder: Path) -> list[Checkpoint]:

@@ -15,7 +15,7 @@ from gatllm.progress import Progress, Report, silent
 from gatllm.training.scoring import exact, word_f1
 
 Example = tuple[str, str]  # input, expected output
-Write = Callable[[Sequence[str]], list[str]]  # prompts → what the model goes on with, ended at a line break
+Write = Callable[[Sequence[str]], list[str]]  # prompts → what the model continues with, ended at a line break
 
 _TEMPLATE = "Input: {input}\nOutput:"
 _BATCH = 16

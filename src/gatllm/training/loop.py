@@ -17,42 +17,42 @@ from gatllm.training.memory import enough_memory
 from gatllm.training.run import CHECKPOINTS, Run
 from gatllm.training.session import NotFiniteError, Session, StepResult
 
-_LOOKING = 0.15  # of the time since the last look may go into the next one
+_EVALUATION_SHARE = 0.15  # of the time since the last evaluation that the next one may cost
 
-Observe = Callable[[str, Mapping[str, Any]], None]
+EventCallback = Callable[[str, Mapping[str, Any]], None]
 
 
 class Loop:
     """Drives a session to the end of its budget and writes down what happens."""
 
     def __init__(
-        self, run: Run, session: Session, log: HashLog | None, budget: Budget, report: Report, observe: Observe
+        self, run: Run, session: Session, log: HashLog | None, budget: Budget, report: Report, observe: EventCallback
     ) -> None:
         self.run, self.session, self.log, self.budget = run, session, log, budget
         self.report, self.observe = report, observe
         self.train = session.recipe.train
         self.best: tuple[float, int] | None = None  # (rank by the recipe's measure, step)
         self.reached = False  # the validation has all that the recipe trains for
-        self.worse = 0  # evaluations since the best one
+        self.evaluations_since_best = 0  # evaluations since the best one
         self.saved: set[int] = set()
-        self.costs: dict[str, tuple[float, float]] = {}  # seconds that the last look took, and when it ended
+        self.costs: dict[str, tuple[float, float]] = {}  # seconds that the last evaluation took, and when it ended
         self.measured: tuple[int, dict[str, float]] | None = None  # step and metrics of the last evaluation
         for entry in run.events("validation", "checkpoint") if session.step else []:
             if entry["event"] == "checkpoint":
                 self.saved.add(entry["step"])
             else:
-                self._judge(entry, entry["step"])
+                self._update_best(entry, entry["step"])
 
-    def go(self, interrupt: Interrupt) -> None:
+    def execute(self, interrupt: Interrupt) -> None:
         """Train until the budget is spent, patience ends or the user interrupts.
 
         Raises:
-            GatllmError: the loss is no number, or memory ran out.
+            GatllmError: the loss is not finite, or memory ran out.
             KeyboardInterrupt: the user stopped the run; a checkpoint is written.
         """
         session, budget, team = self.session, self.budget, self.session.team
         fraction = team.agree(budget.after(session.step))
-        while fraction < 1.0 and not self._over():
+        while fraction < 1.0 and not self._should_stop():
             before, fraction = fraction, self._step()
             due = fraction >= 1.0
             if due or (crossed(self.train.evaluations, before, fraction) and self._affordable("validation")):
@@ -85,10 +85,10 @@ class Loop:
         seconds = time.perf_counter() - began
         self._write("step", _step_fields(result, progress, seconds))
         fraction = team.agree(self.budget.after(session.step))
-        self._tell(result, result.tokens / seconds)
+        self._report_progress(result, result.tokens / seconds)
         return fraction
 
-    def _tell(self, result: StepResult, speed: float) -> None:
+    def _report_progress(self, result: StepResult, speed: float) -> None:
         name = "validation" if self.train.measure == "loss" else self.train.measure
         best = f" · best {name} {abs(self.best[0]):.4f}" if self.best else ""
         left = clock(max(0.0, self.budget.left(result.step)))
@@ -100,9 +100,9 @@ class Loop:
             self.report(Progress("training", min(round(self.budget.seconds, 1), total), total, "s", note))
 
     def _affordable(self, what: str) -> bool:
-        """Tell whether a look at the model may be had: under a time budget looking must not eat up the training."""
+        """Tell whether there is time for an evaluation: under a time budget they must not eat up the training."""
         cost, until = self.costs.get(what, (0.0, 0.0))
-        affordable = self.train.steps is not None or cost <= _LOOKING * (self.budget.seconds - until)
+        affordable = self.train.steps is not None or cost <= _EVALUATION_SHARE * (self.budget.seconds - until)
         return bool(self.session.team.agree(affordable))
 
     @contextmanager
@@ -116,19 +116,19 @@ class Loop:
             metrics = self.session.evaluate()
         self.measured = (self.session.step, metrics)
         self._write("validation", {"step": self.session.step, "seconds": round(self.budget.seconds, 3), **metrics})
-        self._judge(metrics, self.session.step)
+        self._update_best(metrics, self.session.step)
 
-    def _judge(self, metrics: Mapping[str, Any], step: int) -> None:
+    def _update_best(self, metrics: Mapping[str, Any], step: int) -> None:
         rank = self.train.rank(metrics)
         if self.best is None or rank < self.best[0]:
-            self.best, self.worse = (rank, step), 0
+            self.best, self.evaluations_since_best = (rank, step), 0
         else:
-            self.worse += 1
+            self.evaluations_since_best += 1
         self.reached = self.train.reached(metrics)
 
-    def _over(self) -> bool:
+    def _should_stop(self) -> bool:
         """Tell whether to stop before the budget is spent: all is reached, or nothing got better for long."""
-        return self.reached or (bool(self.train.patience) and self.worse >= self.train.patience)
+        return self.reached or (bool(self.train.patience) and self.evaluations_since_best >= self.train.patience)
 
     def _sample(self) -> None:
         with self._costing("sample"):
@@ -164,8 +164,8 @@ class Loop:
         place = f"{self.run.path / CHECKPOINTS / checkpoint.folder_name(good)}" if good is not None else "none yet"
         passes = f"pass {first}" if first == last else f"passes {first} to {last}"
         return GatllmError(
-            f"the loss is no number at step {session.step + 1} ({passes}: {error}); last good checkpoint: {place}",
-            "begin anew under another --out: lower train.lr and train.matrix_lr, set train.clip, or use "
+            f"the loss is not finite at step {session.step + 1} ({passes}: {error}); last good checkpoint: {place}",
+            "start a new run with a different --out: lower train.lr and train.matrix_lr, set train.clip, or use "
             "train.precision = fp32",
         )
 

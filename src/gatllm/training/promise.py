@@ -1,8 +1,8 @@
 """The promise before training: data and plan are committed to in public, and a later block's hash gives the seed.
 
 `plan.json` in the run folder is what was promised, with the salt that hides it until the run is registered. It is there
-before the promise is sent, so that a run that is killed between promise and training goes on with the same plan, and so
-with the same promise.
+before the promise is sent, so that a run that is killed between promise and training continues with the same plan, and
+so with the same promise.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from gatllm.training.training import train
 LOG = "reinforce.jsonl"
 _REPEATING = 0.5  # of the first round's different answers must be left
 
-Observe = Callable[["Round"], None]
+EventCallback = Callable[["Round"], None]
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def reinforce(
     recipe: Recipe | str | Path,
     out: str | Path,
     *,
-    observe: Observe = lambda _: None,
+    observe: EventCallback = lambda _: None,
     report: Report = silent,
 ) -> list[Round]:
     """Reinforce the model that the recipe begins with, and return how it stood before and after each round.
 
-    Called again with the same folder it goes on where it was, whenever it was stopped. It ends early when nothing is
+    Called again with the same folder it continues where it was, whenever it was stopped. It ends early when nothing is
     left to learn, or when a round forgets what it knew (the loss of held-out references rises by more than
     ``data.unlearnt``) or says the same again and again; such a round is kept in the folder and not gone on with.
 

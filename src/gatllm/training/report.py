@@ -89,7 +89,7 @@ def _reliability(run: Run) -> tuple[tuple[float, float, int], ...]:
 
 def verdict(numbers: dict[str, Any]) -> str:
     """Return whether the run is finished, how good it got and whether it over-fits, as a sentence or two."""
-    state = "Finished." if numbers["complete"] else "**Not finished**: `gatllm train` with the same recipe goes on."
+    state = "Finished." if numbers["complete"] else "**Not finished**: `gatllm train` with the same recipe continues."
     if "best_validation" not in numbers:
         return state
     best = numbers["best_validation"]

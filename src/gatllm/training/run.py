@@ -29,11 +29,11 @@ class Run:
         """Open a run folder.
 
         Raises:
-            GatllmError: it is none.
+            GatllmError: the folder is not a run.
         """
         folder = Path(path)
         if not (folder / LOG).is_file() or not (folder / RECIPE).is_file():
-            raise GatllmError(f"{folder} is no run folder", "name a folder that `gatllm train` made")
+            raise GatllmError(f"{folder} is not a run folder", "name a folder that `gatllm train` made")
         return cls(folder)
 
     @cached_property

@@ -23,7 +23,7 @@ from gatllm.training.seeds import derive
 
 
 class NotFiniteError(Exception):
-    """The loss or its gradient is no number."""
+    """The loss or its gradient is not finite."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Session:
         """Do one update at ``progress`` (0 to 1): forward and backward passes, clipping, optimiser.
 
         Raises:
-            NotFiniteError: the loss or the gradient is no number; the weights are as before.
+            NotFiniteError: the loss or the gradient is not finite; the weights are as before.
         """
         with fixed_order(self.in_fixed_order):
             return self._advance(progress)

@@ -66,7 +66,7 @@ class TextGeneration:
     def fit(self) -> Self:
         """Learn the answers: until each is given word for word, or the budget is spent.
 
-        The same call goes on with a run that was interrupted, and loads one that is finished.
+        The same call resumes a run that was interrupted, and loads one that is finished.
 
         Raises:
             UsageError: a key is unknown.

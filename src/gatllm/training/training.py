@@ -17,7 +17,7 @@ from gatllm.training.assembly import Assembly, assemble
 from gatllm.training.budget import Budget
 from gatllm.training.distributed import Team, assembled
 from gatllm.training.interrupt import Interrupt
-from gatllm.training.loop import Loop, Observe
+from gatllm.training.loop import EventCallback, Loop
 from gatllm.training.memory import enough_memory
 from gatllm.training.pinning import pin
 from gatllm.training.promise import PLAN, Commit, Promise, probed_before, promising
@@ -29,7 +29,7 @@ _OURS = {LOG, RECIPE, TOKENIZER, MODEL, PLAN}
 
 
 def _nobody(_: str, __: Mapping[str, Any]) -> None:
-    """Observe nothing."""
+    """EventCallback nothing."""
 
 
 def train(
@@ -39,11 +39,11 @@ def train(
     resume: bool = True,
     commit: Commit | None = None,
     report: Report = silent,
-    observe: Observe = _nobody,
+    observe: EventCallback = _nobody,
 ) -> Run:
     """Train a model into the run folder ``out`` and return the finished run.
 
-    A run that was interrupted goes on from its last checkpoint and ends with the weights it would have had (equal to
+    A run that was interrupted resumes from its last checkpoint and ends with the weights it would have had (equal to
     the bit on a processor with the same number of threads, for a budget in steps). A finished run is returned as it
     is. ``observe`` is called with every event of the log and its fields.
 
@@ -52,7 +52,7 @@ def train(
 
     Raises:
         UsageError: the recipe is wrong, ``out`` holds another run, or several processes would commit.
-        GatllmError: bad data, a loss that is no number, no memory or disk left, or another process trains here.
+        GatllmError: bad data, a loss that is not finite, no memory or disk left, or another process trains here.
         VerificationError: data, tokenizer, log or checkpoints are not what they were.
         KeyboardInterrupt: the user stopped it; a checkpoint was written.
     """
@@ -76,7 +76,7 @@ def train(
                 spent = _go_on(run, made, log) if begun else _begin(run, made, log)
                 loop = Loop(run, made.session, log, Budget(made.recipe.train, spent), report, observe)
                 try:
-                    loop.go(interrupt)
+                    loop.execute(interrupt)
                     _finish(run, made, loop)
                 finally:
                     made.objective.close()
@@ -130,7 +130,7 @@ def _writing(path: Path, team: Team) -> Iterator[HashLog | None]:
 
 
 def _same(run: Run, wanted: Recipe, *, committed: bool) -> Recipe:
-    """Return the recipe that a run goes on by: the wanted one, with the block that its commitment gave.
+    """Return the recipe that a run continues by: the wanted one, with the block that its commitment gave.
 
     `[model]` may leave out what the data or defaults decide.
 

@@ -59,7 +59,7 @@ class Dimension:
         choices = tuple(_value(part) for part in value.split(",") if part.strip())
         if key and len(choices) > 1:
             return cls(key.strip(), choices=choices)
-        raise UsageError(f"{text!r} is no search", "write KEY=LOW..HIGH or KEY=A,B,C")
+        raise UsageError(f"{text!r} is not a search", "write KEY=LOW..HIGH or KEY=A,B,C")
 
     def suggest(self, trial: Trial) -> Any:
         """Return this trial's value."""
@@ -102,11 +102,11 @@ def tune(
     """Search for the overrides that give the lowest validation loss within the recipe's budget.
 
     Trials are drawn by a tree-structured Parzen estimator (Bergstra et al. 2011, in Optuna) and cut off when their
-    validation loss falls behind the median of the others. The study lies in ``out``: the same call goes on with it
+    validation loss falls behind the median of the others. The study lies in ``out``: the same call resumes it
     until there are ``trials`` of them. The best recipe is written to `best.toml`.
 
     Raises:
-        UsageError: Optuna is not installed, or a search is no search.
+        UsageError: Optuna is not installed, or a search is not a search.
         GatllmError: no trial came to an end.
     """
     dimensions = [Dimension.parse(text) for text in search]
@@ -149,7 +149,7 @@ def _study(out: Path, recipe: Recipe) -> Study:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         load_if_exists=True,
     )
-    # A study that goes on must not draw again what it drew at first.
+    # A study that continues must not draw again what it drew at first.
     study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + len(study.trials))
     return study
 

@@ -187,7 +187,7 @@ def test_the_schema_in_the_docs_is_that_of_the_code() -> None:
 
 @pytest.mark.parametrize("value", [None, [], {}, {"kind": "Vote"}, {"kind": "Dance"}, "x" * 1000, {"version": 2}])
 def test_what_is_no_message(value: object) -> None:
-    with pytest.raises(VerificationError, match="this is no message"):
+    with pytest.raises(VerificationError, match="this is not a message"):
         read_message(value)
 
 

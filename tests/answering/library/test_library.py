@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatllm.answering.library import Library, as_context
-from gatllm.answering.library.fingerprints import REACH, WIDTH, Fingerprints, thin
+from gatllm.answering.library.fingerprints import SHINGLE, WINDOW, Fingerprints, winnow
 from gatllm.answering.library.rarity import ORDER, Rarity, bits
 from gatllm.answering.library.tokens import tokenize, windows
 from gatllm.answering.library.words import WordIndex, count_words, split_words
@@ -59,11 +59,11 @@ def test_unknown_words_make_a_prompt_less_alike() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=60, max_size=120), st.integers(0, 20))
 def test_a_shared_passage_leaves_a_common_fingerprint(numbers: list[int], at: int) -> None:
-    width = WIDTH["verbatim"] + REACH - 1
+    width = SHINGLE["verbatim"] + WINDOW - 1
     first = tokenize(" ".join(f"w{number}" for number in numbers).encode())["verbatim"].hashes
     second = tokenize((b"other words here " * 3) + b" ".join(f"w{n}".encode() for n in numbers[at : at + width]))
-    index = Fingerprints.merge([thin(first, np.zeros(len(first), np.int32), "verbatim")])
-    found = index.passages_with(windows(second["verbatim"].hashes, WIDTH["verbatim"]))
+    index = Fingerprints.merge([winnow(first, np.zeros(len(first), np.int32), "verbatim")])
+    found = index.passages_with(windows(second["verbatim"].hashes, SHINGLE["verbatim"]))
     assert any(len(passages) for passages in found)
 
 

@@ -207,7 +207,7 @@ def test_deploying_again_sends_nothing(devnet: Devnet, owner: Chain, deployment:
     assert _sent(devnet, owner.address) == before
 
 
-def test_deploying_goes_on_where_it_stopped(owner: Chain, tmp_path: Path) -> None:
+def test_deploying_continues_where_it_stopped(owner: Chain, tmp_path: Path) -> None:
     complete = deploy(owner, tmp_path)
     path = next(tmp_path.glob("deployment-*.json"))
     text = path.read_text()

@@ -10,8 +10,8 @@ import pytest
 
 from gatllm.errors import GatllmError
 from gatllm.market import Chain, Deployment, Devnet, Policy, Subscriptions
-from gatllm.market.chain.answers import Refusal, refusal
 from gatllm.market.chain.outbox import Outbox, Outgoing
+from gatllm.market.chain.rpc_errors import Refusal, classify_refusal
 from gatllm.proof import Key
 from tests.market.chain.nodes import Fault, FaultyNode
 
@@ -65,7 +65,7 @@ ERRORS: list[tuple[int, str, Refusal]] = [
 
 @pytest.mark.parametrize(("code", "message", "kind"), ERRORS)
 def test_what_a_refusal_proves(code: int, message: str, kind: Refusal) -> None:
-    assert refusal(message) is kind
+    assert classify_refusal(message) is kind
 
 
 def _subscriptions(url: str, key: Key, deployment: Deployment, state_dir: Path) -> Subscriptions:

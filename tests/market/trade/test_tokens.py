@@ -48,7 +48,7 @@ def test_minting_again_sends_nothing(deployment: Deployment, new_chain: Chains, 
     assert chain.web3.eth.get_transaction_count(chain.checksum(chain.address)) == sent
 
 
-def test_an_announced_mint_goes_on(deployment: Deployment, new_chain: Chains, new_origin: Origins) -> None:
+def test_an_announced_mint_continues(deployment: Deployment, new_chain: Chains, new_origin: Origins) -> None:
     chain, origin = new_chain(), new_origin()
     tokens = DatasetTokens(chain, deployment)
     chain.send(tokens.contract.functions.commit(tokens._commitment(origin)))

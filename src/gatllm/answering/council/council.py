@@ -248,7 +248,7 @@ class _Deliberation:
     def _accept(self, value: Any, key: str, step: Step, number: int) -> Any:
         message = read_message(value)
         if not isinstance(message, _KINDS[step]):
-            raise VerificationError(f"a {message.kind} is no answer to {step}")
+            raise VerificationError(f"a {message.kind} is not an answer to {step}")
         if message.sender != key:
             raise VerificationError("the message is another member's")
         if (message.decision, message.round) != (self.decision, number):

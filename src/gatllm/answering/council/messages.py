@@ -116,7 +116,7 @@ def read_message(value: Any) -> Any:
         message = _ADAPTER.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        raise VerificationError(f"this is no message: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise VerificationError(f"this is not a message: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if not is_signed(message):
         raise VerificationError(f"a {message.kind} is not signed by its sender")
     return message

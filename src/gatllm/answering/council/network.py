@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         except GatllmError as error:
             return self._send(400, {"error": str(error)})
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return self._send(400, {"error": "this is no request of a council"})
+            return self._send(400, {"error": "this is not a request of a council"})
         return self._send(200, {"messages": found})
 
     def _send(self, status: int, value: Any) -> None:
@@ -116,7 +116,7 @@ class HttpPeer:
             and (context is None or (isinstance(context, int) and context > 0))
         )
         if not good:
-            raise GatllmError(f"{self.url} is no node of a council", "start one: gatllm node")
+            raise GatllmError(f"{self.url} is not a node of a council", "start one: gatllm node")
         if self.key is not None and about["key"] != self.key:
             raise GatllmError(f"{self.url} has another key than {self.key[:16]}…", "see who answers there")
         name = f"{str(about['name'])[:60]} at {self.url}"
@@ -126,7 +126,7 @@ class HttpPeer:
         """Let the member take a step.
 
         Raises:
-            GatllmError: it does not answer in time, or with what is no answer.
+            GatllmError: it does not answer in time, or with what is not an answer.
         """
         found = self._ask("POST", f"/council/{step}", request, timeout).get("messages")
         if not isinstance(found, list):
@@ -175,5 +175,5 @@ def read_address(text: str) -> Member:
     except ValueError:
         found, port_is_right, stake = None, False, 0.0
     if found is None or not port_is_right or stake <= 0:
-        raise UsageError(f"{text!r} is no member of a council", "write [KEY@]http://HOST:PORT[=STAKE]")
+        raise UsageError(f"{text!r} is not a member of a council", "write [KEY@]http://HOST:PORT[=STAKE]")
     return Member(HttpPeer(found["url"], found["key"]), stake)

@@ -62,7 +62,7 @@ class Library:
         """Open datasets of any kind; the first time, an index is built in ``folder`` (default: `store_folder`).
 
         Raises:
-            GatllmError: a folder is no dataset, all of them are empty, or the index can't be written.
+            GatllmError: a folder is not a dataset, all of them are empty, or the index can't be written.
             VerificationError: a record is damaged.
         """
         opened = [given if isinstance(given, Dataset) else Dataset.open(given) for given in datasets]

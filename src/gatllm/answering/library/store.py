@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatllm.answering.library.fingerprints import Fingerprints, thin
+from gatllm.answering.library.fingerprints import Fingerprints, winnow
 from gatllm.answering.library.rarity import ORDER, Rarity
 from gatllm.answering.library.tokens import KINDS, Kind, Tokens, tokenize
 from gatllm.answering.library.words import WordCounts, WordIndex, count_words, split_words
@@ -149,7 +149,7 @@ class _Builder:
         opened = self._passages(batch, begin, starts, first, _headers(batch, streams["verbatim"]))
         for kind, tokens in streams.items():
             of = np.searchsorted(opened, tokens.starts, "right") - 1 + self.passage_count
-            self.prints[kind].append(thin(tokens.hashes, of.astype(np.int32), kind))
+            self.prints[kind].append(winnow(tokens.hashes, of.astype(np.int32), kind))
             self.rarities[kind].add(tokens.hashes)
         self.passage_count += len(opened)
         self.report(Progress("indexing the datasets", min(98, 98 * begin // max(self.total, 1)), 100, "%"))

@@ -119,7 +119,7 @@ def compare(old: str, new: str) -> Difference | None:
         if kind == "equal":
             continue
         hunk = Hunk(head + i1, head + i2, head + j1, head + j2)
-        # One token between two changes is no boundary: `a, b` → `b, a` is one hunk.
+        # One token between two changes is not a boundary: `a, b` → `b, a` is one hunk.
         if hunks and hunk.first - hunks[-1].last <= 1:
             hunk = Hunk(hunks[-1].first, hunk.last, hunks[-1].begin, hunk.end)
             hunks.pop()

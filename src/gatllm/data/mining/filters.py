@@ -1,4 +1,4 @@
-"""Which small changes are no fixed mistakes: each filter with the reason why."""
+"""Which small changes are not fixed mistakes: each filter with the reason why."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _signature(candidate: Candidate) -> bool:
 
 
 def parameters(text: str) -> list[str]:
-    """Return the names of the parameters of the function that ``text`` is; none when it is no function."""
+    """Return the names of the parameters of the function that ``text`` is; none when it is not a function."""
     parsed = parse(text)
     head = parsed.body[0] if parsed is not None and len(parsed.body) == 1 else None
     if not isinstance(head, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -230,7 +230,7 @@ def _statement(candidate: Candidate) -> bool:
 
 
 def _table(candidate: Candidate) -> bool:
-    """Outside of functions and inside brackets that are no call."""
+    """Outside of functions and inside brackets that are not a call."""
     if candidate.name:
         return False
     return any(bracket(candidate.difference.old, hunk.first)[0] == "group" for hunk in candidate.difference.hunks)

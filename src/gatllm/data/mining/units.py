@@ -13,7 +13,7 @@ from gatllm.data.mining.filters import Candidate, callees, names_of, parameters,
 from gatllm.data.mining.kinds import kind_of
 from gatllm.data.workers import serve
 
-_MODULE_LINES = 400  # longer modules are no single piece of code to look at
+_MODULE_LINES = 400  # longer modules are not a single piece of code to look at
 
 
 def find(old: str, new: str, tokens: int, hunks: int) -> Found:

@@ -31,7 +31,7 @@ class Limits:
     file_bytes: int = 1 << 20
     total_bytes: int = 2 << 30
     ratio: float = 200.0
-    # Small archives of repetitive text are no bombs.
+    # Small archives of repetitive text are not bombs.
     free_bytes: int = 32 << 20
 
 
@@ -63,7 +63,7 @@ def archive(path: Path, suffixes: Sequence[str], limits: Limits | None = None) -
     A member whose name leads outside (``../``, ``/``) or that is too large has a ``problem``.
 
     Raises:
-        GatllmError: it is no archive, damaged, encrypted, or a bomb.
+        GatllmError: it is not an archive, damaged, encrypted, or a bomb.
     """
     limits = limits or Limits()
     wanted = tuple(suffixes)

@@ -76,7 +76,7 @@ def walk(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _tracked(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Return what git tracks below ``root``; nothing when it is no checkout or there is no git."""
+    """Return what git tracks below ``root``; nothing when it is not a checkout or there is no git."""
     if not (root / ".git").exists():
         return []
     try:

@@ -87,7 +87,7 @@ def json_file(path: Path, licence: str, columns: Columns) -> Iterator[SourceFile
     """Yield the pairs of ``{"question": "answer"}``, of ``{"training_data": [{"input", "output"}]}`` or of a list.
 
     Raises:
-        GatllmError: it is no JSON, or has another shape; the message says where.
+        GatllmError: it is not JSON, or has another shape; the message says where.
     """
     if path.stat().st_size > _MAX_JSON:
         raise GatllmError(f"{path} is larger than {_MAX_JSON >> 20} MB", "write it as JSONL, one object a line")
@@ -124,7 +124,7 @@ def _shape(where: str, what: str, value: object) -> UsageError:
 
 
 def jsonl_file(path: Path, licence: str, columns: Columns) -> Iterator[SourceFile]:
-    """Yield each line of a JSONL file; a line that is no object of a known shape becomes a rejected item."""
+    """Yield each line of a JSONL file; a line that is not an object of a known shape becomes a rejected item."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -287,7 +287,7 @@ def _text(value: object) -> str:
 
 
 def _pair(origin: str, licence: str, question: str, answer: str) -> SourceFile:
-    # `<end>` is a token, not text: the tokeniser sets it.
+    # `<end>` is a token, not text: the tokenizer sets it.
     answer = answer.rstrip().removesuffix(END).rstrip()
     return SourceFile(origin, licence, data=_bytes(answer), content="pair", language="", prompt=question)
 

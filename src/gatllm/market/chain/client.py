@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.market.chain.answers import ChainUnavailableError, Refusal, message_of, refusal
 from gatllm.market.chain.connection import ChainReader, Policy
 from gatllm.market.chain.outbox import Outbox, Outgoing
+from gatllm.market.chain.rpc_errors import ChainUnavailableError, Refusal, classify_refusal, message_of
 from gatllm.progress import Progress, Report, silent
 from gatllm.proof import Key
 from gatllm.records import digest
@@ -245,7 +245,7 @@ class Chain(ChainReader):
         return (self._keep(replace(entry, refused=False)) if entry.refused else entry), None
 
     def _refused(self, entry: Outgoing, message: str) -> tuple[Outgoing, GatllmError | None]:
-        kind = refusal(message)
+        kind = classify_refusal(message)
         if kind is Refusal.KNOWN:
             return entry, None
         if kind is Refusal.LATER:

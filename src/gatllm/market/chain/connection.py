@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.market.chain.answers import ChainUnavailableError, answering
 from gatllm.market.chain.artifacts import artifact
 from gatllm.market.chain.devnet import DEVNET_CHAIN_ID
+from gatllm.market.chain.rpc_errors import ChainUnavailableError, translated_rpc_errors
 from gatllm.progress import Progress, Report, silent
 
 
@@ -74,12 +74,12 @@ class ChainReader:
         """Return ``address`` with its EIP-55 checksum.
 
         Raises:
-            UsageError: it is no address.
+            UsageError: it is not an address.
         """
         from web3 import Web3
 
         if not Web3.is_address(address):
-            raise UsageError(f"{address!r} is no address", "an address is 0x and 40 hexadecimal digits")
+            raise UsageError(f"{address!r} is not an address", "an address is 0x and 40 hexadecimal digits")
         return Web3.to_checksum_address(address)
 
     def head(self) -> int:
@@ -111,7 +111,7 @@ class ChainReader:
         while (head := self.head()) < block:
             self.report(Progress(what, head, block, "block"))
             if time.monotonic() - started > self.policy.timeout:
-                raise GatllmError("the chain makes no blocks", "run the same command again later: it goes on from here")
+                raise GatllmError("the chain makes no blocks", "run the same command later: it resumes")
             if self.local:  # it makes blocks for transactions only
                 self.web3.provider.make_request("evm_mine", [])  # type: ignore[arg-type]
             else:
@@ -187,4 +187,4 @@ class ChainReader:
 
     def _answers(self) -> AbstractContextManager[None]:
         """Turn what web3 raises into errors of ours."""
-        return answering(self.rpc_url)
+        return translated_rpc_errors(self.rpc_url)

@@ -1,4 +1,4 @@
-"""A chain of one's own: anvil on loopback, its state kept in a file, gone with the process that started it."""
+"""A local anvil chain on loopback, its state kept in a file, gone with the process that started it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Running:
 class Devnet:
     """A local chain in a folder: ``state.json`` holds it between runs, ``devnet.json`` says where it listens.
 
-    Use it as a context manager, from the thread that stays: the kernel ends anvil when the thread that started it ends.
+    Use it as a context manager, from a long-lived thread: the kernel ends anvil when the thread that started it ends.
 
     Raises:
         GatllmError: there is no anvil, it does not start, or the folder's chain is running already.

@@ -173,7 +173,7 @@ class CarFile:
             return
         data, links = self._node(cid)
         if _kind(data) != 2 or depth >= _MAX_DEPTH:
-            raise VerificationError(f"block {cid} is no part of a file")
+            raise VerificationError(f"block {cid} is not part of a file")
         for _, child in links:
             yield from self._pieces(child, depth + 1)
 

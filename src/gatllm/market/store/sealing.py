@@ -40,7 +40,7 @@ def _cipher(key: bytes, salt: bytes) -> AESGCM:
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     if len(key) != KEY_BYTES:
-        raise UsageError("this is no content key", "it has 32 bytes (64 hexadecimal digits)")
+        raise UsageError("this is not a content key", "it has 32 bytes (64 hexadecimal digits)")
     return AESGCM(HKDF(SHA256(), KEY_BYTES, salt, b"gatllm sealed content 1").derive(key))
 
 

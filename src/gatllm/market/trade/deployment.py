@@ -45,10 +45,10 @@ class Terms:
         """Check what a contract would refuse only after others were paid for.
 
         Raises:
-            UsageError: a number is out of its range, or something is no address.
+            UsageError: a number is out of its range, or something is not an address.
         """
         if not 0 < self.reward_percent < 100:
-            raise UsageError(f"a reward of {self.reward_percent} percent is no part of the income", "give 1 to 99")
+            raise UsageError(f"a reward of {self.reward_percent} percent is not part of the income", "give 1 to 99")
         if not 0 <= self.royalty_bps <= 1_000:
             raise UsageError(f"a royalty of {self.royalty_bps / 100:g} percent is refused", "give 0 to 10")
         if self.price < 0 or (self.reveal_delay is not None and self.reveal_delay < 1):
@@ -119,7 +119,7 @@ def fetch_deployment(where: str, chain_id: int) -> Deployment:
             text = Path(where).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise GatllmError(
-                f"can't read {where}: {getattr(error, 'strerror', 'it is no text')}", "check it"
+                f"can't read {where}: {getattr(error, 'strerror', 'it is not text')}", "check it"
             ) from None
     deployment = _parse(text, where)
     if deployment.chain_id != chain_id:

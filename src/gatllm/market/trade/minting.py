@@ -65,7 +65,7 @@ def mint_dataset(
     about: About | None = None,
     report: Report = silent,
 ) -> MintedDataset:
-    """Publish a dataset and mint its token to the account; the same call goes on after a crash.
+    """Publish a dataset and mint its token to the account; the same call resumes after a crash.
 
     Raises:
         VerificationError: the dataset differs from its manifest.

@@ -31,7 +31,7 @@ def overview(chain: Chain, deployment: Deployment, account: str) -> Overview:
     """Return what an account has; what the chain's own account left open is sent again on the way.
 
     Raises:
-        UsageError: it is no address.
+        UsageError: it is not an address.
         GatllmError: the chain does not answer.
     """
     who = str(chain.checksum(account))

@@ -38,7 +38,7 @@ class Statement:
         """Read a statement.
 
         Raises:
-            GatllmError: it is none.
+            GatllmError: ``data`` is not a statement of rewards.
         """
         try:
             value = json.loads(data)
@@ -46,7 +46,7 @@ class Statement:
                 raise ValueError
             return cls(int(value["epoch"]), {f"{token_number(k):064x}": int(v) for k, v in value["amounts"].items()})
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise GatllmError("this is no statement of rewards", "take the one that was published") from None
+            raise GatllmError("this is not a statement of rewards", "take the one that was published") from None
 
     def leaves(self) -> list[bytes]:
         """Return the leaves in the order of the roots."""
@@ -109,7 +109,7 @@ def weights_of(transcripts: Iterable[Path]) -> dict[str, float]:
     for path in transcripts:
         entries = read_log(path)
         if not entries or entries[-1]["event"] != "answer":
-            raise VerificationError(f"{path} is no transcript of an answer")
+            raise VerificationError(f"{path} is not a transcript of an answer")
         name = sha256(canonical_bytes(entries[-1]))
         if name in counted:
             continue

@@ -89,7 +89,7 @@ class Offer:
         """Read an offer's file.
 
         Raises:
-            GatllmError: it can't be read, or is no offer of one dataset for ether.
+            GatllmError: it can't be read, or is not an offer of one dataset for ether.
         """
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
@@ -98,7 +98,9 @@ class Offer:
         except OSError as error:
             raise GatllmError(f"can't read {path}: {error.strerror}", "name an offer's file") from None
         except (ValueError, KeyError, TypeError):
-            raise GatllmError(f"{path} is no offer of one dataset for ether", "ask the seller for the file") from None
+            raise GatllmError(
+                f"{path} is not an offer of one dataset for ether", "ask the seller for the file"
+            ) from None
         return cls.of(value, str(path))
 
     @classmethod
@@ -106,7 +108,7 @@ class Offer:
         """Return an offer from its JSON.
 
         Raises:
-            GatllmError: it is no offer of one dataset for ether at a fixed price.
+            GatllmError: it is not an offer of one dataset for ether at a fixed price.
         """
         try:
             offer = cls(int(value["chain_id"]), value["seaport"], value["parameters"], value["signature"])
@@ -119,7 +121,9 @@ class Offer:
             if kinds != [_ERC721] or prices != {_NATIVE} or not fixed or offer.price <= 0:
                 raise ValueError
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise GatllmError(f"{where} is no offer of one dataset for ether", "ask the seller for the file") from None
+            raise GatllmError(
+                f"{where} is not an offer of one dataset for ether", "ask the seller for the file"
+            ) from None
         return offer
 
 
@@ -209,7 +213,7 @@ class Trade:
         """Return the offer that a wallet signed, checked: of a token that the signer owns, and open now.
 
         Raises:
-            GatllmError: it is none, or is not signed by its seller.
+            GatllmError: the parameters are not such an offer, or its seller did not sign it.
         """
         offer = Offer.of({"chain_id": self.chain.chain_id, "seaport": str(self.contract.address),
                           "parameters": parameters, "signature": signature})  # fmt: skip

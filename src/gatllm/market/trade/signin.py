@@ -53,7 +53,7 @@ class SignIn:
         from web3 import Web3
 
         if not Web3.is_address(address):
-            raise UsageError(f"{address[:50]!r} is no address", "an address is 0x and 40 hexadecimal digits")
+            raise UsageError(f"{address[:50]!r} is not an address", "an address is 0x and 40 hexadecimal digits")
         nonce = secrets.token_hex(16)
         now = datetime.now(UTC)
         try:
@@ -91,7 +91,7 @@ class SignIn:
             parsed = SiweMessage.from_message(message)
             nonce = parsed.nonce if _NONCE.fullmatch(parsed.nonce) else ""
         except Exception:  # the grammar's own errors, a dozen kinds
-            raise VerificationError("this is no sign-in message") from None
+            raise VerificationError("this is not a sign-in message") from None
         site = self._use_up(nonce)
         try:
             parsed.verify(

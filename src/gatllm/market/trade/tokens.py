@@ -110,7 +110,7 @@ class DatasetTokens:
         return str(self.contract.address)
 
     def mint(self, origin: Origin) -> Minted:
-        """Announce and mint a dataset to the account; goes on where an earlier call was cut off.
+        """Announce and mint a dataset to the account; continues where an earlier call was cut off.
 
         Raises:
             GatllmError: the chain refuses, or the account can't pay.

@@ -228,7 +228,7 @@ def _check_challenge(message: str, base: str, token: str, chain: Chain) -> None:
     try:
         parsed = SiweMessage.from_message(message)
     except Exception:  # the grammar's own errors, a dozen kinds
-        raise VerificationError(f"{base} asks to sign something that is no sign-in") from None
+        raise VerificationError(f"{base} asks to sign something that is not a sign-in") from None
     expected = (urlsplit(base).netloc, chain.address, chain.chain_id, _statement(token))
     if (parsed.domain, parsed.address, int(parsed.chain_id), parsed.statement) != expected:
         raise VerificationError(f"{base} asks to sign something else than unlocking this dataset", "don't trust it")

@@ -2,7 +2,7 @@
 
 The buyer shows a *key card*: an X25519 public key, signed by the wallet that owns the token (EIP-712). The seller wraps
 the content key to it (HPKE base mode, RFC 9180: X25519, HKDF-SHA-256, AES-256-GCM); chain, token contract, token, owner
-and card are bound into the wrapping. The wrapped key is no secret: it can be published or sent by any way.
+and card are bound into the wrapping. The wrapped key is not a secret: it can be published or sent by any way.
 """
 
 from __future__ import annotations

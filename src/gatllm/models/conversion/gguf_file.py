@@ -24,8 +24,8 @@ def export_gguf(model: Any, tokenizer: Any, folder: Path, *, replace: bool = Fal
     """Write a model and its tokenizer as `model.gguf` in fp16 (vectors in fp32); return the architecture's name.
 
     Raises:
-        GatllmError: the model has another shape, its tokenizer is no byte-level BPE, the folder is there, or the gguf
-            package is missing.
+        GatllmError: the model has another shape, its tokenizer is not a byte-level BPE, the folder exists, or the
+            gguf package is missing.
     """
     try:
         import gguf

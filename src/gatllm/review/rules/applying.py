@@ -13,7 +13,7 @@ from gatllm.review.region import offset
 from gatllm.review.rules.table import RULES, repairs
 
 _TRIED = 40  # ways at most for one error
-_TOKENISER = re.compile("unmatched|does not match|unterminated|never closed")
+_TOKENIZER = re.compile("unmatched|does not match|unterminated|never closed")
 
 
 def apply_rules(text: str, error: Finding | None, until: float) -> tuple[str, Finding | None, tuple[Step, ...]]:
@@ -52,14 +52,14 @@ def apply_rule(text: str, error: Finding) -> tuple[Step, Finding | None] | None:
 def _further(text: str, error: Finding, new: str, after: Finding) -> bool:
     """Tell whether the compiler now stops behind the change, and behind where it stopped before.
 
-    On the same line it must not be the tokeniser that complains: then the change cut a string or a bracket in two.
+    On the same line it must not be the tokenizer that complains: then the change cut a string or a bracket in two.
     Where it complained before and is content now, the parser has begun to read.
     """
-    if _TOKENISER.search(error.message) and not _TOKENISER.search(after.message):
+    if _TOKENIZER.search(error.message) and not _TOKENIZER.search(after.message):
         return True
     most = min(len(text), len(new))
     same = next((n for n in range(most) if text[-1 - n] != new[-1 - n]), most)
     at = offset(new, after.line, after.column)
     if len(new) - at > same or len(new) - at >= len(text) - offset(text, error.line, error.column):
         return False
-    return "\n" in new[len(new) - same : at] or not _TOKENISER.search(after.message)
+    return "\n" in new[len(new) - same : at] or not _TOKENIZER.search(after.message)

@@ -17,7 +17,7 @@ _BEGINS = re.compile(r"\s*(?:@|(?:async\s+)?def\b|class\b|if __name__\b)")
 _OPENS = re.compile(
     r"^(\s*)(?:async\s+)?(?:def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b.*:\s*(?:#.*)?$"
 )
-_OPEN = re.compile(r"[(\[{,\\]\s*$")  # the statement goes on in the next line
+_OPEN = re.compile(r"[(\[{,\\]\s*$")  # the statement continues in the next line
 _LEAVES = re.compile(r"\s*(?:return|break|continue|raise)\b")
 _MOST = 200  # lines of a block
 
@@ -57,7 +57,7 @@ def _run(lines: list[str], first: int, margin: str, what: str) -> tuple[int, int
     """
     whole = what.startswith(("function", "class"))
     if _BEGINS.match(lines[first]) and not what.startswith("class"):
-        return None  # what follows is no body: the header has lost it
+        return None  # what follows is not a body: the header has lost it
     last = first
     while last < len(lines) and last - first < _MOST and lines[last].strip():
         line = lines[last]
@@ -72,7 +72,7 @@ def _run(lines: list[str], first: int, margin: str, what: str) -> tuple[int, int
             and not _opened_since(lines[first:last], margin)
             and not _OPEN.search(lines[last - 1])
         ):
-            return first, last  # the block goes on as it should
+            return first, last  # the block continues as it should
         last += 1
         if _LEAVES.match(line) and _margin(line) == margin and not whole:
             break
@@ -123,8 +123,8 @@ RULES = (
         "block-not-indented",
         _HEADER,
         "A header whose block stands at its own margin.",
-        "The block of a function goes on to the next blank line. One of a condition or loop is indented only where its "
-        "end can be seen: one line, a clause such as `else`, or a line that leaves it.",
+        "The block of a function continues to the next blank line. One of a condition or loop is indented only where "
+        "its end can be seen: one line, a clause such as `else`, or a line that leaves it.",
         "def area(w, h):\nsize = w * h\nreturn size\n\n\nprint(area(2, 3))\n",
         "def area(w, h):\n    size = w * h\n    return size\n\n\nprint(area(2, 3))\n",
         _indented,

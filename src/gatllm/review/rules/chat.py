@@ -134,7 +134,7 @@ RULES = (
         "prose-around-code",
         ANY,
         "Sentences before or after the code.",
-        "They become comments: words are no code, and they may still be of use.",
+        "They become comments: words are not code, and they may still be of use.",
         "Sure, here is the code you asked for.\nimport os\n\nprint(os.sep)\n",
         "# Sure, here is the code you asked for.\nimport os\n\nprint(os.sep)\n",
         _prose,

@@ -54,7 +54,7 @@ def _renamed(text: str, error: Finding) -> Iterator[str]:
 
 
 def _keyword_at(text: str, at: int) -> tuple[int, int] | None:
-    """The keyword at the error, or before it: the compiler may see only behind it that it was no keyword."""
+    """The keyword at the error, or before it: the compiler may see only behind it that it was not a keyword."""
     here, before = _WORD.match(text, at), _LAST.search(text[max(at - 40, 0) : at])
     shift = max(at - 40, 0)
     for found, by in ((here, 0), (before, shift)):

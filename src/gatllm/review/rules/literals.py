@@ -18,7 +18,7 @@ _ESCAPE = re.compile(r"\\(?:U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|N\{[
 _CUT_OFF = frozenset({"\\U", "\\u", "\\x", "\\N"})
 _BEFORE_END = re.compile(r"\\(?P<quote>['\"])(?=\s*(?:[,)\]}:;]|$|\s#|\s(?:as|if|else|and|or|in)\b))")
 _CHAIN = r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\[\]{}]*\]|\([^(){}]*\))*"
-_MOST = 60  # lines that a string goes on for, at most
+_MOST = 60  # lines that a string continues for, at most
 _STATEMENT = re.compile(
     r"\s*(?:(?:return|if|for|while|with|def|class|import|from|try|raise|async|assert|yield|del|pass|elif|else|except|@)\b"
     r"|[\w.\[\]'\"]+\s*(?:[-+*/|&]?=(?!=)|\()|@\w|[\])}])"
@@ -87,7 +87,7 @@ def _bytes(text: str, error: Finding) -> Iterator[str]:
 
 
 def _three_quotes(text: str, error: Finding) -> Iterator[str]:
-    """A string that goes on in the next lines, and ends there."""
+    """A string that continues in the next lines, and ends there."""
     start, end = line_span(text, error.line)
     at = start + error.column - 1
     opened = re.compile(r"[rRbBuUfF]{0,2}(?P<quote>['\"])(?!['\"])").match(text, at)
@@ -97,7 +97,7 @@ def _three_quotes(text: str, error: Finding) -> Iterator[str]:
     close = text.find(quote, end)
     if close < 0 or text.count("\n", end, close) > _MOST:
         return
-    # Words on both sides of the break: one that only cut off the quote was no line break of the string's.
+    # Words on both sides of the break: one that only cut off the quote was not a line break of the string's.
     if not re.search(r"\w", text[opened.end() : end]) or not re.search(r"\w", text[end:close]):
         return
     between = text[end + 1 : close].split("\n")
@@ -204,7 +204,7 @@ RULES = (
     Rule(
         "string-of-several-lines",
         re.compile("unterminated (?:f-)?string literal"),
-        "A string that goes on in the next line.",
+        "A string that continues in the next line.",
         "Only three quotes hold line breaks. The string ends where its quote comes again, if no code lies between.",
         "text = 'first line\nsecond line'\n",
         "text = '''first line\nsecond line'''\n",

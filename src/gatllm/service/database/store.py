@@ -153,7 +153,7 @@ def _engine(where: str | Path) -> Engine:
     try:
         url = make_url(where) if isinstance(where, str) and "://" in where else make_url(f"sqlite:///{where}")
     except ArgumentError:
-        raise DatabaseError(f"{where!r} is no database", "such as postgresql://user@host/name, or a file") from None
+        raise DatabaseError(f"{where!r} is not a database", "such as postgresql://user@host/name, or a file") from None
     if url.get_backend_name() == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
         options["connect_args"] = {"connect_timeout": 5}

@@ -1,4 +1,4 @@
-"""``POST /v1/completions``: text goes on. It is a fragment, so nothing reviews or corrects it."""
+"""``POST /v1/completions``: text continues. It is a fragment, so nothing reviews or corrects it."""
 
 from __future__ import annotations
 

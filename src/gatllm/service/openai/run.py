@@ -127,7 +127,7 @@ class SafeJSON(JSONResponse):
 
 
 def continued(generator: ChatGenerator, prompt: str, options: ChatOptions) -> Generator[str | Completion, None, None]:
-    """Yield how a text goes on, and its completion. Models that only converse are asked to."""
+    """Yield how a text continues, and its completion. Models that only converse are asked to."""
     complete = getattr(generator, "complete", None)
     if complete is None:
         asked: list[Message] = [{"role": "user", "content": prompt}]

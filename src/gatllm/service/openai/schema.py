@@ -154,7 +154,7 @@ class ChatRequest(Sampled):
 
 
 class CompletionRequest(Sampled):
-    """``POST /v1/completions``: text goes on, unreviewed."""
+    """``POST /v1/completions``: text continues, unreviewed."""
 
     model: str
     prompt: str | Annotated[list[str], Field(min_length=1, max_length=16)]

@@ -169,7 +169,7 @@ async def ask(
 
 def _check_text(words: str) -> None:
     if "\x00" in words or any("\ud800" <= character <= "\udfff" for character in words):
-        raise ApiError(400, "the question holds characters that are no text")
+        raise ApiError(400, "the question holds characters that are not text")
 
 
 def _options(

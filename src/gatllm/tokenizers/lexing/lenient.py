@@ -1,4 +1,4 @@
-"""Cuts any text into Python-like lexemes, also text that Python's own tokeniser refuses.
+"""Cuts any text into Python-like lexemes, also text that Python's own tokenizer refuses.
 
 Nothing is inferred from quotes that may be missing: the words inside a string are lexemes like those of code. What only
 costs length is folded: a comment is one lexeme, blank lines belong to the line break, and a run of plain prose (three

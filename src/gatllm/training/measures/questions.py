@@ -82,7 +82,7 @@ def learnt_to_refuse(before: Measured, after: Measured) -> dict[str, tuple[float
     got right the fraction ``lost`` (refused or wrong now), of its refusals the fraction that was ``due``.
 
     Raises:
-        UsageError: one of them is no measure of abstention.
+        UsageError: one of them is not a measure of abstention.
     """
     if {before.name, after.name} != {"abstention"}:
         raise UsageError("refusals are compared between two measures of abstention", "--task abstention:FILE --against")

@@ -32,7 +32,7 @@ class Subject(Protocol):
         """Return the cross-entropy of a text in nats over all its tokens but the first, and how many those are.
 
         Raises:
-            UsageError: the model is none of texts.
+            UsageError: the model does not read text.
         """
 
     def score(self, context: str, continuation: str) -> tuple[float, bool]:
@@ -44,7 +44,7 @@ class Subject(Protocol):
 
 
 class RunSubject:
-    """A native run: an encoder-decoder answers, a GPT goes on with the text (or answers, where it learnt to)."""
+    """A native run: an encoder-decoder answers, a GPT continues with the text (or answers, where it learnt to)."""
 
     def __init__(self, folder: Path) -> None:
         from gatllm.models import load_run
@@ -81,7 +81,7 @@ class RunSubject:
         from gatllm.models import GPT
 
         if not isinstance(self._model, GPT):
-            raise UsageError(f"{self.name} is no model of texts", "measure its answers instead")
+            raise UsageError(f"{self.name} is not a model of texts", "measure its answers instead")
         return _nats(self._model, self._tokenizer.encode(text), self._model.config.context)
 
     def score(self, context: str, continuation: str) -> tuple[float, bool]:
@@ -165,7 +165,7 @@ def _nats(model: Any, ids: Sequence[int], context: int) -> tuple[float, int]:
             logits = model(row[:, :-1])
             total += float(F.cross_entropy(logits[0].float(), row[0, 1:], reduction="sum"))
     if not math.isfinite(total):
-        raise GatllmError("the loss is no number", "the weights are damaged")
+        raise GatllmError("the loss is not finite", "the weights are damaged")
     return total, len(ids) - 1
 
 

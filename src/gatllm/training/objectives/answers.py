@@ -48,7 +48,7 @@ class Answering:
 
     A pretrained model is asked in the words of its chat template (a text is continued where it has none), a native one
     as it was trained: an encoder-decoder answers the bare prompt, a GPT of conversations is asked as in one, another
-    goes on with the text.
+    continues with the text.
 
     Raises:
         GatllmError: the tokenizer is larger than the model's vocabulary.

@@ -108,7 +108,7 @@ class Causal:
         return {"loss": total / count, "bits_per_byte": total / math.log(2) / self.validation_bytes}
 
     def sample(self, model: nn.Module, step: int) -> str:
-        """Return what the model goes on with after the first words of the validation text."""
+        """Return what the model continues with after the first words of the validation text."""
         device = next(model.parameters()).device
         generator = torch.Generator(device).manual_seed(derive(self.recipe.seed, "sample", step))
         tokens = torch.from_numpy(self.validation[:8]).to(device)[None]

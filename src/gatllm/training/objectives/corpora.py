@@ -42,7 +42,9 @@ def load_corpus(source: str, validation: float, report: Report, *, unit: str = "
     if (path.is_dir() and not built_in) or source == "stdlib":
         return _from_dataset(open_dataset(source, report), unit)
     if unit != "files":
-        raise UsageError(f"{source} is no dataset of code", f"leave out data.unit = {unit}, or name a dataset folder")
+        raise UsageError(
+            f"{source} is not a dataset of code", f"leave out data.unit = {unit}, or name a dataset folder"
+        )
     if built_in:
         return _split_text(_shakespeare(report), validation, source)
     try:

@@ -108,7 +108,7 @@ class TaggingTable(Table):
     pairs: tuple[str, ...] = Field(default=(), description="negative datasets beside the source")
     accused: str = Field(default="", description="dataset of real code that was falsely taken for fake")
     acquitted: float = Field(default=0.1, ge=0, le=1, description="fraction of rows that are such code, where given")
-    families: dict[str, float] = Field(default={}, description="weights of the kinds of error; none: the data room's")
+    families: dict[str, float] = Field(default={}, description="weights of the kinds of error; none: gatllm.data's")
     keep_weight: float = Field(default=0.3, gt=0, description="weight of tokens that need no edit")
     workers: int = Field(default=1, ge=0, description="processes that break code ahead of training; 0: none")
     validation_rows: int = Field(default=256, ge=1, description="rows of the fixed validation set")

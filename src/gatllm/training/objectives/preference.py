@@ -72,7 +72,7 @@ def read_preferences(file: Path) -> tuple[list[Preference], list[str]]:
 
 def _preference(row: Any, key: str) -> Preference:
     if not isinstance(row, dict):
-        raise TypeError("it is no object")
+        raise TypeError("it is not an object")
     if "messages" in row:
         *before, last = row["messages"]
         if last["role"] != "assistant" or before[-1]["role"] != "user":
@@ -82,7 +82,7 @@ def _preference(row: Any, key: str) -> Preference:
         prompt, chosen = row["prompt"], row["chosen"]
     rejected = row["rejected"]
     if not all(isinstance(text, str) and text.strip() for text in (prompt, chosen, rejected)):
-        raise ValueError("a question or an answer is no text, or empty")
+        raise ValueError("a question or an answer is not text, or empty")
     if chosen.strip() == rejected.strip():
         raise ValueError("both answers are the same")
     return Preference(prompt, chosen, rejected, key)

@@ -86,4 +86,4 @@ class Objective(Protocol):
         """Return what users of the run need besides weights and tokenizer (thresholds, say): file name → text."""
 
     def close(self) -> None:
-        """Let go of what was opened, such as worker processes."""
+        """Close what was opened, such as worker processes."""

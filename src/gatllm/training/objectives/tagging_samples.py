@@ -43,14 +43,14 @@ class Pair:
         """Read a record of a negative dataset.
 
         Raises:
-            GatllmError: it is none.
+            GatllmError: the record is not such a pair.
         """
         try:
             edits = tuple((int(start), int(end), str(new)) for start, end, new in record["edits"])
             return cls(str(record["broken"]), str(record["text"]), edits)
         except (KeyError, TypeError, ValueError):
             raise GatllmError(
-                f"record {record.get('id')} is no pair of broken and repaired code", "name a negative dataset"
+                f"record {record.get('id')} is not a pair of broken and repaired code", "name a negative dataset"
             ) from None
 
 

@@ -83,7 +83,7 @@ def cases_of(tests: Sequence[str]) -> tuple[str, tuple[Case, ...]]:
     for test in tests:
         for statement in ast.parse(test).body:
             if not isinstance(statement, ast.Assert):
-                raise ValueError(f"{ast.unparse(statement)[:60]} is no assertion")
+                raise ValueError(f"{ast.unparse(statement)[:60]} is not an assertion")
             called, case = _case(statement.test)
             if name not in ("", called):
                 raise ValueError(f"the tests call {name} and {called}")

@@ -37,12 +37,12 @@ def of_form(pattern: str) -> Reward:
     """Return a reward for answers that match a regular expression as a whole.
 
     Raises:
-        UsageError: it is no regular expression.
+        UsageError: it is not a regular expression.
     """
     try:
         compiled = re.compile(pattern, re.DOTALL)
     except re.error as error:
-        raise UsageError(f"{pattern!r} is no regular expression: {error}", "format:PATTERN") from None
+        raise UsageError(f"{pattern!r} is not a regular expression: {error}", "format:PATTERN") from None
 
     def form(_: Sequence[Asked], answers: Sequence[str]) -> list[Judged]:
         fits = [compiled.fullmatch(answer.strip()) is not None for answer in answers]

@@ -57,14 +57,14 @@ _MEANING: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
 _LATER_CODES = {429, -32005, -32016, -32029, -32002}
 
 
-def refusal(message: str) -> Refusal:
+def classify_refusal(message: str) -> Refusal:
     """Return what a node's answer to a signed transaction says; what is not known here proves nothing."""
     text = message.lower()
     return next((kind for kind, parts in _MEANING if any(part in text for part in parts)), Refusal.LATER)
 
 
 @contextmanager
-def answering(rpc_url: str) -> Iterator[None]:
+def translated_rpc_errors(rpc_url: str) -> Iterator[None]:
     """Turn what web3 raises into errors of ours.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A dataset and a tokeniser become token files."""
+"""A dataset and a tokenizer become token files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gatllm.records import new_folder
 from gatllm.tokenizers import Tokenizer, TokenizerBase
 
 
-def tokenise(
+def tokenize(
     dataset: Dataset | Path | str,
     tokenizer: TokenizerBase,
     out: Path | str,

@@ -30,7 +30,7 @@ def default_state_dir() -> Path:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class MarketOptions:
     """Which chain, which account, where things are kept."""
 
     rpc: Annotated[str | None, Parameter(env_var="GATLLM_RPC")] = None
@@ -133,7 +133,7 @@ class Setting:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Reading(Setting):
+class ReadOptions(MarketOptions):
     """Which chain and where, and how a command prints what it found there."""
 
     json: bool = False
@@ -162,7 +162,7 @@ class Reading(Setting):
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Sending(Reading):
+class SendOptions(ReadOptions):
     """Which chain and where, how a command that sends transactions prints, and whether it sends them."""
 
     dry_run: bool = False
@@ -173,7 +173,7 @@ class Sending(Reading):
         show_quote(quote, json=self.json)
 
 
-SETTING, READING, SENDING = Setting(), Reading(), Sending()
+OPTIONS, READ_OPTIONS, SEND_OPTIONS = MarketOptions(), ReadOptions(), SendOptions()
 
 
 def open_market(rpc: str | None, site: str) -> Market:
@@ -187,7 +187,7 @@ def open_market(rpc: str | None, site: str) -> Market:
     from gatllm.market import DatasetTokens, SignIn, Subscriptions
     from gatllm.service.market import Market
 
-    setting = Setting(rpc=rpc)
+    setting = MarketOptions(rpc=rpc)
     chain, folder = setting.chain(account=False), setting.folder
     deployment = setting.deployment(chain)
     domain = urlsplit(site).netloc
@@ -215,7 +215,7 @@ def show_quote(quote: Quote, *, json: bool) -> None:
         ("payment", ether(quote.value)),
     ]
     value = {"dry_run": True, "gas": quote.gas, **fees}
-    Reading(json=json).show(value, "dry run: nothing was sent", rows)
+    ReadOptions(json=json).show(value, "dry run: nothing was sent", rows)
 
 
 def file_of(path: Path) -> bytes:
