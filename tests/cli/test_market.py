@@ -314,7 +314,7 @@ def test_a_run_is_promised_trained_registered_and_verified(
 def test_what_users_get_wrong_is_one_clear_line(chain: Devnet, dataset: Dataset, run: Run, home: Path) -> None:
     assert "gatllm market deploy" in run("mint", "tiny", code=1)
     run("deploy")
-    assert "is no dataset" in run("mint", "nothing", code=1)
+    assert "is not a dataset" in run("mint", "nothing", code=1)
     assert "is chain 31337, not 1" in run("status", "--chain-id", "1", code=1)
     assert "nothing answers" in run("status", "--rpc", "http://127.0.0.1:9", code=1)
     assert "1 to 12 months" in run("subscribe", "--months", "13", code=1)

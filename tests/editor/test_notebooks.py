@@ -124,7 +124,7 @@ def test_places_in_cells_are_places_in_the_file() -> None:
 
 @pytest.mark.parametrize("raw", ["", "{", "[]", "{}", '{"worksheets": []}', '{"cells": 3}', "[" * 100_000, "x = 1"])
 def test_what_is_no_notebook_is_one_clear_error(raw: str) -> None:
-    with pytest.raises(GatllmError, match="is no notebook"):
+    with pytest.raises(GatllmError, match="is not a notebook"):
         Notebook(raw)
 
 

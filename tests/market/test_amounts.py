@@ -19,7 +19,7 @@ def test_what_is_written_is_read_exactly(amount: int) -> None:
     assert parse_ether(ether(amount)) == amount
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1e-19", "nan", "inf", "1e21", "9" * 5000])
+@pytest.mark.parametrize("text", ["", "x", "-1", "1e-19", "nan", "inf", "1e21", "1." + 70 * "0" + "1", "9" * 5000])
 def test_what_is_not_an_amount(text: str) -> None:
     with pytest.raises(UsageError):
         parse_ether(text)

@@ -71,5 +71,5 @@ def test_a_missing_device_is_an_error_that_says_so() -> None:
     assert choose_device("cpu") == CPU
     with pytest.raises(UsageError, match="no device cuda"):
         choose_device("cuda")
-    with pytest.raises(UsageError, match="is no device"):
+    with pytest.raises(UsageError, match="is not a device"):
         choose_device("quantum")

@@ -1,7 +1,7 @@
 """Conversations out of code and text: documented functions, repaired errors, questions that a model asks of a passage.
 
 What a model asks is kept only where its answer stands in the passage and is found there again by asking anew, where it
-is no copy, and where nothing like it was kept before; the others are counted by reason.
+is not a copy, and where nothing like it was kept before; the others are counted by reason.
 """
 
 from __future__ import annotations

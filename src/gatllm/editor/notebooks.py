@@ -142,9 +142,9 @@ class Notebook:
             self._document: Any = json.loads(raw)
             root, _ = _value(raw, _SPACE.match(raw, 0).end(), 0)  # type: ignore[union-attr]
         except (ValueError, RecursionError) as error:
-            raise GatllmError(f"is no notebook: {error}", "save it again with Jupyter") from None
+            raise GatllmError(f"is not a notebook: {error}", "save it again with Jupyter") from None
         if not isinstance(self._document, dict) or not isinstance(self._document.get("cells"), list):
-            raise GatllmError("is no notebook of format 4: it has no cells", "open and save it with Jupyter")
+            raise GatllmError("is not a notebook of format 4: it has no cells", "open and save it with Jupyter")
         self.cells = tuple(_cells(root["cells"]))
         language = self._document.get("metadata", {})
         language = language.get("language_info", {}).get("name", "python") if isinstance(language, dict) else "python"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, Inexact, InvalidOperation, localcontext
 
 from gatllm.errors import UsageError
 
@@ -16,9 +16,11 @@ def parse_ether(text: str, *, least: int = 0) -> int:
         UsageError: ``text`` is not an amount, is below ``least`` wei, or has parts of a wei.
     """
     try:
-        value = Decimal(text.strip().lower().removesuffix("eth").strip()) * 10**18
-        if value != int(value) or not least <= value < _LIMIT:
-            raise InvalidOperation
-    except (InvalidOperation, OverflowError, ValueError):
+        # The usual 28 digits would round large amounts; what even 60 would round is refused.
+        with localcontext(prec=60, traps=[Inexact, InvalidOperation]):
+            value = Decimal(text.strip().lower().removesuffix("eth").strip()) * 10**18
+            if value != int(value) or not least <= value < _LIMIT:
+                raise InvalidOperation
+    except (ArithmeticError, ValueError):
         raise UsageError(f"{text[:40]!r} is not an amount of ether", "write it like 0.003") from None
     return int(value)

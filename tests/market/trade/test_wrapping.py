@@ -133,7 +133,7 @@ _JSON = st.recursive(st.none() | st.text(), st.lists)
 
 @given(st.one_of(st.binary(max_size=60), _JSON.map(canonical_bytes)))
 def test_nonsense_is_refused_in_one_line(data: bytes) -> None:
-    with pytest.raises(VerificationError, match="is no key card"):
+    with pytest.raises(VerificationError, match="is not a key card"):
         KeyCard.from_bytes(data)
 
 
