@@ -144,5 +144,5 @@ def _fields(data: bytes, kind: str, names: tuple[str, ...], what: str) -> dict[s
         if not all(isinstance(field, str) for field in found.values()):
             raise TypeError(kind)
     except (GatllmError, ValueError, KeyError, TypeError, AttributeError):
-        raise VerificationError(f"this is no {what}, or it is damaged", "ask for it again") from None
+        raise VerificationError(f"this is not a {what}, or it is damaged", "ask for it again") from None
     return found
