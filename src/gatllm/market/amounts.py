@@ -17,7 +17,7 @@ def parse_ether(text: str, *, least: int = 0) -> int:
     """
     try:
         # The usual 28 digits would round large amounts; what even 60 would round is refused.
-        with localcontext(prec=60, traps=[Inexact, InvalidOperation]):
+        with localcontext(prec=60, traps={Inexact: True, InvalidOperation: True}):
             value = Decimal(text.strip().lower().removesuffix("eth").strip()) * 10**18
             if value != int(value) or not least <= value < _LIMIT:
                 raise InvalidOperation
