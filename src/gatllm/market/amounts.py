@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, Inexact, InvalidOperation, localcontext
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 
 from gatllm.errors import UsageError
 
@@ -17,7 +17,7 @@ def parse_ether(text: str, *, least: int = 0) -> int:
     """
     try:
         # The usual 28 digits would round large amounts; what even 60 would round is refused.
-        with localcontext(prec=60, traps={Inexact: True, InvalidOperation: True}):
+        with localcontext(Context(prec=60, traps=[Inexact, InvalidOperation])):
             value = Decimal(text.strip().lower().removesuffix("eth").strip()) * 10**18
             if value != int(value) or not least <= value < _LIMIT:
                 raise InvalidOperation
