@@ -140,6 +140,7 @@ FIRST: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # torch alone takes minutes to unpack on a busy machine
 @pytest.mark.parametrize(
     ("extra", "commands"),
     [
@@ -159,11 +160,11 @@ def test_each_extra_holds_what_its_commands_need(
     for command in commands:
         done = run(programs / "gatllm", *command, cwd=tmp_path)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
-    # Every module of the rooms that the extra opens can be imported.
-    rooms = {"data": "data tokenizers records", "train": "training proof models inference", "market": "market"}
-    rooms |= {"chat": "answering", "serve": "service", "all": "cli demo"}
-    for room in rooms[extra].split():
-        walk = f"pkgutil.walk_packages(room.__path__, 'gatllm.{room}.')"
-        code = f"import pkgutil, gatllm.{room} as room\nfor module in {walk}: __import__(module.name)"
+    # Every module of the subpackages that the extra opens can be imported.
+    opened = {"data": "data tokenizers records", "train": "training proof models inference", "market": "market"}
+    opened |= {"chat": "answering", "serve": "service", "all": "cli demo"}
+    for package in opened[extra].split():
+        walk = f"pkgutil.walk_packages(package.__path__, 'gatllm.{package}.')"
+        code = f"import pkgutil, gatllm.{package} as package\nfor module in {walk}: __import__(module.name)"
         done = run(programs / "python", "-c", code, cwd=tmp_path)
-        assert done.returncode == 0, (room, done.stderr)
+        assert done.returncode == 0, (package, done.stderr)
