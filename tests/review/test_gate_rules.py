@@ -38,6 +38,14 @@ MOVED = "line 3 would move into the block above it"
         ("a b\n", "a in b\n", ("`in` would appear",)),
         ("a \\\n + b)\n", "a + b\n", ()),
         ("f(1, !a\n", "f(1, not a)\n", ()),
+        # A call stays a call, and no number is left alone.
+        ("get() = 5\n", "(get) = 5\n", ("a call would come apart",)),
+        ("del f()\n", "del ( f)\n", ("a call would come apart",)),
+        ("class A(:\n    x = 1\n", "class A:\n    x = 1\n", ()),
+        ("print((1)\n", "print(1)\n", ()),
+        ("x = 3 4\n", "x = 3\n4\n", ("`4` alone on a line would do nothing",)),
+        ("x = 3 4\n", "x = 3, 4\n", (TUPLE,)),
+        ("f(\n4\n", "f()\n4\n", ()),
         # What stood at the top level stays there, unless it is the body that a header lacks.
         ("if a:\n    f(\nb = 2\n", "if a:\n    f()\n    b = 2\n", (MOVED,)),
         ("if a:\nb = 2\nf(\n", "if a:\n    b = 2\nf()\n", ()),

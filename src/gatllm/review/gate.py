@@ -64,6 +64,7 @@ _CODE = re.compile(
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
+_CALLED = re.compile(r"(?<!def )(?<!class )\b(\w+|[)\]])[ \t]*\(")
 _AFTER_DOT = re.compile(r"(?<=\w)\.[ \t]+[^\W\d]")
 _ONE_VALUE = re.compile(r"\s*(?:return|yield|[\w.\[\]'\"]+\s*=(?!=))")
 _VALUES_AFTER = re.compile(r"[^,()\[\]{}]*,[^,()\[\]{}]*")  # one comma, and no bracket that it may stand in
@@ -257,7 +258,8 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     """What compiles and fails or does nothing as soon as it runs."""
     if _PRINT_TO.search(after):
         yield "`print >>` of Python 2 would stay"
-    if len(_APART.findall(after)) > len(_APART.findall(before)):
+    lost = _calls(before) - _calls(after) - sum(max(_calls(old) - _calls(new), 0) for old, new, _ in steps)
+    if lost > 0 or len(_APART.findall(after)) > len(_APART.findall(before)):
         yield "a call would come apart"
     tree = _parsed(after)
     known: Callable[[ast.Call], bool] = lambda call: (ast.get_source_segment(after, call) or "") in before  # noqa: E731
@@ -275,6 +277,9 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
                 yield f"`{statement.id}` alone on a line would do nothing"
             elif statement.id in unbound and statement.id in _ENDINGS:
                 yield f"`{statement.id}` alone on a line would fail"
+        elif isinstance(statement.value, int | float | complex):
+            if str(statement.value) not in alone:
+                yield f"`{statement.value}` alone on a line would do nothing"
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
     yield from _imports(before, after)
@@ -283,6 +288,11 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
         yield f"`{name}` is defined nowhere"
     if joined and not joined & unbound and _new_tuple(before, after):
         yield "a comma would make a tuple, where an operator may be missing"
+
+
+def _calls(text: str) -> int:
+    """How many brackets open behind what can be called."""
+    return sum(name not in _KEYWORDS for name in _CALLED.findall(text))
 
 
 def _constants(tree: ast.Module) -> Iterator[str]:
@@ -313,16 +323,20 @@ def _parsed(text: str) -> ast.Module:
 
 
 def _idle(tree: ast.Module) -> Iterator[ast.Name | ast.Constant]:
-    """Names and strings that are statements of their own, docstrings aside."""
+    """Names, numbers and strings that are statements of their own, docstrings aside."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if not isinstance(body, list):
             continue
         for number, statement in enumerate(body):
             value = statement.value if isinstance(statement, ast.Expr) else None
-            text = isinstance(value, ast.Constant) and isinstance(value.value, str)
-            if isinstance(value, ast.Name) or (text and number > 0):
-                yield value  # type: ignore[misc]  # of the two kinds just tested
+            if isinstance(value, ast.Name) or (isinstance(value, ast.Constant) and _does_nothing(value.value, number)):
+                yield value
+
+
+def _does_nothing(value: object, number: int) -> bool:
+    """Tell whether a constant as the statement of that number in its block is neither a docstring nor ``...``."""
+    return isinstance(value, int | float | complex) or (isinstance(value, str) and number > 0)
 
 
 def _unbound(tree: ast.Module) -> set[str]:
@@ -346,7 +360,7 @@ def _unbound(tree: ast.Module) -> set[str]:
 
 
 def _tupled(before: str, after: str) -> set[str]:
-    """Names on either side of a comma that a repair put between them outside all brackets: a guess, if unbound."""
+    """What stands on either side of a comma that a repair put outside all brackets: a guess, if it is an unbound name."""
     old, new = ([piece for piece in lexemes(text) if piece.kind != "space"] for text in (before, after))
     if len(old) * len(new) > _LARGEST:
         return set()
@@ -356,7 +370,7 @@ def _tupled(before: str, after: str) -> set[str]:
         for at in range(j1, j2) if kind in ("insert", "replace") else ():
             depth = sum((piece.text in "([{") - (piece.text in ")]}") for piece in new[:at])
             if new[at].text == "," and depth == 0:
-                found.update(piece.text for piece in new[max(at - 1, 0) : at + 2] if piece.kind == "name")
+                found.update(piece.text for piece in new[max(at - 1, 0) : at + 2] if piece.kind in ("name", "number"))
     return found
 
 

@@ -55,7 +55,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Found:
-    """A repair as it was found: ``score`` is the model's (None: it did not find it), ``rank`` its rank there."""
+    """A repair as it was found: ``score`` is the model's (None: it did not find it)."""
 
     text: str
     score: float | None
@@ -104,20 +104,22 @@ def traits(before: str, error: Finding, found: Sequence[Found], which: int) -> t
 
 
 def _by_whom(found: Sequence[Found], one: Found) -> tuple[float, ...]:
-    rivals = [other.score for other in found if other is not one and other.score is not None]
+    # What the gate holds back is never written, so it is no rival, however sure the model is of it.
+    rivals = [other for other in found if other is not one and not other.harm]
+    scores = [other.score for other in rivals if other.score is not None]
     score = one.score or 0.0
-    margin = 0.0 if one.score is None else (score - max(rivals) if rivals else 8.0)
+    margin = 0.0 if one.score is None else (score - max(scores) if scores else 8.0)
     return (
         float("search" in one.by),
         float("model" in one.by),
         float("rule" in one.by),
-        float("model" in one.by and one.rank == 0),
+        float("model" in one.by and one.score is not None and (not scores or margin > 0)),
         min(max(margin, -8.0), 8.0) / 4,
         min(max(score, -10.0), 10.0) / 5,
         float(one.score is not None and score < 0),
         float(one.score is None),
-        float(len(found) == 1),
-        math.log1p(len(found) - 1),
+        float(not rivals),
+        math.log1p(len(rivals)),
     )
 
 

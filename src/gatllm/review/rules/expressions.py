@@ -15,7 +15,7 @@ _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)\s*(?P<sign>=)(?!=)")
 _OF_INT = re.compile(rf"(?<![\w.])(?P<number>\d+)\.(?P<name>{'|'.join(sorted(dir(int), key=len, reverse=True))})\b")
 _JOINS = "in|is|and|or|if|else|for|not|as|from|import|async"
 _COMPUTED = re.compile(r"\w\s*\(|\bawait\b")
-_CONDITION = re.compile(r"\s*(?:el)?if\b|\s*assert\b")
+_CONDITION = re.compile(r"\s*(?:(?:el)?if|while|assert)\b")
 
 
 def _walrus(text: str, error: Finding) -> Iterator[str]:
@@ -27,7 +27,7 @@ def _walrus(text: str, error: Finding) -> Iterator[str]:
         return
     known = re.search(rf"\b{found['name']}\b", text[:start]) is not None
     if _CONDITION.match(text[start:end]) and (known or not _COMPUTED.search(text, found.end(), end)):
-        return  # `if x = 3` is a comparison
+        return  # `if x = 3` is a comparison, and so is `while x = 3`
     new = text[: found.start("sign")] + ":=" + text[found.end("sign") :]
     enclosed = text[start:at].rstrip()[-1:] in ("(", "[", "{")
     if enclosed or not text[start:end].rstrip().endswith(":"):
