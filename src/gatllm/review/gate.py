@@ -360,7 +360,7 @@ def _unbound(tree: ast.Module) -> set[str]:
 
 
 def _tupled(before: str, after: str) -> set[str]:
-    """What stands on either side of a comma that a repair put outside all brackets: a guess, if it is an unbound name."""
+    """What stands beside a comma that a repair put outside all brackets: a guess, if it is an unbound name."""
     old, new = ([piece for piece in lexemes(text) if piece.kind != "space"] for text in (before, after))
     if len(old) * len(new) > _LARGEST:
         return set()
