@@ -265,12 +265,24 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     known: Callable[[ast.Call], bool] = lambda call: (ast.get_source_segment(after, call) or "") in before  # noqa: E731
     yield from (f"`{name}` takes fewer arguments" for name in too_many(tree, known))
     yield from _constants(tree)
-    unbound, alone = _unbound(tree), {line.strip() for line in before.split("\n")}
+    unbound = _unbound(tree)
     for name in sorted(unbound):
         if _quotes_at(name, before) > _quotes_at(name, after):
             yield f"`{name}` of a string would become a name"
     if len(_AFTER_DOT.findall(after)) > len(_AFTER_DOT.findall(before)):
         yield "a line would become an attribute of the one before"
+    yield from _alone(tree, unbound, before, after)
+    yield from _imports(before, after)
+    joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new, _ in steps))
+    for name in sorted(joined & unbound):
+        yield f"`{name}` is defined nowhere"
+    if joined and not joined & unbound and _new_tuple(before, after):
+        yield "a comma would make a tuple, where an operator may be missing"
+
+
+def _alone(tree: ast.Module, unbound: set[str], before: str, after: str) -> Iterator[str]:
+    """Names, numbers and strings that stand alone on a line since the repair, or always did and would fail."""
+    alone = {line.strip() for line in before.split("\n")}
     for statement in _idle(tree):
         if isinstance(statement, ast.Name):
             if statement.id not in alone:
@@ -282,12 +294,6 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
                 yield f"`{statement.value}` alone on a line would do nothing"
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
-    yield from _imports(before, after)
-    joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new, _ in steps))
-    for name in sorted(joined & unbound):
-        yield f"`{name}` is defined nowhere"
-    if joined and not joined & unbound and _new_tuple(before, after):
-        yield "a comma would make a tuple, where an operator may be missing"
 
 
 def _calls(text: str) -> int:
