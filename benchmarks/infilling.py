@@ -1,6 +1,7 @@
 """Stage 1 of a generator that fills gaps in code: a pointer-generator from nothing, beside an n-gram with copy.
 
     python benchmarks/infilling.py --minutes 30 --seed 1
+    python benchmarks/infilling.py --minutes 30 --short-first --gaps 6 --before 64 --after 40    # the changed design
 
 Train on the standard library and installed packages, measure on packages never trained on: how many missing tokens,
 expressions and lines are written exactly. Stop rule, fixed before: at least 10 % of lines exact, and more of them than
@@ -8,6 +9,7 @@ the n-gram writes. Minutes are those of the processor, one core.
 
 The encoder reads the function with its gaps, its header first; the decoder writes one gap. What it writes is a mixture
 of its vocabulary and of copying a lexeme of the source (See et al. 2017); a lexeme out of the vocabulary can be copied.
+With ``--short-first`` only tokens are left out in the first third of the time, then expressions too, lines last.
 Prints a table and, as the last line, one line of JSON.
 """
 
@@ -32,8 +34,7 @@ HELD_OUT = ("rich", "cyclopts", "httpx", "starlette", "uvicorn", "markdown_it", 
 TRAINED = ("networkx", "sympy", "pandas", "sqlalchemy", "matplotlib", "pydantic", "aiohttp", "docutils", "sphinx",
            "sklearn", "scipy", "litellm", "optuna", "mypy", "openai", "babel", "web3", "nltk", "dateutil")  # fmt: skip
 KINDS = ("token", "expression", "line")
-GAPS = 3  # of one function, in training
-BEFORE, AFTER, LONGEST = 112, 64, 14  # lexemes
+LONGEST = 14  # lexemes of a gap, its end among them
 PAD, END, GAP0 = 0, 1, 2
 BUCKETS = 1024  # lexemes out of the vocabulary are told apart by a hash
 VOCABULARY = 6000
@@ -139,34 +140,59 @@ def corpus(part: str, most: int) -> list[Code]:
     return list(found.values())
 
 
-def sight(code: Code, gaps: Sequence[Gap]) -> list[str]:
+def kept(part: str, most: int, folder: Path | None) -> list[Code]:
+    """Return `corpus`, from a folder where it was kept."""
+    if folder is None:
+        return corpus(part, most)
+    file = folder / f"{part}-{most}.json"
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [(code.lexemes, code.header, [(g.kind, g.start, g.stop) for g in code.gaps])
+                for code in corpus(part, most)]  # fmt: skip
+        file.write_text(json.dumps(rows))
+    return [
+        Code(lexemes, header, [Gap(*gap) for gap in gaps]) for lexemes, header, gaps in json.loads(file.read_text())
+    ]
+
+
+@dataclass(frozen=True)
+class Design:
+    """How many gaps a function has in training, the lexemes seen before and after the first, and their order."""
+
+    gaps: int
+    before: int
+    after: int
+    short_first: bool
+
+
+def sight(code: Code, gaps: Sequence[Gap], design: Design) -> list[str]:
     """Return what the encoder sees: the header, and what lies around the first gap, the gaps as marks."""
     marks = {gap.start: number for number, gap in enumerate(gaps)}
     inside = {at for gap in gaps for at in range(gap.start, gap.stop)}
     whole = [(at, f"<gap{marks[at]}>" if at in marks else lexeme)
              for at, lexeme in enumerate(code.lexemes) if at in marks or at not in inside]  # fmt: skip
     middle = next(place for place, (at, _) in enumerate(whole) if at == gaps[0].start)
-    first = max(0, middle - BEFORE)
+    first = max(0, middle - design.before)
     head = [lexeme for _, lexeme in whole[: min(code.header, 24)]] if first else []
-    return head + [lexeme for _, lexeme in whole[first : middle + AFTER]]
+    return head + [lexeme for _, lexeme in whole[first : middle + design.after]]
 
 
 class Filler:
     """Lexemes as ids, the model, and what it makes of both."""
 
-    def __init__(self, words: Sequence[str], width: int, layers: int) -> None:
+    def __init__(self, words: Sequence[str], width: int, layers: int, design: Design) -> None:
         import torch
         from torch import nn
 
         from gatllm.models import Seq2SeqConfig, build
 
-        self.torch = torch
-        self.words = ["<pad>", "<end>", *(f"<gap{n}>" for n in range(GAPS)), *words]
+        self.torch, self.design = torch, design
+        self.words = ["<pad>", "<end>", *(f"<gap{n}>" for n in range(design.gaps)), *words]
         self.ids = {word: number for number, word in enumerate(self.words)}
         self.size = len(self.words)
         config = Seq2SeqConfig(
-            vocabulary=self.size + BUCKETS, context=LONGEST + 2, source_context=BEFORE + AFTER + 32, layers=layers,
-            decoder_layers=2, heads=4, width=width,
+            vocabulary=self.size + BUCKETS, context=LONGEST + 2, source_context=design.before + design.after + 32,
+            layers=layers, decoder_layers=2, heads=4, width=width,
         )  # fmt: skip
         self.inner: Any = build(config, seed=1)
         self.model = nn.ModuleDict(
@@ -206,7 +232,7 @@ class Filler:
         sources, rows = [], []
         for number, (code, gaps) in enumerate(batch):
             known: dict[str, int] = {}
-            sources.append(self.read(sight(code, gaps), known))
+            sources.append(self.read(sight(code, gaps, self.design), known))
             for place, gap in enumerate(gaps):
                 embedded, copied = self.read(code.lexemes[gap.start : gap.stop], dict(known))
                 rows.append((number, [GAP0 + place, *embedded], [*copied, END]))
@@ -226,7 +252,7 @@ class Filler:
         """Return the likeliest lexemes for one gap, one after the other."""
         torch = self.torch
         known: dict[str, int] = {}
-        lexemes = sight(code, [gap])
+        lexemes = sight(code, [gap], self.design)
         embedded, copied = self.read(lexemes, known)
         names = {number: lexeme for lexeme, number in known.items()}
         source, places = torch.tensor([embedded]), torch.tensor(copied)
@@ -240,7 +266,7 @@ class Filler:
                 scores = torch.zeros(self.size + len(known))
                 scores[: self.size] = gate[0, -1] * words[0, -1].exp()
                 scores.index_add_(0, places, (1 - gate[0, -1]) * attention[0, -1])
-                scores[[PAD, *range(GAP0, GAP0 + GAPS)]] = 0
+                scores[[PAD, *range(GAP0, GAP0 + self.design.gaps)]] = 0
                 best = int(scores.argmax())
                 if best == END:
                     break
@@ -296,23 +322,30 @@ def _count(counts: dict[tuple[str, ...], Counter[str]], lexemes: Sequence[str], 
             counts[tuple(lexemes[at - length : at])][lexemes[at]] += 1
 
 
-def drawn(code: Code, rng: random.Random, most: int) -> list[Gap]:
+def drawn(code: Code, rng: random.Random, design: Design, progress: float) -> list[Gap]:
     """Return gaps of one function that don't overlap, each kind as likely as the others."""
-    kinds = [kind for kind in KINDS if any(gap.kind == kind for gap in code.gaps)]
+    allowed = KINDS[: 1 + int(3 * progress)] if design.short_first else KINDS
+    kinds = [kind for kind in allowed if any(gap.kind == kind for gap in code.gaps)] or list(KINDS[:1])
+    if not any(gap.kind in kinds for gap in code.gaps):
+        return []
     taken: list[Gap] = []
-    for _ in range(most):
+    for _ in range(design.gaps):
         kind = rng.choice(kinds)
         gap = rng.choice([one for one in code.gaps if one.kind == kind])
-        near = not taken or abs(gap.start - taken[0].start) < min(BEFORE, AFTER) - LONGEST
+        near = not taken or abs(gap.start - taken[0].start) < min(design.before, design.after) - LONGEST
         if near and all(gap.stop < one.start or gap.start > one.stop for one in taken):
             taken.append(gap)
     return taken
 
 
+SAVED = "training.safetensors"
+SAVE_EVERY = 3.0  # minutes of the processor
+
+
 def train(
-    filler: Filler, codes: Sequence[Code], minutes: float, wall: float, seed: int, batch: int, tell: Any
+    filler: Filler, codes: Sequence[Code], minutes: float, seed: int, batch: int, folder: Path | None, tell: Any
 ) -> tuple[int, float]:
-    """Train for so many minutes of the processor (or of the clock); return updates and minutes of the processor."""
+    """Train for so many minutes of the processor; return updates and minutes. A folder is gone on with."""
     import torch
 
     from gatllm.training.optimizer import Optimizer
@@ -321,13 +354,17 @@ def train(
     table = TrainTable(minutes=minutes, optimizer="muon", lr=2e-3, matrix_lr=0.015, warmup=0.02)
     optimizer = Optimizer(filler.model, table, products=torch.float32)
     rng = random.Random(seed)
-    began, clock, updates, sums = time.process_time(), time.monotonic(), 0, 0.0
-    while True:
-        spent = (time.process_time() - began) / 60
-        progress = max(spent / minutes, (time.monotonic() - clock) / 60 / wall)
-        if progress >= 1:
-            break
-        rows = [(code, gaps) for code in rng.choices(codes, k=batch) if (gaps := drawn(code, rng, GAPS))]
+    updates, sums, before = 0, 0.0, 0.0
+    if folder is not None and (folder / SAVED).is_file():
+        updates, before = restore(filler, optimizer, folder)
+        rng = random.Random(f"{seed}/{updates}")
+        tell(f"goes on after {updates} updates, {before:.1f} min")
+    began, kept = time.process_time(), before
+    while (spent := before + (time.process_time() - began) / 60) < minutes:
+        progress = spent / minutes
+        rows = [
+            (code, gaps) for code in rng.choices(codes, k=batch) if (gaps := drawn(code, rng, filler.design, progress))
+        ]
         loss = filler.loss(rows)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(filler.model.parameters(), 1.0)
@@ -338,8 +375,40 @@ def train(
         if updates % 100 == 0:
             tell(f"{spent:5.1f} min, {updates} updates, loss {sums / 100:.3f}")
             sums = 0.0
+        if folder is not None and spent - kept >= SAVE_EVERY:
+            save(filler, optimizer, updates, spent, folder)
+            kept = spent
+    if folder is not None:
+        save(filler, optimizer, updates, spent, folder)
     filler.model.eval()
     return updates, spent
+
+
+def save(filler: Filler, optimizer: Any, updates: int, spent: float, folder: Path) -> None:
+    """Write what training goes on from, whole or not at all."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model/{name}": tensor.clone() for name, tensor in filler.model.state_dict().items()}
+    tensors |= {f"optimizer/{name}": tensor.clone() for name, tensor in optimizer.tensors().items()}
+    save_file(tensors, folder / f"{SAVED}.partial", {"updates": str(updates), "spent": str(spent)})
+    (folder / f"{SAVED}.partial").replace(folder / SAVED)
+
+
+def restore(filler: Filler, optimizer: Any, folder: Path) -> tuple[int, float]:
+    """Take back what `save` wrote; return updates and minutes."""
+    from safetensors import safe_open
+
+    with safe_open(folder / SAVED, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        notes = file.metadata()
+    parts: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition("/")
+        parts[part][rest] = tensor
+    filler.model.load_state_dict(parts["model"])
+    optimizer.load(parts["optimizer"])
+    return int(notes["updates"]), float(notes["spent"])
 
 
 def measure(filler: Filler | NGrams, cases: Sequence[tuple[Code, Gap]]) -> dict[str, list[int]]:
@@ -356,7 +425,12 @@ def main() -> None:
     """Train, measure both, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--wall", type=float, default=1e6, help="minutes of the clock at most")
+    parser.add_argument("--folder", type=Path, help="where training is kept, so that the same command goes on with it")
+    parser.add_argument("--corpus", type=Path, help="folder that keeps the functions, which take a minute to collect")
+    parser.add_argument("--short-first", action="store_true")
+    parser.add_argument("--gaps", type=int, default=3)
+    parser.add_argument("--before", type=int, default=112)
+    parser.add_argument("--after", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--functions", type=int, default=30_000)
     parser.add_argument("--cases", type=int, default=400, help="of each kind")
@@ -369,7 +443,7 @@ def main() -> None:
     def tell(text: str) -> None:
         print(text, flush=True)
 
-    codes, held = corpus("train", options.functions), corpus("held-out", 4000)
+    codes, held = kept("train", options.functions, options.corpus), kept("held-out", 4000, options.corpus)
     seen = {tuple(code.lexemes) for code in codes}
     held = [code for code in held if tuple(code.lexemes) not in seen]
     words = [word for word, _ in Counter(word for code in codes for word in code.lexemes).most_common(VOCABULARY)]
@@ -380,11 +454,12 @@ def main() -> None:
         with_kind = [code for code in held if any(gap.kind == kind for gap in code.gaps)]
         for code in rng.sample(with_kind, min(options.cases, len(with_kind))):
             cases.append((code, rng.choice([gap for gap in code.gaps if gap.kind == kind])))
-    filler = Filler(words, options.width, options.layers)
+    design = Design(options.gaps, options.before, options.after, options.short_first)
+    filler = Filler(words, options.width, options.layers, design)
     size = sum(parameter.numel() for parameter in filler.model.parameters())
     grams = measure(NGrams(codes), cases)
     tell(f"n-gram with copy: {grams}; model of {size / 1e6:.1f} million parameters")
-    updates, spent = train(filler, codes, options.minutes, options.wall, options.seed, options.batch, tell)
+    updates, spent = train(filler, codes, options.minutes, options.seed, options.batch, options.folder, tell)
     found = measure(filler, cases)
     from gatllm.training.fewshot import wilson
 

@@ -1,7 +1,7 @@
 """Reinforcement alone: a model that sorts some strings, taught no further answer, sorts how many after rounds of it?
 
-    python benchmarks/reinforcement.py --length 8 --steps 240 --rounds 40 --seeds 1 2 3
-    python benchmarks/reinforcement.py --length 4 --steps 120 --rounds 12 --width 32
+    python benchmarks/reinforcement.py --length 8 --steps 240 --rounds 12 --width 64
+    python benchmarks/reinforcement.py --length 4 --steps 200 --rounds 8 --width 32 --seeds 1 2 3
 
 For each seed a run of the recipe `alphabetize` is stopped early; then `reinforce-alphabetize` continues from it with
 exact match as its only signal. The baseline is the stopped model itself. Fractions are of held-out strings of the full
@@ -24,14 +24,14 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=8)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--steps", type=int, default=240, help="updates of the supervised run")
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--prompts", type=int, default=2048)
-    parser.add_argument("--method", choices=["raft", "grpo"], default="raft")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE over the recipe of reinforcement")
+    parser.add_argument("--folder", type=Path, help="where the runs are kept; the same command goes on with them")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     options = parser.parse_args()
     import torch
 
+    from gatllm.cli.train import parse_overrides
     from gatllm.training import Recipe, train
     from gatllm.training.reinforcing import reinforce
 
@@ -39,18 +39,17 @@ def main() -> None:
     length = options.length
     found: list[dict[str, Any]] = []
     for seed in options.seeds:
-        folder = Path(tempfile.mkdtemp())
+        folder = (options.folder or Path(tempfile.mkdtemp())) / f"seed-{seed}"
         begun = time.process_time()
         table = {"data.length": length, "data.source_tokens": length, "data.target_tokens": length}
-        supervised = {"train.steps": options.steps, "train.threads": 1, "train.evaluations": 2, "train.samples": 0,
-                      "model.width": options.width, "seed": seed}  # fmt: skip
+        supervised = {"train.steps": options.steps, "train.threads": 1, "train.evaluations": 1, "train.samples": 0,
+                      "train.precision": "fp32", "model.width": options.width, "seed": seed}  # fmt: skip
         start = train(Recipe.load("alphabetize", {**table, **supervised}), folder / "start")
         spent = time.process_time() - begun
         changes = {
             "start": str(start.path), "seed": seed, "data.length": length, "data.tokens": length + 1,
-            "data.rounds": options.rounds, "data.prompts": options.prompts, "data.answers": 4,
-            "data.method": options.method, "train.epochs": 2, "train.optimizer": "adamw", "train.lr": options.lr,
-            "train.threads": 1, "train.samples": 0,
+            "data.rounds": options.rounds, "train.threads": 1, "train.precision": "fp32", "train.samples": 0,
+            **parse_overrides(options.set),
         }  # fmt: skip
 
         def tell(one: Any, seed: int = seed) -> None:

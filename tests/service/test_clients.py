@@ -112,7 +112,7 @@ def test_an_engine_that_is_not_there_or_no_engine_is_one_clear_line(engine: str)
 
 
 def test_an_engine_that_breaks_off_is_told() -> None:
-    from gatllm.answering.remote import RemoteGenerator
+    from gatllm.models.remote import RemoteGenerator
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/models"):

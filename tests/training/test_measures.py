@@ -4,14 +4,18 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from gatllm.cli import main
 from gatllm.errors import GatllmError, UsageError
-from gatllm.training.measures import MEASURES, compare, measure, open_subject
+from gatllm.models.remote import RemoteGenerator
+from gatllm.training.measures import MEASURES, Subject, compare, measure, open_subject
 from gatllm.training.measures.code import pass_at
 from gatllm.training.measures.questions import learnt_to_refuse
+from gatllm.training.measures.subject import EndpointSubject
 from gatllm.training.refusing import REFUSALS, Probed, is_refusal, probe, write_refusals
 from gatllm.training.rewards import Asked, load_reward
 from tests.models.tiny_lm import write_tiny_lm
@@ -201,6 +205,103 @@ def test_scores_are_those_of_the_model_and_the_harness_takes_them(
     assert taken.loglikelihood_rolling([SimpleNamespace(args=("def add(a, b)",))]) == [-whole]
     (written,) = taken.generate_until([SimpleNamespace(args=("def", {"until": ["("], "max_gen_toks": 4}))])
     assert "(" not in written
+
+
+def test_an_engine_by_its_address_is_measured_by_what_it_answers(file: Path) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def engine(told: bool) -> Subject:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/models"):
+                return httpx.Response(200, json={"data": [{"id": "m"}]})
+            asked.append(json.loads(request.content))
+            said = _first_half(asked[-1]["messages"][-1]["content"])
+            sure = {"logprobs": {"content": [{"token": said, "logprob": -0.5}]}} if told else {"logprobs": None}
+            return httpx.Response(200, json={"choices": [{"message": {"content": said}, **sure}]})
+
+        return EndpointSubject(
+            RemoteGenerator("http://x/v1", client=httpx.Client(transport=httpx.MockTransport(answer)))
+        )
+
+    silent, telling = engine(False), engine(True)
+    here = Known(_first_half, lambda _: math.exp(-0.5))
+    for subject in (silent, telling):
+        there = measure(f"abstention:{file}", subject)
+        assert [item.said for item in there.items] == [item.said for item in measure(f"abstention:{file}", here).items]
+    assert "aurc" not in measure(f"abstention:{file}", silent).numbers
+    assert measure(f"calibration:{file}", telling).numbers == measure(f"calibration:{file}", here).numbers
+    with pytest.raises(UsageError, match="does not tell how sure it is"):
+        measure(f"calibration:{file}", silent)
+    with pytest.raises(UsageError, match="behind an address"):
+        silent.nats("text")
+    assert [one[0] for one in telling.write(["what is 3?"], tokens=5, n=2, temperature=1.0)[0]] == ["3", "3"]
+    assert asked[-1]["seed"] != asked[-2]["seed"]
+    assert (asked[-1]["max_tokens"], asked[-1]["temperature"]) == (5, 1.0)
+    with pytest.raises(GatllmError, match="does not answer"):
+        open_subject("http://127.0.0.1:9/v1")
+
+
+def test_solved_examples_are_shown_and_are_never_the_question(tmp_path: Path) -> None:
+    names = ["add", "sub", "mul", "mix"]
+    code = [f"def {name}(first, second):\n    total = {name}_of(first, second)\n    return total\n" for name in names]
+    (tmp_path / "code.py").write_text("\n\n".join(code))
+    seen: list[str] = []
+    subject = Known(lambda prompt: seen.append(prompt) or "no")  # type: ignore[func-returns-value]
+    for name in ("infilling", "repair"):
+        seen.clear()
+        assert len(measure(f"{name}:{tmp_path}", subject, shots=2).items) == 2
+        for prompt in seen:
+            *solved, question = prompt.split("\n\n---\n\n")
+            assert len(solved) == 2
+            assert (
+                len({next(n for n in names if f"{n}_of" in part or f"{n}(" in part) for part in prompt.split("---")})
+                == 3
+            )
+            assert "missing" in question or "Repair" in question
+        with pytest.raises(UsageError, match="give more than 4"):
+            measure(f"{name}:{tmp_path}", subject, shots=4)
+    rows = [
+        {
+            "task_id": name,
+            "prompt": f"Write {name}.",
+            "test_list": [f"assert {name}(1) == 1"],
+            "code": f"def {name}(n): ...",
+        }
+        for name in names
+    ]
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text("\n".join(map(json.dumps, rows)))
+    seen.clear()
+    try:
+        measure(f"code:{tasks}", subject, shots=3, limit=1)
+    except GatllmError as error:
+        pytest.skip(str(error))
+    *solved, question = seen[0].split("\n\n---\n\n")
+    asked = next(name for name in names if f"Write {name}." in question)
+    assert {name for part in solved for name in names if f"def {name}(" in part} == set(names) - {asked}
+    with pytest.raises(UsageError, match="only 3 other tasks"):
+        measure(f"code:{tasks}", subject, shots=4)
+
+
+def test_a_measure_of_ones_own(tmp_path: Path, file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from gatllm.training.measures import Item, Measured\n\n"
+        "def short(subject, source, limit, shots, seed):\n"
+        "    said = [subject.write([word], tokens=4)[0][0][0] for word in source.split(',')][:limit]\n"
+        "    items = tuple(Item(str(at), float(len(text) < 3), text) for at, text in enumerate(said))\n"
+        "    return Measured('short', {'short': (sum(i.score for i in items) / len(items), None, None)}, items)\n\n"
+        "def none(*_):\n    return 3\n"
+    )
+    found = measure(f"{mine}:short:a,bbb", Known(str))
+    assert found.numbers["short"][0] == 0.5
+    with pytest.raises(GatllmError, match="gave int"):
+        measure(f"{mine}:none:x", Known(str))
+    with pytest.raises(UsageError, match="has no function 'long'"):
+        measure(f"{mine}:long:x", Known(str))
+    with pytest.raises(SystemExit):
+        main(["eval", str(write_tiny_lm(tmp_path / "lm")), "--task", f"{mine}:short:a,bbb", "--json", "--quiet"])
+    assert json.loads(capfd.readouterr().out)["models"][0]["measures"][0]["name"] == "short"
 
 
 def test_wrong_names(file: Path) -> None:

@@ -16,6 +16,7 @@ from gatllm.training import Recipe, Run, reinforcing, replay, train
 from gatllm.training.objectives.data_tables import PolicyTable
 from gatllm.training.objectives.questions import load_questions
 from gatllm.training.reinforcing import reinforce, result
+from gatllm.training.rewards import load_reward
 from tests.models.tiny_lm import write_tiny_lm
 
 SHORT = {"batch": 16, "optimizer": "adamw", "lr": 3e-3, "precision": "fp32", "threads": 1, "evaluations": 1}
@@ -155,6 +156,33 @@ def test_programming_tasks_that_prove_nothing_are_left_out(tmp_path: Path) -> No
     assert [one.key for one in questions.draw(1)] == ["tasks.jsonl:1"]
     assert len(questions.left_out) == 2
     assert "assert add(1, 2) == 3" in questions.held_out[0].prompt
+
+
+def test_tasks_in_the_form_of_humaneval_are_asked_and_judged(tmp_path: Path) -> None:
+    prompt = 'from math import floor\n\n\ndef down(number):\n    """Round down.\n\n    >>> down(1.5)\n    1\n    """\n'
+    test = (
+        "METADATA = {'author': 'x'}\n\n\ndef check(candidate):\n    'Several.'\n    assert candidate(1.5) == 1\n"
+        "    assert 3 == candidate(3.9), 'exactly'\n    assert True\n"
+    )
+    row = {"task_id": "H/0", "prompt": prompt, "entry_point": "down", "test": test,
+           "canonical_solution": "    return floor(number)\n"}  # fmt: skip
+    near = {**row, "task_id": "H/1", "test": "def check(candidate):\n    assert abs(candidate(1.5) - 1) < 1e-6\n"}
+    none = {**row, "task_id": "H/2", "test": "def other(candidate):\n    assert candidate(1.5) == 1\n"}
+    odd = {**row, "task_id": "H/3", "entry_point": "down(1)"}
+    file = tmp_path / "tasks.jsonl"
+    file.write_text("\n".join(map(json.dumps, [row, near, none, odd])))
+    questions = load_questions(PolicyTable(source=str(file), reward="tests"), 1)
+    (asked,) = questions.draw(1)
+    assert asked.tests == ("assert down(1.5) == 1", "assert 3 == down(3.9), 'exactly'")
+    assert len(questions.left_out) == 3
+    compile(asked.reference, "reference", "exec")
+    judge = load_reward("tests")
+    answers = ["```python\ndef down(number):\n    return floor(number)\n```", "def down(number): return 1"]
+    try:
+        verdicts = judge([asked, asked], answers)
+    except GatllmError as error:
+        pytest.skip(str(error))
+    assert [one.reward for one in verdicts] == [1, 0]
 
 
 def test_what_cannot_work_is_said_first(begun: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gatllm.models import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message, PretrainedLM
 from gatllm.models.chat import FinishReason
+from gatllm.models.remote import RemoteGenerator, is_address
 from gatllm.models.tuned import is_tuned, load_lm
 from gatllm.progress import Report, silent
 
@@ -58,10 +59,8 @@ def load_generator(model: str | Path | None = None, *, small: bool = False, repo
     Raises:
         GatllmError: it can't be had.
     """
-    if isinstance(model, str) and model.startswith(("http://", "https://")):
-        from gatllm.answering.remote import RemoteGenerator
-
-        return RemoteGenerator(model)
+    if is_address(model):
+        return RemoteGenerator(str(model))
     if model is not None and is_tuned(model):
         return load_lm(model, report=report)
     if model is not None and (Path(model) / "recipe.toml").is_file():

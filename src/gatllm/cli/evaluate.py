@@ -52,11 +52,13 @@ def evaluate(
     Parameters
     ----------
     model
-        A run folder, or a pretrained model: a hub id, a folder, a GGUF file, or default (the default chat generator).
+        A run folder, or a pretrained model: a hub id, a folder, a GGUF file, or default (the default chat generator);
+        or the address of an engine that speaks OpenAI's API, http://….
     tasks
         alphabetize, reverse, uppercase, sums, or a JSON, JSONL, CSV or Parquet file of questions and answers; or a
         measure and what it is taken on: text:FILE (bits per byte), answers:FILE, abstention:FILE, calibration:FILE,
-        code:FILE.jsonl (pass@k), infilling:SOURCE, repair:SOURCE. May be repeated.
+        code:FILE.jsonl (pass@k), infilling:SOURCE, repair:SOURCE, or a measure of your own, FILE.py:function:SOURCE.
+        May be repeated.
     code_tasks
         A JSON Lines file of programming tasks with tests, in the form of MBPP or HumanEval.
     review
@@ -78,7 +80,7 @@ def evaluate(
     seed
         Decides which questions and examples are drawn.
     """
-    measures = [name for name in tasks or [] if name.partition(":")[0] in _MEASURES and ":" in name]
+    measures = [name for name in tasks or [] if ":" in name and _measures(name.partition(":")[0])]
     if measures:
         if measures != tasks or code_tasks is not None:
             raise UsageError("measures stand alone", "leave out the other tasks")
@@ -185,6 +187,10 @@ def _measure(
     for gains in refusing:
         for name, (value, low, high) in gains.items():
             note(f"abstention, {_GAINS[name]}: {value:.1%} ({low:.1%} to {high:.1%})")
+
+
+def _measures(name: str) -> bool:
+    return name in _MEASURES or name.endswith(".py")
 
 
 def _shown(value: float | None) -> str:

@@ -199,11 +199,14 @@ def run_writer(folder: Path, *, tokens: int = 32, device: str = "cpu") -> Write:
 
 
 def pretrained_writer(model: str, *, tokens: int = 32, report: Report = silent) -> Write:
-    """Return what asks a pretrained language model (see `models.PretrainedLM.load`), greedily."""
+    """Return what asks a pretrained language model (as `models.tuned.open_lm` names it), or an engine by its address
+    (which must have OpenAI's ``/completions``: a text is continued), greedily.
+    """
     from gatllm.models import ChatOptions
-    from gatllm.models.tuned import load_lm
+    from gatllm.models.remote import RemoteGenerator, is_address
+    from gatllm.models.tuned import open_lm
 
-    loaded = load_lm(model, report=report)
+    loaded = RemoteGenerator(model) if is_address(model) else open_lm(model, report=report)
 
     def write(prompts: Sequence[str]) -> list[str]:
         options = ChatOptions(max_new_tokens=tokens, temperature=0.0, stop=("\n",))

@@ -70,7 +70,7 @@ def abstention(subject: Subject, source: str, limit: int, shots: int, seed: int)
             break
         wrong += what == "wrong"
         risks.append(wrong / place)
-    if risks:
+    if risks and not any(math.isnan(one.confidence) for one in found):
         numbers["risk_at_half"] = (risks[min(len(risks), max(1, len(found) // 2)) - 1], None, None)
         numbers["aurc"] = (sum(risks) / len(risks), None, None)
     items = tuple(Item(one.key, float(what == "right"), what) for what, one in zip(said, found, strict=True))
@@ -102,6 +102,8 @@ def learnt_to_refuse(before: Measured, after: Measured) -> dict[str, tuple[float
 def calibration(subject: Subject, source: str, limit: int, shots: int, seed: int) -> Measured:
     """Return how far an answer's probability (the mean of its tokens') is that of its being right."""
     task, found = _asked(subject, source, limit, shots, seed)
+    if any(math.isnan(one.confidence) for one in found):
+        raise UsageError(f"{subject.name} does not tell how sure it is of its answers", "measure answers or abstention")
     pairs = [(min(max(one.confidence, 0.0), 1.0), one.right) for one in found]
     stated, right = [one for one, _ in pairs], [one for _, one in pairs]
     numbers: dict[str, tuple[float, float | None, float | None]] = {

@@ -1,14 +1,17 @@
-"""A model that is measured: one way to ask it, whether it is a run or a pretrained model."""
+"""A model that is measured: one way to ask it, whether it is a run, a pretrained model or an engine elsewhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Report, silent
+
+if TYPE_CHECKING:
+    from gatllm.models.remote import RemoteGenerator
 
 _AT_ONCE = 16
 
@@ -21,21 +24,21 @@ class Subject(Protocol):
     def write(
         self, prompts: Sequence[str], *, tokens: int, n: int = 1, temperature: float = 0.0, stop: Sequence[str] = ()
     ) -> list[list[tuple[str, float]]]:
-        """Return ``n`` answers to each prompt, each with the mean log-probability of its tokens; the prompt is put as
-        the model is used: in its chat template, or bare.
+        """Return ``n`` answers to each prompt, each with the mean log-probability of its tokens (not a number where the
+        model does not tell); the prompt is put as the model is used: in its chat template, or bare.
 
         Raises:
             GatllmError: a prompt is too long.
         """
 
-    def nats(self, text: str) -> tuple[float, int]:
+    def nats(self, text: str, /) -> tuple[float, int]:
         """Return the cross-entropy of a text in nats over all its tokens but the first, and how many those are.
 
         Raises:
             UsageError: the model does not read text.
         """
 
-    def score(self, context: str, continuation: str) -> tuple[float, bool]:
+    def score(self, context: str, continuation: str, /) -> tuple[float, bool]:
         """Return the log-probability of a continuation, and whether it is what the model would write greedily.
 
         Raises:
@@ -137,13 +140,52 @@ class PretrainedSubject:
         return _score(lambda rows: self._lm.model(input_ids=rows).logits, before, rest, self._lm.context)
 
 
+class EndpointSubject:
+    """An engine that speaks OpenAI's API: it answers; probabilities of given texts can't be asked of it."""
+
+    def __init__(self, engine: RemoteGenerator) -> None:
+        self.name, self._engine = engine.name, engine
+
+    def write(
+        self, prompts: Sequence[str], *, tokens: int, n: int = 1, temperature: float = 0.0, stop: Sequence[str] = ()
+    ) -> list[list[tuple[str, float]]]:
+        """See `Subject`."""
+        from gatllm.models import ChatOptions
+
+        found: list[list[tuple[str, float]]] = []
+        for place, text in enumerate(prompts):
+            group = []
+            for turn in range(n):
+                options = ChatOptions(tokens, temperature, seed=place * n + turn, stop=tuple(stop))
+                (one,) = self._engine.generate([[{"role": "user", "content": text}]], options, logprobs=True)
+                group.append((one.text.strip(), one.mean_logprob if one.token_logprobs else math.nan))
+            found.append(group)
+        return found
+
+    def nats(self, _text: str, /) -> tuple[float, int]:
+        """See `Subject`."""
+        raise self._silent()
+
+    def score(self, _context: str, _continuation: str, /) -> tuple[float, bool]:
+        """See `Subject`."""
+        raise self._silent()
+
+    def _silent(self) -> UsageError:
+        cause = f"{self.name} is behind an address: it does not tell how likely a text is"
+        return UsageError(cause, "measure what it answers")
+
+
 def open_subject(model: str, report: Report = silent) -> Subject:
-    """Open a run folder, or a pretrained model as `models.tuned.open_lm` names it.
+    """Open a run folder, a pretrained model as `models.tuned.open_lm` names it, or an engine by its address.
 
     Raises:
         GatllmError: there is no such model, or it writes nothing.
     """
+    from gatllm.models.remote import RemoteGenerator, is_address
     from gatllm.models.tuned import is_tuned
+
+    if is_address(model):
+        return EndpointSubject(RemoteGenerator(model))
 
     folder = Path(model)
     if (folder / "recipe.toml").is_file() and not is_tuned(folder):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gatllm.data import divide, read_examples
 from gatllm.errors import GatllmError
@@ -15,7 +16,7 @@ from gatllm.records import file_sha256
 from gatllm.training.objectives.corpora import stands_for_itself
 from gatllm.training.objectives.data_tables import PairTable, PolicyTable
 from gatllm.training.objectives.pairs import load_pairs
-from gatllm.training.rewards.code import cases_of
+from gatllm.training.rewards.code import assertions_in, cases_of
 from gatllm.training.rewards.reward import Asked
 from gatllm.training.seeds import derive
 
@@ -98,11 +99,29 @@ def _tasks(file: Path) -> tuple[list[Asked], tuple[str, ...], str]:
             continue
         try:
             row = json.loads(line)
-            tests = tuple(str(test) for test in row["test_list"])
-            cases_of(tests)
-            prompt = f"{str(row.get('prompt') or row['text']).strip()}\nYour code should pass this test:\n{tests[0]}"
-            key = f"{file.name}:{row.get('task_id', number)}"
-            asked.append(Asked(prompt, str(row.get("code") or ""), tests, key))
+            asked.append(_task(row, f"{file.name}:{row.get('task_id', number)}"))
         except (ValueError, KeyError, TypeError, SyntaxError, RecursionError) as error:
             left_out.append(f"row {number}: {error if not isinstance(error, KeyError) else f'{error} is missing'}")
     return asked, tuple(left_out), file_sha256(file)
+
+
+def _task(row: Mapping[str, Any], key: str) -> Asked:
+    """Return a row of the form of MBPP (``test_list``) or HumanEval (``test`` with ``entry_point``).
+
+    Raises:
+        ValueError: its tests are no assertions about values.
+        KeyError: it has no prompt or no tests.
+    """
+    prompt = str(row["prompt"] if "prompt" in row else row["text"]).strip()
+    if "test_list" in row:
+        tests = tuple(str(test) for test in row["test_list"])
+        cases_of(tests)
+        lines = [*(row.get("test_imports") or []), row.get("test_setup_code") or ""]
+        before = "\n".join(str(line) for line in lines if line)
+        asked = f"{prompt}\nYour code should pass this test:\n{tests[0]}"
+        return Asked(asked, str(row.get("code") or ""), tests, key, before)
+    tests = assertions_in(str(row["test"]), str(row["entry_point"]))
+    before = "\n".join(line for line in prompt.splitlines() if line.startswith(("import ", "from ")))
+    solution = row.get("canonical_solution")
+    whole = f"{prompt}\n{solution}" if solution else ""
+    return Asked(f"Complete this function.\n\n```python\n{prompt}\n```\n", whole, tests, key, before)

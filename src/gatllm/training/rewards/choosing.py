@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gatllm.errors import GatllmError, UsageError
+from gatllm.training.own_function import own_function
 from gatllm.training.rewards import code, words
 from gatllm.training.rewards.reward import Asked, Judged, Reward
 
@@ -54,24 +54,8 @@ def _named(name: str) -> Reward:
     if kind == "format" and rest:
         return words.of_form(rest)
     if colon and kind.endswith(".py"):
-        return _own(Path(kind), rest)
+        return own_function(Path(kind), rest, "reward = FILE.py:function")
     raise UsageError(f"there is no reward {name!r}", f"{', '.join(REWARDS)}, format:PATTERN or FILE.py:function")
-
-
-def _own(file: Path, function: str) -> Reward:
-    """Return a function of a Python file, which is executed: it is the user's own program."""
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if not file.is_file() or spec is None or spec.loader is None:
-        raise UsageError(f"there is no file {file}", "reward = FILE.py:function")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise GatllmError(f"{file} raises {type(error).__name__}: {error}", "correct it there") from None
-    found: Any = getattr(module, function, None)
-    if not callable(found):
-        raise UsageError(f"{file} has no function {function!r}", "reward = FILE.py:function")
-    return found  # type: ignore[no-any-return]
 
 
 def _checked(reward: Callable[..., Sequence[Any]], name: str) -> Reward:

@@ -94,6 +94,39 @@ def cases_of(tests: Sequence[str]) -> tuple[str, tuple[Case, ...]]:
     return name, tuple(cases)
 
 
+def assertions_in(test: str, entry_point: str) -> tuple[str, ...]:
+    """Return the assertions of a HumanEval task's ``check(candidate)``, of the function that the answer defines.
+
+    Raises:
+        ValueError: there is no such function, or it does more than assert.
+    """
+    if not entry_point.isidentifier():
+        raise ValueError(f"entry_point {entry_point!r} is no name")
+    checks = [one for one in ast.parse(test).body if isinstance(one, ast.FunctionDef) and one.name == "check"]
+    if not checks or len(checks[-1].args.args) != 1:
+        raise ValueError("test has no check(candidate)")
+    candidate = checks[-1].args.args[0].arg
+    found = []
+    for statement in checks[-1].body:
+        if _says_nothing(statement):
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id == candidate:
+                node.id = entry_point
+        found.append(ast.unparse(statement))
+    cases_of(found)
+    return tuple(found)
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    """Tell whether a statement is ``pass``, a docstring, or ``assert True``, as many such tests have them."""
+    if isinstance(statement, ast.Assert):
+        return isinstance(statement.test, ast.Constant) and bool(statement.test.value)
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
 def _case(test: ast.expr) -> tuple[str, Case]:
     if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
         for call, value in ((test.left, test.comparators[0]), (test.comparators[0], test.left)):
@@ -112,7 +145,8 @@ def by_tests(asked: Sequence[Asked], answers: Sequence[str]) -> list[Judged]:
     jobs = []
     for one, answer in zip(asked, answers, strict=True):
         name, cases = cases_of(one.tests)
-        jobs.append(Job(code_in(answer), name, cases))
+        code = code_in(answer)
+        jobs.append(Job(f"{one.before}\n{code}" if one.before else code, name, cases))
     with Runner(workers=1, limits=_LIMITS) as runner:
         return [
             Judged(float(verdict.passed), "passes its tests" if verdict.passed else verdict.why[:200])

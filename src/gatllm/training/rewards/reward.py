@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question: its text, what is known to be right (``reference``, or ``tests`` that an answer must pass)."""
+    """One question: its text, what is known to be right (``reference``, or ``tests`` that an answer must pass).
+
+    ``before`` is code that an answer may take as given, such as the imports above it.
+    """
 
     prompt: str
     reference: str = ""
     tests: tuple[str, ...] = ()
     key: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

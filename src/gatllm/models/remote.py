@@ -9,13 +9,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gatllm.errors import GatllmError
-from gatllm.models import ChatOptions, Completion, ContextOverflowError, Message
+from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
 
 if TYPE_CHECKING:
     import httpx
 
 _CONTEXT = 8192  # tokens, where the engine does not tell
 _KEY = "GATLLM_MODEL_KEY"
+
+
+def is_address(model: object) -> bool:
+    """Tell whether a model is named by an address instead of a file or a hub id."""
+    return isinstance(model, str) and model.startswith(("http://", "https://"))
 
 
 class RemoteGenerator:
@@ -117,18 +122,25 @@ class RemoteGenerator:
             raise self._gone(error) from None
         yield _completion(text, reason, usage)
 
-    def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
-        """Answer one conversation after the other.
+    def generate(
+        self, conversations: Sequence[Sequence[Message]], options: ChatOptions, *, logprobs: bool = False
+    ) -> list[Completion]:
+        """Answer one conversation after the other; with ``logprobs`` the engine is asked how sure it was of each token.
+
+        Many engines don't tell: the completion then has none.
 
         Raises:
             GatllmError: see `stream`.
         """
         done = []
         for messages in conversations:
-            answer = self._post("chat/completions", self._body(options, messages=list(messages)))
+            more = {"logprobs": True} if logprobs else {}
+            answer = self._post("chat/completions", self._body(options, messages=list(messages), **more))
             [choice] = answer["choices"][:1]
             text = choice["message"].get("content") or ""
-            done.append(_completion(text, choice.get("finish_reason"), answer.get("usage") or {}))
+            told = (choice.get("logprobs") or {}).get("content") or ()
+            each = tuple(float(token["logprob"]) for token in told)
+            done.append(_completion(text, choice.get("finish_reason"), answer.get("usage") or {}, each))
         return done
 
     def complete(self, prompts: Sequence[str], options: ChatOptions) -> list[Completion]:
@@ -182,6 +194,6 @@ def _chunks(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         yield chunk
 
 
-def _completion(text: str, reason: str | None, usage: dict[str, Any]) -> Completion:
+def _completion(text: str, reason: str | None, usage: dict[str, Any], logprobs: tuple[float, ...] = ()) -> Completion:
     read, written = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    return Completion(text, "length" if reason == "length" else "stop", read, written)
+    return Completion(text, "length" if reason == "length" else "stop", read, written, logprobs)
