@@ -5,8 +5,8 @@
 The corpus are public functions and classes of the standard library: "which module has NAME?". The model (from nothing,
 by `TextGeneration`) learns one half and never sees the other. What it knows is found by asking (`training.refusing`),
 on two thirds of the first half and half of the second; on the mix of answers and refusals it is trained on. Measured is
-on the rest: names that it knew and that were not in the mix, and names that it never saw. Beside it the confidence
-threshold that refuses as many. Prints a table and, as the last line, one line of JSON.
+on the rest: names that it knew and that were not in the mix, and names that it never saw. Beside it thresholds that may
+lose 5 % of the answers. Prints a table and, as the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import math
 import random
 import sysconfig
 import tempfile
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--unknown", type=int, default=240)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--picture", type=Path, help="where risk over coverage is drawn")
     options = parser.parse_args()
     import torch
 
@@ -75,37 +77,62 @@ def main() -> None:
     careful = train(Recipe.of(recipe), folder / "careful")
     held = folder / "held-out.json"
     held.write_text(json.dumps(dict(known[2 * len(known) // 3 :] + unknown[len(unknown) // 2 :])))
-    before = measure(f"abstention:{held}", subject, limit=10_000)
-    after = measure(f"abstention:{held}", open_subject(str(careful.path)), limit=10_000)
+    later = open_subject(str(careful.path))
+    before, after = (measure(f"abstention:{held}", one, limit=10_000) for one in (subject, later))
     gains = learnt_to_refuse(before, after)
-    threshold = by_threshold(subject, held, sum(item.said == "refused" for item in after.items))
     rows: dict[str, Any] = {
         "before": {name: value[0] for name, value in before.numbers.items()},
         "after": {name: value[0] for name, value in after.numbers.items()},
-        "gains": gains,
-        "threshold": threshold,
+        "as taught": gains,
+        "thresholds": thresholds(subject, later, held, options.picture),
     }
-    for name, (value, low, high) in gains.items():
-        print(
-            f"{name:8} {value:.1%} ({low:.1%} to {high:.1%}); a threshold that refuses as many: {threshold[name]:.1%}"
-        )
+    for name, found in [("as taught", gains), *rows["thresholds"].items()]:
+        told = {part: f"{value:.1%} ({low:.1%} to {high:.1%})" for part, (value, low, high) in found.items()}
+        print(f"{name:24} refused {told.get('refused', '-'):26} lost {told.get('lost', '-')}")
     print(json.dumps(rows))
 
 
-def by_threshold(subject: Any, held: Path, refused: int) -> dict[str, float]:
-    """Return what refusing the least certain answers would have given: as many as the taught model refuses."""
+def thresholds(before: Any, after: Any, held: Path, picture: Path | None) -> dict[str, Any]:
+    """Return what a threshold gives that may lose 5 % of the answers, set on one half and judged on the other.
+
+    Answered is what the model before says, by its own probability; by how sure the taught one is that it answers or
+    refuses; and by both.
+    """
+    from gatllm.training.measures.questions import by_threshold
+    from gatllm.training.refusing import is_refusal
+
     pairs = list(json.loads(held.read_text()).items())
-    groups = subject.write([question for question, _ in pairs], tokens=48)
-    scored = sorted(
-        (logprob, text.strip() == answer) for ((text, logprob),), (_, answer) in zip(groups, pairs, strict=True)
-    )
-    low = scored[:refused]
-    wrong = sum(not right for _, right in scored)
-    return {
-        "refused": sum(not right for _, right in low) / max(wrong, 1),
-        "lost": sum(right for _, right in low) / max(len(scored) - wrong, 1),
-        "due": sum(not right for _, right in low) / max(refused, 1),
-    }
+    random.Random(5).shuffle(pairs)
+    said = [group[0] for group in before.write([question for question, _ in pairs], tokens=48)]
+    then = [group[0] for group in after.write([question for question, _ in pairs], tokens=48)]
+    right = [text.strip() == answer for (text, _), (_, answer) in zip(said, pairs, strict=True)]
+    own = [logprob for _, logprob in said]
+    # How sure it is that there is an answer: sure refusals lowest, sure answers highest.
+    taught = [-math.exp(logprob) if is_refusal(text) else math.exp(logprob) for text, logprob in then]
+    both = [math.exp(one) + other for one, other in zip(own, taught, strict=True)]
+    scores = {"threshold before": own, "threshold of the taught": taught, "threshold of both": both}
+    if picture is not None:
+        draw(scores, right, picture)
+    return {name: by_threshold(list(zip(right, found, strict=True))) for name, found in scores.items()}
+
+
+def draw(scores: dict[str, list[float]], right: list[bool], picture: Path) -> None:
+    """Draw the risk at each coverage, one line for each score."""
+    from gatllm.figures import new_figure, plain, save
+
+    figure = new_figure(6, 4)
+    axes = figure.subplots()
+    plain(axes)
+    for name, values in scores.items():
+        order = sorted(range(len(values)), key=lambda at: -values[at])
+        wrong, curve = 0, []
+        for count, at in enumerate(order, 1):
+            wrong += not right[at]
+            curve.append(wrong / count)
+        axes.plot([count / len(curve) for count in range(1, len(curve) + 1)], curve, label=name)
+    axes.set(xlabel="coverage", ylabel="risk", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(frameon=False)
+    save(figure, picture)
 
 
 if __name__ == "__main__":

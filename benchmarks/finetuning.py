@@ -2,10 +2,11 @@
 
     python benchmarks/finetuning.py --rounds 3 --updates 12
 
-Both sides train the same Llama-shaped model, made on the spot from one seed, on the same pairs in fp32 on one thread.
-Trainer gets what its documentation shows: a collator that pads to the longest of a batch, the questions masked. What is
-counted are tokens of the pairs, not padding, in processor seconds, the sides in turn. The loss is that of held-out
-answers after each has gone through the pairs once. Prints a table and, as the last line, one line of JSON.
+Both sides train the same Llama-shaped model, made on the spot from one seed, in fp32 on one thread; each update has the
+same pairs on both sides, so that the losses must be the same. Trainer gets what its documentation shows: a collator
+that pads to the longest of a batch, the questions masked. What is counted are tokens of the pairs, not padding, in
+processor seconds, the sides in turn. The loss is that of each update, and of held-out answers after both have gone
+through the pairs once. Prints a table and, as the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -90,13 +91,28 @@ class Ours:
         )  # fmt: skip
         made = assemble(self.recipe)
         self.session, self.per_epoch = made.session, made.objective.batches_per_epoch or 1
+        self.objective = made.objective
+        self.losses: list[float] = []
 
     def run(self, updates: int) -> float:
         """Do some updates; return tokens of the pairs in a processor second."""
         began, tokens = time.process_time(), 0
         for _ in range(updates):
-            tokens += self.session.advance((self.session.step + 0.5) / self.recipe.train.steps).tokens
+            result = self.session.advance((self.session.step + 0.5) / self.recipe.train.steps)
+            tokens += result.tokens
+            self.losses.append(result.loss)
         return tokens / (time.process_time() - began)
+
+    def pairs(self, update: int) -> list[tuple[list[int], list[int]]]:
+        """Return the ids and labels of the pairs of one update, taken out of its packed rows."""
+        batch = self.objective.batch(update, 0.0).tensors
+        found = []
+        for inputs, targets, items in zip(batch["inputs"], batch["targets"], batch["items"], strict=True):
+            for item in range(int(items.max()) + 1):
+                ids, labels = inputs[items == item].tolist(), [-100, *targets[items == item].tolist()]
+                # The last token of a row is no input, only a target; elsewhere the next pair's first is not learnt.
+                found.append((ids + labels[-1:], labels) if labels[-1] != -100 else (ids, labels[:-1]))
+        return found
 
     @property
     def model(self) -> Any:
@@ -107,25 +123,29 @@ class Ours:
 class Theirs:
     """transformers.Trainer, with a collator that pads."""
 
-    def __init__(self, model: Path, encoded: list[tuple[list[int], list[int]]], batch: int, updates: int) -> None:
+    def __init__(self, model: Path, each: list[list[tuple[list[int], list[int]]]]) -> None:
         from transformers import AutoModelForCausalLM
 
         self.model = AutoModelForCausalLM.from_pretrained(model)
-        self.encoded, self.batch, self.updates, self.done = encoded, batch, updates, 0
-        self.order = list(range(len(encoded)))
-        random.Random(5).shuffle(self.order)
+        self.each, self.updates, self.done = each, len(each), 0
+        self.losses: list[float] = []
 
     def run(self, updates: int) -> float:
         """Do some updates; return tokens of the pairs in a processor second."""
         import torch
         from torch.optim.lr_scheduler import LambdaLR
+        from torch.utils.data import SequentialSampler
         from transformers import Trainer, TrainerCallback, TrainingArguments
 
-        first = self.done * self.batch
-        rows = [self.encoded[self.order[at % len(self.order)]] for at in range(first, first + updates * self.batch)]
+        rows = self.each[self.done : self.done + updates]
         begun = self.done
 
-        def collate(some: list[tuple[list[int], list[int]]]) -> dict[str, Any]:
+        class InOrder(Trainer):  # type: ignore[misc]
+            def _get_train_sampler(self, *_: Any) -> Any:
+                return SequentialSampler(rows)
+
+        def collate(updates: list[list[tuple[list[int], list[int]]]]) -> dict[str, Any]:
+            (some,) = updates
             longest = max(len(ids) for ids, _ in some)
             return {
                 "input_ids": torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in some]),
@@ -145,16 +165,18 @@ class Theirs:
         schedule = LambdaLR(self.optimizer, lambda step: max(0.0, 1 - (begun + step + 0.5) / self.updates))
         clock = Clock()
         arguments = TrainingArguments(
-            output_dir=tempfile.mkdtemp(), use_cpu=True, max_steps=updates, per_device_train_batch_size=self.batch,
-            report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, max_grad_norm=1.0,
+            output_dir=tempfile.mkdtemp(), use_cpu=True, max_steps=updates, per_device_train_batch_size=1,
+            report_to=[], save_strategy="no", logging_steps=1, disable_tqdm=True, max_grad_norm=1.0,
             remove_unused_columns=False,
         )  # fmt: skip
-        Trainer(
+        trainer = InOrder(
             model=self.model, args=arguments, train_dataset=rows, data_collator=collate, callbacks=[clock],
             optimizers=(self.optimizer, schedule),
-        ).train()  # fmt: skip
+        )  # fmt: skip
+        trainer.train()
+        self.losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         self.done += updates
-        return sum(len(ids) for ids, _ in rows) / clock.spent
+        return sum(len(ids) for some in rows for ids, _ in some) / clock.spent
 
 
 def encode(model: Path, some: list[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
@@ -207,12 +229,12 @@ def main() -> None:
     model = make_model(folder / "model", [text for pair in train for text in pair])
     file = folder / "pairs.json"
     file.write_text(json.dumps([{"question": q, "answer": a} for q, a in train]))
-    encoded, asked = encode(model, train), encode(model, held)
+    asked = encode(model, held)
     ours = Ours(model, file, options.rows, 1)
     epoch = ours.per_epoch
     ours = Ours(model, file, options.rows, epoch)
-    batch = -(-len(encoded) // epoch)  # as many pairs in an update as our rows hold
-    theirs = Theirs(model, encoded, batch, epoch)
+    each_update = [ours.pairs(update) for update in range(epoch)]
+    theirs = Theirs(model, each_update)
     rates: dict[str, list[float]] = {"gatllm": [], "Trainer": []}
     each = epoch // options.rounds
     for number in range(options.rounds):
@@ -225,8 +247,11 @@ def main() -> None:
         spread = f"{min(values):,.0f} to {max(values):,.0f}"
         print(f"{name:8} {statistics.median(values):9,.0f} tokens/s ({spread}), held-out loss {losses[name]:.4f}")
     middle = statistics.median(ratios)
-    print(f"ratio    {middle:9.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {epoch} updates of {batch} pairs")
-    print(json.dumps({"rates": rates, "losses": losses, "ratios": ratios, "updates": epoch, "pairs": batch}))
+    print(f"ratio    {middle:9.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {epoch} updates of {len(train)} pairs")
+    apart = [abs(mine - other) / other for mine, other in zip(ours.losses, theirs.losses, strict=True)]
+    print(f"loss of an update: at most {max(apart):.3%} apart, {ours.losses[-1]:.4f} and {theirs.losses[-1]:.4f} last")
+    curves = {"gatllm": ours.losses, "Trainer": theirs.losses}
+    print(json.dumps({"rates": rates, "losses": losses, "curves": curves, "ratios": ratios, "updates": epoch}))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gatllm.errors import GatllmError, UsageError
 from gatllm.models.remote import RemoteGenerator
 from gatllm.training.measures import MEASURES, Subject, compare, measure, open_subject
 from gatllm.training.measures.code import pass_at
-from gatllm.training.measures.questions import learnt_to_refuse
+from gatllm.training.measures.questions import by_threshold, learnt_to_refuse
 from gatllm.training.measures.subject import EndpointSubject
 from gatllm.training.refusing import REFUSALS, Probed, is_refusal, probe, write_refusals
 from gatllm.training.rewards import Asked, load_reward
@@ -61,6 +62,21 @@ def test_abstention_counts_right_wrong_and_refused(file: Path) -> None:
     assert found.numbers["precision"][0] == pytest.approx(10 / 15)
     sure = measure(f"abstention:{file}", Known(_first_half, lambda p: 0.9 if _first_half(p) != "7000" else 0.1))
     assert sure.numbers["risk_at_half"][0] == 0
+
+
+def test_a_threshold_is_set_on_one_half_and_judged_on_the_other() -> None:
+    rng = random.Random(3)
+    answers = [(good, rng.gauss(1.0 if good else -1.5)) for good in (rng.random() < 0.6 for _ in range(4000))]
+    found = by_threshold(answers)
+    refused, lost = found["refused"], found["lost"]
+    assert lost[0] == pytest.approx(0.05, abs=0.015)
+    # A normal variable at -1.5 lies below the other's 5 % point (1 - 1.645) with probability 0.803.
+    assert refused[0] == pytest.approx(0.803, abs=0.03)
+    assert by_threshold([(good, 0.5) for good, _ in answers])["refused"][0] == 0  # what is equal is not refused
+    assert by_threshold(answers[:30]) == {}
+    # One half sure of what is wrong, the other of what is right: it must show that they differ, not hide it.
+    odd = [(True, 2.0 - at % 2) for at in range(200)]
+    assert by_threshold(odd)["lost"][0] == 0.5
 
 
 def test_what_was_gained_by_refusing(file: Path) -> None:

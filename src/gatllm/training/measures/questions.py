@@ -19,6 +19,7 @@ from gatllm.training.scoring import exact, word_f1
 
 _TOKENS = 48
 _BINS = 10
+_LOST = 0.05  # of the right answers may be lost to a threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def abstention(subject: Subject, source: str, limit: int, shots: int, seed: int)
 
     ``precision`` of what is answered is right / answered. ``risk_at_half``: the fraction wrong among the half of all
     questions of which the model is surest, refusals last; `aurc` the mean over all coverages (Geifman and El-Yaniv
-    2017).
+    2017). ``threshold_refused`` and ``threshold_lost`` say what refusing below a threshold of its own probability would
+    give: of the wrong answers the fraction refused, of the right ones the fraction lost; see `by_threshold`.
     """
     task, found = _asked(subject, source, limit, shots, seed)
     said = ["refused" if is_refusal(one.text) or one.problem else "right" if one.right else "wrong" for one in found]
@@ -73,8 +75,32 @@ def abstention(subject: Subject, source: str, limit: int, shots: int, seed: int)
     if risks and not any(math.isnan(one.confidence) for one in found):
         numbers["risk_at_half"] = (risks[min(len(risks), max(1, len(found) // 2)) - 1], None, None)
         numbers["aurc"] = (sum(risks) / len(risks), None, None)
+        given = [(what == "right", one.confidence) for what, one in zip(said, found, strict=True) if what != "refused"]
+        numbers |= {f"threshold_{name}": value for name, value in by_threshold(given).items()}
     items = tuple(Item(one.key, float(what == "right"), what) for what, one in zip(said, found, strict=True))
     return Measured("abstention", numbers, items, _bad(task, found))
+
+
+def by_threshold(answers: Sequence[tuple[bool, float]]) -> dict[str, tuple[float, float, float]]:
+    """Return what refusing below a threshold gives for answers that are right or not, each with its confidence.
+
+    The threshold is set on one half so that at most 5 % of its right answers lie below, counted as for one more
+    (conformal: Vovk et al. 2005), and applied to the other half, and the other way round: no answer is judged by a
+    threshold that it helped to set. Empty where a half has fewer right answers than that takes (19).
+    """
+    halves = (answers[::2], answers[1::2])
+    wrong: list[bool] = []
+    right: list[bool] = []
+    for here, there in (halves, halves[::-1]):
+        known = sorted(confidence for good, confidence in here if good)
+        below = int(_LOST * (len(known) + 1))
+        if not below:
+            return {}
+        threshold = known[below - 1]
+        wrong += [confidence < threshold for good, confidence in there if not good]
+        right += [confidence < threshold for good, confidence in there if good]
+    counted = {"refused": wrong, "lost": right}
+    return {name: (sum(low) / len(low), *wilson(sum(low), len(low))) for name, low in counted.items() if low}
 
 
 def learnt_to_refuse(before: Measured, after: Measured) -> dict[str, tuple[float, float, float]]:
