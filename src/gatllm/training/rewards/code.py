@@ -101,7 +101,7 @@ def assertions_in(test: str, entry_point: str) -> tuple[str, ...]:
         ValueError: there is no such function, or it does more than assert.
     """
     if not entry_point.isidentifier():
-        raise ValueError(f"entry_point {entry_point!r} is no name")
+        raise ValueError(f"entry_point {entry_point!r} is not a name")
     checks = [one for one in ast.parse(test).body if isinstance(one, ast.FunctionDef) and one.name == "check"]
     if not checks or len(checks[-1].args.args) != 1:
         raise ValueError("test has no check(candidate)")
