@@ -62,7 +62,7 @@ def test_honest_code_is_paid_also_inside_prose(by_tests: Reward) -> None:
 def test_tests_of_another_form_are_no_positive_proof() -> None:
     with pytest.raises(ValueError, match="is not f"):
         cases_of(TESTS)
-    with pytest.raises(ValueError, match="no assertion"):
+    with pytest.raises(ValueError, match="not an assertion"):
         cases_of(["check(add)"])
     name, cases = cases_of(TESTS[:2])
     assert (name, cases[0].arguments, cases[0].expected) == ("add", (1, 2), 3)
