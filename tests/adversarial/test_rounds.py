@@ -102,7 +102,7 @@ def test_another_game_is_refused(both: Tables, played: tuple[Path, list[Standing
     out, _, _ = played
     with pytest.raises(UsageError, match="another generator"):
         play(both.discriminator, out, rounds=1, real=out.parent / "mined", settings=SETTINGS)
-    with pytest.raises(GatllmError, match="no run folder"):
+    with pytest.raises(GatllmError, match="not a run folder"):
         play(tmp_path, tmp_path / "out")
     with pytest.raises(GatllmError, match="holds no discriminator"):
         play(both.generator, tmp_path / "out")

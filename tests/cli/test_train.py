@@ -97,7 +97,7 @@ def test_eval_of_a_pretrained_folder(tmp_path: Path, gatllm: Callable[..., Answe
     ("arguments", "words"),
     [
         (["--set", "train.stepz=3"], "did you mean steps"),
-        (["--set", "train.lr"], "no KEY=VALUE"),
+        (["--set", "train.lr"], "not KEY=VALUE"),
         (["--set", 'train.device="cuda:9"'], "no device cuda:9"),
         (["--set", "data.source=missing.txt"], "can't read missing.txt"),
         (["--set", "model.widht=8"], "widht"),

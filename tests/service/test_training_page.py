@@ -45,7 +45,7 @@ def test_runs_and_their_numbers(app: FastAPI, connect: Connect, runs: Path) -> N
     assert '<a href="/training" aria-current="page">Training</a>' in index
     assert "<dt>Updates</dt><dd>6</dd>" in page
     assert "Verify now" in page
-    assert "no run folder" in broken
+    assert "not a run folder" in broken
 
 
 def test_curves_are_a_picture(app: FastAPI, connect: Connect) -> None:

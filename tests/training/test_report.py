@@ -74,7 +74,7 @@ def test_what_a_resume_did_again_counts_once(tiny: dict[str, Any], tmp_path: Pat
 
 
 def test_a_folder_that_is_no_run_is_an_error_that_says_so(tmp_path: Path) -> None:
-    with pytest.raises(GatllmError, match="no run folder"):
+    with pytest.raises(GatllmError, match="not a run folder"):
         Run.open(tmp_path)
 
 

@@ -180,7 +180,7 @@ def test_one_batch_of_8_is_8_of_1(tiny: dict[str, Any], tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny: dict[str, Any], tmp_path: Path) -> None:
     recipe = Recipe.of(tiny, {"train.lr": 1e30, "train.optimizer": "adamw", "train.clip": 0.0, "train.checkpoints": 20})
-    with pytest.raises(GatllmError, match=r"no number at step \d+ \(pass \d+.*last good checkpoint.*lower train.lr"):
+    with pytest.raises(GatllmError, match=r"not finite at step \d+ \(pass \d+.*last good checkpoint.*lower train.lr"):
         train(recipe, tmp_path / "run")
     run = Run.open(tmp_path / "run")
     assert run.log[-1]["event"] == "failed"

@@ -17,7 +17,7 @@ def test_searches_are_read() -> None:
     assert Dimension.parse("train.batch=8,16") == Dimension("train.batch", choices=(8, 16))
     assert Dimension.parse("train.optimizer=muon,adamw").choices == ("muon", "adamw")
     for wrong in ("train.lr", "train.lr=3", "=1..2", "train.lr=2..1", "train.lr=a..b"):
-        with pytest.raises(UsageError, match="no search"):
+        with pytest.raises(UsageError, match="not a search"):
             Dimension.parse(wrong)
 
 
