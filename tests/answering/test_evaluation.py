@@ -42,6 +42,15 @@ def rows(folder: Path, *entries: object) -> Path:
     return path
 
 
+def test_a_test_that_the_prompt_shows_judges_nothing(tmp_path: Path) -> None:
+    alone = {**ASSERTED, "task_id": 1, "test_list": ["assert double(5) == 10"]}
+    tasks, bad = read_code_tasks(
+        rows(tmp_path, alone, {**alone, "task_id": 2, "challenge_test_list": ["assert double(1) == 2"]})
+    )
+    assert [task.id for task in tasks] == ["2"]
+    assert bad == ["row 1: its only test is shown in the prompt: nothing is left that would judge"]
+
+
 def test_both_forms_are_read_and_bad_rows_are_listed(tmp_path: Path, runner: Runner) -> None:
     path = rows(
         tmp_path, ASSERTED, CHECKED, "{", {"task_id": 8, "prompt": "x"}, [], {**CHECKED, "test": "def ("}, CHECKED

@@ -30,7 +30,7 @@ class CodeTask:
 
 
 def read_code_tasks(path: Path) -> tuple[list[CodeTask], list[str]]:
-    """Return the tasks of a JSON Lines file, and what is wrong with the rows that are none.
+    """Return the tasks of a JSON Lines file, and what is wrong with the rows that are not tasks.
 
     A row has ``task_id``, ``prompt`` (or ``text``), and either ``test_list`` (assertions; the first is part of the
     prompt, the others judge) or ``test`` with ``entry_point`` (a function ``check(candidate)``). Other fields are
@@ -74,7 +74,10 @@ def _task(row: Any, number: int) -> CodeTask:
     if "test_list" in row:
         tests = [str(test) for test in row["test_list"]]
         shown = f"{prompt.strip()}\nYour code should pass this test:\n{tests[0]}"
-        hidden = "\n".join((tests[1:] or tests) + [str(test) for test in row.get("challenge_test_list") or []])
+        others = tests[1:] + [str(test) for test in row.get("challenge_test_list") or []]
+        if not others:
+            raise ValueError("its only test is shown in the prompt: nothing is left that would judge")
+        hidden = "\n".join(others)
         setup = str(row.get("test_setup_code") or "") + "\n" + "\n".join(map(str, row.get("test_imports") or []))
         task = CodeTask(name, shown, hidden, setup.strip())
     else:
@@ -109,8 +112,8 @@ def is_solved(task: CodeTask, code: str, runner: Runner) -> bool:
 
     All tests must run: a nonce that the code can't know is returned after the last one, so exiting early fails.
     """
-    ticket = secrets.randbits(50)
+    nonce = secrets.randbits(50)
     tests = textwrap.indent(task.tests, "    ")
-    program = f"{task.before}\n{code}\n\n\ndef {_CHECK}(ticket):\n{tests}\n    return ticket\n"
-    execution = runner.call(program, _CHECK, [(ticket,)], limits=_LIMITS)
-    return execution.status == "finished" and execution.results == [Value(ticket)]
+    program = f"{task.before}\n{code}\n\n\ndef {_CHECK}(nonce):\n{tests}\n    return nonce\n"
+    execution = runner.call(program, _CHECK, [(nonce,)], limits=_LIMITS)
+    return execution.status == "finished" and execution.results == [Value(nonce)]
