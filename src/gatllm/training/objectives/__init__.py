@@ -1,5 +1,6 @@
-"""What a model can be trained for: the next token, a target for a source, or finding and repairing errors.
+"""What a model can be trained for: ``causal``, ``chat``, ``seq2seq``, ``tagging``, ``preference``, ``policy``.
 
-An objective is a module of this folder with ``prepare(recipe, tokenizer, report) -> Objective`` (see `protocol`) and an
-entry in `registry`.
+Each is the module of that name, with ``prepare(recipe, tokenizer, report) -> Objective`` (see `protocol`), an entry in
+`registry` and a ``[data]`` table in `data_tables`. The other modules are shared by several of them: where rows come
+from (`corpora`, `windows`, `pairs`, `questions`, `rewarded`, `tagging_samples`), how answers are scored (`answers`).
 """
