@@ -134,6 +134,24 @@ def test_control_tokens_in_a_message_stay_text(lm: PretrainedLM) -> None:
     assert "<|im_end|>\n<|im_start|>system" in lm.tokenizer.decode(forged)
 
 
+def test_log_probabilities_are_those_of_each_text_alone(lm: PretrainedLM) -> None:
+    import torch
+
+    texts = ["def f(a):\n    return a + 1\n", "def f(a):\n    return a\n", "def f(b):"]
+    rows = [[lm._pad, *lm.encode(text)] for text in texts]
+    shared = next(n for n, column in enumerate(zip(*rows, strict=False)) if len(set(column)) > 1)
+    expected = []
+    for row in rows:
+        with torch.inference_mode():
+            values = lm.model(input_ids=torch.tensor([row])).logits[0].log_softmax(-1)
+        expected.append(sum(float(values[at - 1, row[at]]) for at in range(shared, len(row))))
+    assert lm.logprobs(texts) == pytest.approx(expected, abs=1e-3)
+    assert lm.logprobs(texts[:1]) == [0.0]
+    assert lm.logprobs([]) == []
+    same, longer = lm.logprobs([texts[2], texts[2] + " x"])
+    assert same == 0.0 > longer
+
+
 def test_a_too_long_conversation_is_refused_with_both_numbers(lm: PretrainedLM) -> None:
     with pytest.raises(ContextOverflowError, match="128") as caught:
         next(lm.stream([{"role": "user", "content": "z" * 500}], ChatOptions()))

@@ -105,6 +105,7 @@ def fix(
     write: Annotated[bool, Parameter(negative=())] = False,
     all: Annotated[bool, Parameter(negative=())] = False,  # noqa: A002
     semantic: Annotated[bool, Parameter(negative=())] = False,
+    careful: Annotated[bool, Parameter(negative=())] = False,
     candidates: int = 1,
     json: Annotated[bool, Parameter(negative=())] = False,
     target_version: Version | None = None,
@@ -120,7 +121,9 @@ def fix(
         files: Python files and notebooks; - reads standard input (with --write the repaired text is printed).
         write: write the repaired files.
         all: all Python files and notebooks in the folders named (default: this folder).
-        semantic: also show what the discriminator suggests in files that compile; nothing of it is written.
+        semantic: also show what may be meant instead in files that compile; nothing of it is written.
+        careful: let the default chat generator's model for code, if it is in the cache, choose among several repairs
+            that may be written: surer, a second or two more for a file.
         candidates: show so many different repairs and suggestions.
         json: print what was done as JSON: edits, probability, rules, needs, candidates, diff.
         target_version: the oldest Python that the files are for (default: what the project's ruff settings say).
@@ -135,6 +138,10 @@ def fix(
     from gatllm.editor.repairing import fix_source
 
     reviewer, linter = _reviewer(model, names), Linter(target_version or "", note)
+    if careful:
+        from gatllm.review.careful import load_likelihood
+
+        reviewer = reviewer.careful(load_likelihood())
     failed: list[str] = []
     told = []
     for file in read_all(names, failed):

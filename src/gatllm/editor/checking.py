@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from gatllm.editor.linting import Linted, Linter, is_newer
 from gatllm.editor.notebooks import Cell, Notebook, masked
 from gatllm.errors import GatllmError
-from gatllm.review.critics import Finding, compile_error
+from gatllm.review.critics import LARGEST, Finding, compile_error
 from gatllm.review.detection import detect
+from gatllm.review.meaning import CRITIC as MEANING
 from gatllm.review.reviewer import Review, Reviewer
 
 NOTEBOOK = ".ipynb"
@@ -43,7 +44,8 @@ def check_sources(reviewer: Reviewer, linter: Linter, sources: Sequence[Source])
 
     An entry is an error where a file is not a notebook though its name says so.
     """
-    modules = [source for source in sources if not source.name.endswith(NOTEBOOK)]
+    large = [one for one in sources if len(one.text) > LARGEST and not one.name.endswith(NOTEBOOK)]
+    modules = [one for one in sources if not one.name.endswith(NOTEBOOK) and one not in large]
     with ThreadPoolExecutor(1) as beside:
         linting = beside.submit(_lint, linter, modules)
         found = reviewer.check_all([source.text for source in modules], linter=lambda _: _findings(linting.result()))
@@ -54,6 +56,9 @@ def check_sources(reviewer: Reviewer, linter: Linter, sources: Sequence[Source])
         )
         for source, review, one in zip(modules, found, linted, strict=True)
     }
+    for source, one in zip(large, _lint(linter, large), strict=True):
+        said = (*one.errors[:1], *one.findings)
+        reviews[id(source)] = Review("real" if one.parses and not said else "fake", None, (), said)
     out: list[Checked | GatllmError] = []
     for source in sources:
         if id(source) in reviews:
@@ -77,13 +82,18 @@ def _findings(linted: Sequence[Linted]) -> list[tuple[Finding, ...]]:
 
 
 def _without_noqa(review: Review, text: str) -> Review:
-    """Leave out suspects on lines that say ``# noqa``, or in a file that does, as ruff does with its own findings."""
-    if not review.suspects or "noqa" not in text:
+    """Leave out what is ours on lines that say ``# noqa``, or in a file that does, as ruff does with its own."""
+    if "noqa" not in text or not (review.suspects or any(one.critic == MEANING for one in review.findings)):
         return review
     lines = text.split("\n")
     whole = _NOQA_FILE.search(text) is not None
-    kept = tuple(one for one in review.suspects if not whole and not _NOQA.search(lines[one.line - 1]))
-    return replace(review, suspects=kept, verdict="fake" if kept or review.findings else "real")
+
+    def silenced(line: int) -> bool:
+        return whole or _NOQA.search(lines[line - 1]) is not None
+
+    suspects = tuple(one for one in review.suspects if not silenced(one.line))
+    findings = tuple(one for one in review.findings if one.critic != MEANING or not silenced(one.line))
+    return replace(review, suspects=suspects, findings=findings, verdict="fake" if suspects or findings else "real")
 
 
 def _for_target(review: Review, linted: Linted, target: str) -> Review:

@@ -6,6 +6,7 @@ import re
 import subprocess
 
 from gatllm.errors import UsageError
+from gatllm.review import meaning
 from gatllm.review.rules import RULES
 from gatllm.review.rules.pages import page
 
@@ -43,12 +44,15 @@ def explained(rule: str) -> str:
     known = {name.lower(): words for name, words in _OURS.items()}
     if (words := known.get(rule.lower())) is not None:
         return f"# {rule}\n\n{words}\n"
+    if (meant := meaning.explained(rule.lower())) is not None:
+        return f"# {rule}\n\n{meant}\n"
     if (own := next((one for one in RULES if one.name == rule.lower()), None)) is not None:
         return page(own).removeprefix("#")
     if _RUFF.match(rule.upper()) and (words := _from_ruff(rule.upper())):
         return words
     raise UsageError(
-        f"there is no rule {rule}", f"known: {', '.join(_OURS)}, ruff's such as F821, and those of docs/rules.md"
+        f"there is no rule {rule}",
+        f"known: {', '.join((*_OURS, *meaning.RULES))}, ruff's such as F821, and those of docs/rules.md",
     )
 
 

@@ -98,11 +98,15 @@ def _settings(file: Path, table: dict[str, Any], depth: int) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Linted:
-    """What ruff found in one text; ``parses`` whether it is valid for the version that was aimed at."""
+    """What ruff found in one text; ``parses`` whether it is valid for the version that was aimed at.
+
+    ``errors`` are ruff's own words about syntax, for texts that are too large for the compiler.
+    """
 
     findings: tuple[Finding, ...]
     parses: bool
     cells: tuple[int, ...] = ()  # of a notebook: the cell of each finding, from 1
+    errors: tuple[Finding, ...] = ()
 
 
 class Linter:
@@ -122,7 +126,10 @@ class Linter:
         """Judge one text under the name of a file, which need not exist."""
         settings = settings_for(Path(os.path.abspath(path)).parent)  # noqa: PTH100  # links stay as they are named
         data = text.encode("utf-8", "surrogatepass")
-        return _linted(self._run(settings, ["--stdin-filename", path, "-"], data), self._target(settings))
+        try:
+            return _linted(self._run(settings, ["--stdin-filename", path, "-"], data), self._target(settings))
+        except RuffCrashError:
+            return Linted((), False)
 
     def lint_files(self, paths: Sequence[str]) -> list[Linted]:
         """Judge files as they lie on the disk: UTF-8, names that print. One process for each project's settings."""
@@ -135,13 +142,23 @@ class Linter:
             groups.setdefault(known[folder], []).append(path)
         found: dict[str, Linted] = {}
         for settings, names in groups.items():
-            entries = self._run(settings, ["--", *names])
+            try:
+                entries = self._run(settings, ["--", *names])
+            except RuffCrashError:  # one of them is nested deeper than its stack: the others are judged all the same
+                found |= {name: one for name in names for one in [self._alone(settings, name)]}
+                continue
             by_name: dict[str, list[dict[str, Any]]] = {}
             for entry in entries:
                 by_name.setdefault(entry["filename"], []).append(entry)
             for name in names:
                 found[name] = _linted(by_name.get(os.path.abspath(name), []), self._target(settings))  # noqa: PTH100
         return [found[path] for path in paths]
+
+    def _alone(self, settings: Settings, name: str) -> Linted:
+        try:
+            return _linted(self._run(settings, ["--", name]), self._target(settings))
+        except RuffCrashError:
+            return Linted((), False)
 
     def target_for(self, path: str) -> str:
         """Return the version that a file is judged by: the one asked for, else the project's, else ""."""
@@ -154,7 +171,7 @@ class Linter:
         try:
             return ruff_check([*settings.options(self.target), *names], data)
         except GatllmError as error:
-            if settings.file is None:
+            if settings.file is None or isinstance(error, RuffCrashError):
                 raise
             if settings.file not in self._noted:
                 self._noted.add(settings.file)
@@ -163,10 +180,15 @@ class Linter:
             return ruff_check([*plain.options(self._target(settings)), *names], data)
 
 
+class RuffCrashError(GatllmError):
+    """Ruff was ended by a signal: its stack is too small for code that is nested without end."""
+
+
 def ruff_check(arguments: list[str], data: bytes | None) -> list[dict[str, Any]]:
     """Run ``ruff check`` and return its findings.
 
     Raises:
+        RuffCrashError: a signal ended it.
         GatllmError: it does not run, or refuses its settings; the cause is ruff's own.
     """
     from ruff import find_ruff_bin
@@ -177,6 +199,8 @@ def ruff_check(arguments: list[str], data: bytes | None) -> list[dict[str, Any]]
         if done.returncode == 0:
             found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
             return found
+        if done.returncode < 0:
+            raise RuffCrashError("ruff was ended by a signal", "the file may be nested too deeply for it")
         words = done.stderr.decode(errors="replace").split("Cause:")[-1]
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         words = str(error)
@@ -184,15 +208,16 @@ def ruff_check(arguments: list[str], data: bytes | None) -> list[dict[str, Any]]
 
 
 def _linted(entries: list[dict[str, Any]], target: str) -> Linted:
-    findings, cells, parses = [], [], True
+    findings, cells, errors, parses = [], [], [], True
     for entry in entries:
         code = entry["code"] or "invalid-syntax"
+        place = entry["location"] or {"row": 1, "column": 1}
         if code in ("invalid-syntax", "E902"):
             parses = False
-            if not (target and _OF_VERSION.search(entry["message"])):
-                continue  # that is the compiler's part
+            if not (target and _OF_VERSION.search(entry["message"])):  # that is the compiler's part
+                errors.append(Finding(place["row"], place["column"], "SyntaxError", entry["message"], "compiler"))
+                continue
             code = "target-version"
-        place = entry["location"] or {"row": 1, "column": 1}
         findings.append(Finding(place["row"], place["column"], code, entry["message"], "ruff"))
         cells.append(int(entry.get("cell") or 0))
-    return Linted(tuple(findings), parses, tuple(cells))
+    return Linted(tuple(findings), parses, tuple(cells), tuple(errors))

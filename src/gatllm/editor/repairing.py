@@ -11,8 +11,8 @@ from gatllm.editor.linting import Linter, is_newer
 from gatllm.editor.notebooks import Notebook, masked
 from gatllm.editor.positions import Lines, Replacement
 from gatllm.errors import GatllmError
-from gatllm.review.critics import compile_error
-from gatllm.review.reviewer import Candidate, Repair, Reviewer
+from gatllm.review.critics import LARGEST, compile_error
+from gatllm.review.reviewer import Candidate, Repair, Reviewer, too_large
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Repaired:
     candidates: tuple[Candidate, ...] = ()
     rules: tuple[str, ...] = ()
     needs: str = ""
+    tier: str = "fast"
 
     @property
     def changed(self) -> bool:
@@ -47,6 +48,7 @@ class Repaired:
             "why": self.why,
             "rules": list(self.rules),
             "needs": self.needs,
+            "tier": self.tier,
             "probability": _rounded(self.candidates[0].probability) if self.candidates else None,
             "edits": edits_as_json(self.before, self.text),
             "diff": diff,
@@ -88,6 +90,8 @@ def fix_source(
     """
     if source.name.endswith(NOTEBOOK):
         return _fix_notebook(reviewer, source)
+    if len(source.text) > LARGEST:
+        return _too_large(linter, source)
     target = linter.target_for(source.name)
     if target and (settled := _by_version(linter, source, target)) is not None:
         return settled
@@ -102,7 +106,17 @@ def fix_source(
         repair.candidates,
         repair.rules,
         repair.needs,
+        repair.tier,
     )
+
+
+def _too_large(linter: Linter, source: Source) -> Repaired:
+    """Say at once of a large file what ruff says of it, for the compiler would take many seconds."""
+    linted = linter.lint(source.text, source.name)
+    if linted.parses:
+        return Repaired(source.name, source.text, source.text, True, "", "it compiles already")
+    where = f"line {linted.errors[0].line}: {linted.errors[0].message}; " if linted.errors else ""
+    return Repaired(source.name, source.text, source.text, False, "", where + too_large(source.text))
 
 
 def _by_version(linter: Linter, source: Source, target: str) -> Repaired | None:

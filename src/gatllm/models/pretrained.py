@@ -15,7 +15,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import int8
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.chat_format import ChatFormat
-from gatllm.models.decoding import Decoder, Prefix
+from gatllm.models.decoding import Decoder, Prefix, common
 from gatllm.models.detokenizer import Detokenizer
 from gatllm.models.device import choose_device
 from gatllm.models.weights_cache import (
@@ -201,6 +201,37 @@ class PretrainedLM:
                 states = self.model.base_model(input_ids=inputs).last_hidden_state[0].float()
             vectors.append(torch.nn.functional.normalize(states.mean(0), dim=0).tolist())
         return vectors, read
+
+    def logprobs(self, texts: Sequence[str]) -> list[float]:
+        """Return for each text the log-probability (nats) of what follows the beginning that all of them share.
+
+        The beginning is read once, the rest as one batch.
+
+        Raises:
+            ContextOverflowError: a text is longer than the context.
+        """
+        import torch
+
+        if len(texts) < 2:
+            return [0.0] * len(texts)
+        rows = [[self._pad, *self._fits(self._format.encode_text(text))] for text in texts]
+        shared = min(common(rows[0], row) for row in rows)  # one token at least, the padding before the text
+        rest = [row[shared:] for row in rows]
+        width = max(map(len, rest))
+        with self._lock, torch.inference_mode():
+            device = self.model.device
+            first = self.model(
+                input_ids=torch.tensor([rows[0][:shared]], device=device), use_cache=True, logits_to_keep=1
+            )
+            first.past_key_values.batch_repeat_interleave(len(rows))
+            padded = torch.tensor([row + [self._pad] * (width - len(row)) for row in rest], device=device)
+            later = self.model(  # padded on the right, where nothing that counts looks
+                input_ids=padded[:, :-1], past_key_values=first.past_key_values,
+                position_ids=torch.arange(shared, shared + width - 1, device=device)[None],
+            ).logits if width > 1 else first.logits[:, :0]  # fmt: skip
+            logits = torch.cat([first.logits.expand(len(rows), 1, -1), later.expand(len(rows), -1, -1)], 1)
+            values = logits.float().log_softmax(-1).gather(2, padded[..., None])[..., 0]  # (texts, tokens)
+            return [float(value[: len(row)].sum()) for value, row in zip(values, rest, strict=True)]
 
     def _run(self, prompts: list[list[int]], options: ChatOptions) -> list[Completion]:
         if not prompts:

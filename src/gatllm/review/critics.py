@@ -20,6 +20,7 @@ from gatllm.errors import GatllmError
 RULES = "E9,F"
 # Well-kept code has these on purpose: unused imports and variables, star imports, f-strings without fields.
 NO_MISTAKES = "F401,F403,F405,F541,F841"
+LARGEST = 2_000_000  # characters that the compiler is asked about: a second's work; what is longer is data, for ruff
 _WARNINGS = threading.Lock()  # `warnings.catch_warnings` changes the whole process
 
 

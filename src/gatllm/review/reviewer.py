@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gatllm.review.alarm import Alarm
-from gatllm.review.critics import Finding, compile_error, mistakes, syntax_error
+from gatllm.review.careful import COMPARED, Likelihood, reweighed
+from gatllm.review.critics import LARGEST, Finding, compile_error, mistakes, syntax_error
 from gatllm.review.detection import Detection, detect
+from gatllm.review.edits import rewrite
 from gatllm.review.forward import TorchForward
 from gatllm.review.gate import Step, harm
+from gatllm.review.meaning import doubts
 from gatllm.review.names import with_known_names
 from gatllm.review.pool import gather
 from gatllm.review.probability import load_intention
@@ -25,6 +28,7 @@ from gatllm.review.rules import apply_rules
 from gatllm.review.tag_words import tag_words
 from gatllm.review.tagger import Scores, Tagger, Window, features, tokens_of, windows_of
 from gatllm.review.tags import TAGS
+from gatllm.review.traits import Found
 
 if TYPE_CHECKING:
     from gatllm.models import Discriminator
@@ -32,7 +36,8 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.5
 _TOGETHER = 8  # texts whose windows share batches
-_MOST = 1 << 20  # characters; what is longer is data, and would take the model minutes
+_MOST = 1 << 19  # characters; what is longer is data, and would take the model many seconds
+_MOST_TOKENS = 60_000  # the same: a second or two of one core
 _LARGE = 200_000  # characters; of what is longer the part near the error is looked at
 _NEAR = 30  # lines on each side that such a part has at least
 _MARGIN = re.compile(r"^(?=[^\W\d@])", re.M)  # a statement at the margin
@@ -40,6 +45,7 @@ _HOSTILE = re.compile(
     "too many nested parentheses|too many levels of indentation|nested too deeply|too many statically"
 )
 _EXPECTED = re.compile(r"expected '(.)'")
+_SHOWN = 10  # suggestions about meaning: one for each place
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _VAGUE = -4.0  # log-odds of a token's likeliest edit up to which it is not worth naming
 
@@ -87,7 +93,7 @@ class Repair:
 
     ``by`` says who found it; ``why`` why nothing was changed where ``changed`` is false, or what is left to do by hand
     where it is true. ``rules`` names the rules that had a part in it, ``needs`` the Python version that the text is for
-    where it is a newer one than this.
+    where it is a newer one than this, ``tier`` who ranked the candidates.
     """
 
     text: str
@@ -98,6 +104,7 @@ class Repair:
     why: str = ""
     rules: tuple[str, ...] = ()
     needs: str = ""
+    tier: Literal["fast", "careful"] = "fast"
 
     @property
     def probability(self) -> float | None:
@@ -126,12 +133,18 @@ class Reviewer:
         alarm: Alarm | None = None,
         fallback: bool = True,
         name: str = "",
+        likelihood: Likelihood | None = None,
     ) -> None:
         self._tagger = tagger
         self._alarm = alarm
         self.threshold = THRESHOLD if alarm is None else alarm.threshold
         self._fallback = fallback
+        self._likelihood = likelihood
         self.name = name
+
+    def careful(self, likelihood: Likelihood) -> Reviewer:
+        """Return a reviewer like this one whose repairs a language model has a say in (`careful`): slower, surer."""
+        return Reviewer(self._tagger, alarm=self._alarm, fallback=self._fallback, name=self.name, likelihood=likelihood)
 
     @property
     def tagger(self) -> Tagger | None:
@@ -180,11 +193,16 @@ class Reviewer:
         with ThreadPoolExecutor(1) as beside:  # ruff is another process: it works while the model does
             findings = beside.submit(linter, texts)
             errors = [compile_error(text) for text in texts]
+            doubtful = [
+                tuple(one.finding for one in doubts(text)) if error is None and len(text) <= _MOST else ()
+                for text, error in zip(texts, errors, strict=True)
+            ]
             views: list[_View | None] = []
             for start in range(0, len(texts), _TOGETHER):
                 part = slice(start, start + _TOGETHER)
                 views += self._look(texts[part], errors[part])
-            return [self._review(*one) for one in zip(errors, findings.result(), views, strict=True)]
+            found = [(*linted, *own) for linted, own in zip(findings.result(), doubtful, strict=True)]
+            return [self._review(*one) for one in zip(errors, found, views, strict=True)]
 
     def _look(self, texts: Sequence[str], errors: Sequence[Finding | None]) -> list[_View | None]:
         """What the model sees in each text; None where there is nothing for it to judge by."""
@@ -192,8 +210,9 @@ class Reviewer:
             return [None] * len(texts)
         cut: list[tuple[list[Lexeme], list[Window]]] = []
         for text, error in zip(texts, errors, strict=True):
-            tokens = tokens_of(self._tagger.lexicon, text) if len(text) <= _MOST else []
-            enough = len(tokens) >= (_LEAST if error is None else 1)
+            hostile = error is not None and _HOSTILE.search(error.message) is not None
+            tokens = tokens_of(self._tagger.lexicon, text) if len(text) <= _MOST and not hostile else []
+            enough = (_LEAST if error is None else 1) <= len(tokens) <= _MOST_TOKENS
             cut.append((tokens, windows_of(tokens, self._tagger.context) if enough else []))
         scores = iter(self._tagger.score([window for _, windows in cut for window in windows], edits=False))
         views: list[_View | None] = []
@@ -255,9 +274,15 @@ class Reviewer:
             semantic: look for errors of meaning in a text that compiles; these are suggestions.
             seconds: give up after about this long.
         """
+        if len(text) > LARGEST:
+            return Repair(text, False, False, (), "", too_large(text))
         error = compile_error(text)
         if error is None:
-            return self._suggest(text) if semantic else Repair(text, False, True, (), "", "it compiles already")
+            return (
+                self._suggest(text, candidates)
+                if semantic
+                else Repair(text, False, True, (), "", "it compiles already")
+            )
         until = time.monotonic() + 2 * seconds
         if (settled := self._settled(text, error, candidates, until)) is not None:
             return settled
@@ -267,26 +292,38 @@ class Reviewer:
         """The likeliest of all repairs that anyone finds and that pass the gate; written if it is likely enough."""
         intention = load_intention()
         tagger = self._tagger
-        found, asked = gather(text, error, tagger, intention if self._fallback else None, most=most, seconds=seconds)
+        sure = intention if self._fallback else None
+        most_of_model = max(most, COMPARED) if self._likelihood is not None else most
+        found, asked = gather(text, error, tagger, sure, most=most_of_model, seconds=seconds)
         if any(not one.harm and not _opens_less(text, one.text) for one in found):
             found = [one for one in found if not _opens_less(text, one.text)]
         likely = intention.of(text, error, found, asked=asked)
         order = sorted(zip(found, likely, strict=True), key=lambda pair: (bool(pair[0].harm), -pair[1]))
+        order, tier = self._reread(order)
         kept = tuple(Candidate(one.text, one.score, one.harm, value) for one, value in order[:most])
         if not kept:
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}; no small edit ends that")
         first, best = order[0]
         if first.harm:
             why = f"not sure what was meant: {_listed(first.harm)} (--candidates 3 shows what it could be)"
-            return Repair(text, False, False, kept, "", why)
+            return Repair(text, False, False, kept, "", why, tier=tier)
         # Of the search alone nothing was measured that would tell its good repairs from the others.
         asked_for = first.by == {"rule"} or _adds_what_is_expected(text, error, first.text)
         if tagger is not None and best < intention.threshold and not asked_for:
             why = f"line {error.line}: {error.message}; no repair is sure enough ({best:.0%}; --candidates 3 shows it)"
-            return Repair(text, False, False, kept, "", why)
+            return Repair(text, False, False, kept, "", why, tier=tier)
         by: Literal["rule", "model", "search"] = next(who for who in ("rule", "model", "search") if who in first.by)
         rules = tuple(dict.fromkeys(step.rule for step in first.steps))
-        return Repair(first.text, True, True, kept, by, _left_to_do(first.steps), rules)
+        return Repair(first.text, True, True, kept, by, _left_to_do(first.steps), rules, tier=tier)
+
+    def _reread(self, order: list[tuple[Found, float]]) -> tuple[list[tuple[Found, float]], Literal["fast", "careful"]]:
+        """Let the language model choose among the likeliest repairs that may be written, where there are several."""
+        first = [pair for pair in order if not pair[0].harm][:COMPARED]
+        if self._likelihood is None or len(first) < 2:
+            return order, "fast"
+        values = reweighed([one.text for one, _ in first], [value for _, value in first], self._likelihood)
+        again = sorted(zip([one for one, _ in first], values, strict=True), key=lambda pair: -pair[1])
+        return [*again, *order[len(first) :]], "careful"
 
     def _settled(self, text: str, error: Finding, most: int, until: float) -> Repair | None:
         """What needs no search: texts that are not Python files with a slip, too large, or wrong beyond the grammar."""
@@ -313,9 +350,8 @@ class Reviewer:
         if left is not None:
             return Repair(text, False, False, (), "", f"line {left.line}: {left.message}")
         candidate = replace(part.candidates[0], text=whole)
-        return Repair(
-            whole, True, True, (candidate,), part.by, _moved(part.why, text.count("\n", 0, start)), part.rules
-        )
+        why = _moved(part.why, text.count("\n", 0, start))
+        return Repair(whole, True, True, (candidate,), part.by, why, part.rules, tier=part.tier)
 
     def _by_rules(self, text: str, until: float) -> Repair:
         """Repair what parses and does not compile: the grammar has no opinion there, so that only rules count."""
@@ -327,20 +363,30 @@ class Reviewer:
         first = compile_error(text)
         return Repair(text, False, False, (), "", f"line {first.line}: {first.message}" if first else "")
 
-    def _suggest(self, text: str) -> Repair:
-        """Suggest a change of meaning; nothing proves it, so that it is never written."""
+    def _suggest(self, text: str, most: int) -> Repair:
+        """Suggest changes of meaning, one for each place; nothing proves them, so that they are never written."""
         if len(text) > _MOST:
-            return Repair(text, False, True, (), "", "it is too long for the discriminator")
+            return Repair(text, False, True, (), "", "it is too long to be looked at")
+        found = [doubt for doubt in doubts(text) if doubt.change is not None]
+        texts = {rewrite(text, [doubt.change]): None for doubt in found if doubt.change is not None}
         if (respelt := with_known_names(text)) is not None:
-            candidate = Candidate(respelt, None, ("nothing proves it",))
-            return Repair(text, False, True, (candidate,), "", "a suggestion, nothing proves it")
-        if self._tagger is None:
-            return Repair(text, False, True, (), "", "errors of meaning need a discriminator")
-        solution = improve(self._tagger, text)
-        if solution is None:
-            return Repair(text, False, True, (), "", "the discriminator is not sure of any change")
-        candidate = Candidate(solution.text, solution.score, ("nothing proves it",))
-        return Repair(text, False, True, (candidate,), "", "a suggestion, nothing proves it")
+            texts[respelt] = None
+        scores: dict[str, float] = {}
+        if not texts and self._tagger is not None and (solution := improve(self._tagger, text)) is not None:
+            scores[solution.text] = solution.score
+        if not (texts or scores):
+            looked = "the discriminator is" if self._tagger is not None else "critics and shapes are"
+            return Repair(text, False, True, (), "", f"{looked} not sure of any change")
+        unproven = ("nothing proves it",)
+        candidates = [
+            Candidate(one, scores.get(one), unproven) for one in (*texts, *scores) if compile_error(one) is None
+        ]
+        return Repair(text, False, True, tuple(candidates[: max(most, _SHOWN)]), "", "a suggestion, nothing proves it")
+
+
+def too_large(text: str) -> str:
+    """Say that a text is too large to be repaired."""
+    return f"too large to repair: {len(text) / 1e6:.1f} million characters (limit {LARGEST / 1e6:.0f})"
 
 
 def _around(text: str, line: int) -> tuple[int, int]:
