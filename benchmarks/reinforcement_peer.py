@@ -30,9 +30,9 @@ PROMPTS, ANSWERS, TOKENS, UPDATES, LR = 16, 8, 8, 4, 3e-4
 
 
 def vowels(text: str) -> float:
-    """Return the fraction of vowels among the letters of an answer, 0 for none."""
+    """Return the fraction of vowels among the letters of an answer, 0 for none; below 1, where our rounds would end."""
     letters = [letter for letter in text.lower() if letter in string.ascii_lowercase]
-    return sum(letter in "aeiou" for letter in letters) / len(letters) if letters else 0.0
+    return 0.99 * sum(letter in "aeiou" for letter in letters) / len(letters) if letters else 0.0
 
 
 def made(folder: Path, questions: list[str]) -> Path:
