@@ -42,6 +42,7 @@ MOVED = "line 3 would move into the block above it"
         ("get() = 5\n", "(get) = 5\n", ("a call would come apart",)),
         ("del f()\n", "del ( f)\n", ("a call would come apart",)),
         ("class A(:\n    x = 1\n", "class A:\n    x = 1\n", ()),
+        ("dfe f(x):\n    return x\n", "def f(x):\n    return x\n", ()),
         ("print((1)\n", "print(1)\n", ()),
         ("x = 3 4\n", "x = 3\n4\n", ("`4` alone on a line would do nothing",)),
         ("x = 3 4\n", "x = 3, 4\n", (TUPLE,)),

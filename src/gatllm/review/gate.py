@@ -64,7 +64,7 @@ _CODE = re.compile(
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
-_CALLED = re.compile(r"(?<!def )(?<!class )\b(\w+|[)\]])[ \t]*\(")
+_CALLED = re.compile(r"(?<!class )\b(\w+|[)\]])[ \t]*\(")
 _AFTER_DOT = re.compile(r"(?<=\w)\.[ \t]+[^\W\d]")
 _ONE_VALUE = re.compile(r"\s*(?:return|yield|[\w.\[\]'\"]+\s*=(?!=))")
 _VALUES_AFTER = re.compile(r"[^,()\[\]{}]*,[^,()\[\]{}]*")  # one comma, and no bracket that it may stand in
