@@ -19,6 +19,19 @@ class Kind(NamedTuple):
 
 
 KINDS = [
+    # another language's words
+    Kind(
+        "catch as Python would have it",
+        "try:\n    f()\ncatch Exception as e:\n    print(e)\n",
+        ("try:\n    f()\nexcept Exception as e:\n    print(e)\n",),
+    ),
+    Kind(
+        "an assignment as the condition of a loop",
+        "while x = 3:\n    x -= 1\n",
+        ("while x == 3:\n    x -= 1\n",),
+    ),
+    Kind("two numbers side by side", "x = 3 4\n", leave=True),
+    Kind("a call that is assigned to", "def get():\n    return 1\n\n\nget() = 5\n", leave=True),
     # conflicts, patches, edit blocks
     Kind(
         "conflict in a dictionary",

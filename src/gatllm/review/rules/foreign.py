@@ -36,6 +36,9 @@ _C_FOR = re.compile(
     r"\s*(?P=name)\s*(?P<sign><=?)\s*(?P<last>[\w.()\[\]]+)\s*;"
     r"\s*(?:(?P=name)\s*\+\+|\+\+\s*(?P=name)|(?P=name)\s*\+=\s*(?P<step>\w+))\s*\)\s*[{:]?\s*$"
 )
+_CATCH = re.compile(
+    r"^(?P<margin>\s*)catch(?P<rest>(?:\s+[\w.]+(?:\s+as\s+\w+)?|\s*\([\w., ]+\)\s+as\s+\w+)?\s*:\s*(?:#.*)?)$"
+)
 _CAUGHT = re.compile(r"^(?P<margin>\s*)\}?\s*catch\s*\(\s*(?:(?P<kind>[\w.]+)\s+)?(?P<name>\w+)\s*\)\s*[{:]?\s*$")
 _CLOSED = re.compile(r"^(?P<margin>\s*)\}\s*(?=(?:else|elif|catch|finally|except)\b)")
 _TRAILING = re.compile(r"//\s*(?P<said>[^\W\d][^\n]*)$")
@@ -182,10 +185,12 @@ def _counted(text: str, start: int, end: int) -> Iterator[str]:
 
 
 def _caught(text: str, start: int, end: int) -> Iterator[str]:
-    """``} catch (Error e) {`` and ``} else {``."""
+    """``} catch (Error e) {``, ``catch Error as e:`` and ``} else {``."""
     line = text[start:end]
     if found := _CAUGHT.match(line):
         yield f"{text[:start]}{found['margin']}except {found['kind'] or 'Exception'} as {found['name']}:{text[end:]}"
+    elif found := _CATCH.match(line):
+        yield f"{text[:start]}{found['margin']}except{found['rest']}{text[end:]}"
     elif found := _CLOSED.match(line):
         rest = re.sub(r"^else\s+if\b", "elif", line[found.end() :])
         head = rest.rstrip().removesuffix("{").rstrip()
