@@ -10,6 +10,7 @@ from gatllm.review.critics import Finding, quietly_parsed
 from gatllm.review.names import unbound
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.arguments import calls
+from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexing.lenient import bare
 
@@ -110,4 +111,8 @@ RULES = (
         "def div(**attrs):\n    return attrs\n\n\nprint(div(**{\"class\": 'box'}, id='a'))\n",
         _renamed,
     ),
-)
+    form("words-run-together", "`isnot` or `notin` between two values.", "Two names can't follow each other.",
+        ("x = None\nif x isnot None:\n    print(x)\n", "x = None\nif x is not None:\n    print(x)\n"),
+        r"(?<=[\w)\]}'\"])(?P<before>[ \t]+)(?P<first>is|not)(?P<second>(?<=is)not|(?<=not)in)(?=[ \t]+[\w([{'\"-])",
+        r"\g<before>\g<first> \g<second>"),
+)  # fmt: skip
