@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from gatllm.errors import GatllmError, UsageError
 from gatllm.training import Recipe, Run, reinforcing, replay, train
 from gatllm.training.objectives.data_tables import PolicyTable
 from gatllm.training.objectives.questions import load_questions
-from gatllm.training.reinforcing import reinforce, result
+from gatllm.training.reinforcing import Round, reinforce, result
 from gatllm.training.rewards import load_reward
 from tests.models.tiny_lm import write_tiny_lm
 
@@ -88,6 +90,30 @@ def test_groups_that_are_all_right_or_all_wrong_are_passed_over() -> None:
         assert len(records) == learnt
         assert (notes["right"], notes["wrong"], notes["mixed"]) == (1, 1, 1)
         assert sum(record["advantage"] for record in records) == pytest.approx(1 if method == "raft" else 0, abs=1e-5)
+
+
+def test_answers_that_agree_because_they_are_right_are_no_collapse() -> None:
+    from gatllm.training.objectives.answers import Written
+    from gatllm.training.rewards import Asked, Judged
+
+    def distinct(say: Callable[[int, int], str]) -> float:
+        asked = [Asked(str(number), str(number)) for number in range(20)]
+        groups = [[Written([1], [0.0], say(number, turn)) for turn in range(4)] for number in range(20)]
+        verdicts = [
+            Judged(float(one.text == who.reference)) for who, group in zip(asked, groups, strict=True) for one in group
+        ]
+        return float(reinforcing._judged(PolicyTable(source="x", answers=4), asked, groups, verdicts)[1]["distinct"])
+
+    guessing = distinct(lambda number, turn: str(number + turn * 20))
+    knowing = distinct(lambda number, _: str(number))
+    repeating = distinct(lambda _, turn: f"always {turn}")
+    assert (guessing, knowing, repeating) == (1, 1, 1 / 20)
+    table = PolicyTable(source="x")
+    first = Round(1, "run", 0.5, 0.5, 1.0, distinct=guessing)
+    assert not reinforcing._collapsed(replace(first, distinct=knowing), [first, first], table)
+    assert "only 5% of the questions" in reinforcing._collapsed(
+        replace(first, distinct=repeating), [first, first], table
+    )
 
 
 def test_a_reward_that_tells_nothing_apart_is_one_clear_line(begun: Path, tmp_path: Path) -> None:

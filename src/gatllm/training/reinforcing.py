@@ -44,7 +44,7 @@ class Round:
     ``mixed``, ``right``, ``wrong``: groups with answers of different worth, all right, all equally short of it (the
     last two teach nothing). ``reward`` is the mean of the answers drawn, ``held_out`` that of greedy answers to
     held-out questions, ``exact`` the fraction of those that are right. ``distinct`` is the fraction of different texts
-    among the answers drawn. ``kept``: the model that came out is gone on with.
+    among the first answers to the questions. ``kept``: the model that came out is gone on with.
     """
 
     number: int
@@ -168,7 +168,7 @@ def _collapsed(now: Round, rounds: Sequence[Round], table: PolicyTable) -> str:
     if now.loss > first.loss + table.unlearnt:
         return f"the loss of held-out references rose from {first.loss:.3f} to {now.loss:.3f}"
     if len(rounds) > 1 and now.distinct < _REPEATING * rounds[1].distinct:
-        return f"only {now.distinct:.0%} of the answers differ, {rounds[1].distinct:.0%} at first"
+        return f"only {now.distinct:.0%} of the questions get an answer of their own, {rounds[1].distinct:.0%} at first"
     return ""
 
 
@@ -249,13 +249,14 @@ def _judged(
                 advantage = verdict.reward - mean
             if advantage and written.tokens:
                 records.append(_record(table, one, written, verdict, advantage, place))
-    everything = [one.text for group in groups for one in group]
+    # One answer of each question: those to the same question are equal in the end because they are right.
+    first = [group[0].text for group in groups]
     notes = {
         **counts,
         "groups": len(groups),
-        "answers": len(everything),
+        "answers": len(verdicts),
         "reward": sum(one.reward for one in verdicts) / max(len(verdicts), 1),
-        "distinct": len(set(everything)) / max(len(everything), 1),
+        "distinct": len(set(first)) / max(len(first), 1),
     }
     return records, notes
 
