@@ -238,6 +238,21 @@ def test_what_fails_the_prompts_own_example_is_revised_with_the_report(runner: R
     assert [entry["run"] for entry in run] == ["failed", *["passed"] * 5]
 
 
+def test_what_is_told_of_the_generator_is_told_of_its_first_proposal(runner: Runner) -> None:
+    """Its block ended before it did: by then others had been drawn."""
+    ours, _ = assistant(f"{WRONG}It calls `json.parse_text`, {'and so on ' * 30}.\n", GOOD, runner=runner)
+    answer = ours.ask(STATED)
+    assert "return 2 * x" in answer.text
+    assert "Correction: There is no `json.parse_text`." in answer.text
+    assert answer.completion_tokens > 90
+    assert [entry["event"] for entry in answer.transcript].index("re-prompt") > 0
+    first = next(entry for entry in answer.transcript if entry["event"] == "proposal")
+    assert "json.parse_text" in first["text"]
+    ours, _ = assistant(f"{WRONG}It calls much, {'and so on ' * 30}.\n", GOOD, runner=runner)
+    cut = ours.ask(STATED, options=ChatOptions(max_new_tokens=60))
+    assert cut.finish_reason == "length"
+
+
 def test_of_proposals_that_pass_one_of_the_largest_cluster_is_shown(runner: Runner) -> None:
     odd = "```python\ndef double(x):\n    return 10\n```\n"
     same_as_good = "```python\ndef double(n):\n    return n + n\n```\n"

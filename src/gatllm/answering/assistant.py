@@ -53,7 +53,7 @@ class Assistant:
         data_requests: where prompts below the threshold are kept; None: nowhere.
         options: how to generate, where a call says nothing else.
         rounds: how often more proposals are asked for where a code block does not pass the reviewers or its run.
-        breadth: how many proposals are drawn in a round.
+        breadth: how many proposals are drawn in a round; 0: none, as each of a council's is a debate.
         runner: the sandbox (`gatllm.sandbox.Runner`) in which code is run against what the prompt states; None: it is
             not run, and the answer says so.
         precision: what fraction of the prompts above the threshold the data must cover.
@@ -195,6 +195,7 @@ class _Work:
     text: str = ""
     reviews: list[CodeReview] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
+    first: Completion | None = None
     retrieved: list[Passage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -251,8 +252,8 @@ class _Work:
     def _invented(self) -> Iterator[Text]:
         """Say last which of the names in the answer's own prose do not exist."""
         # Names of the prompt too: a small generator explains what it was just told not to exist.
-        said = "\n".join(completion.text for completion in self.completions[:1])
-        prose = "".join(piece.text for piece in split(said) if not isinstance(piece, CodeBlock))
+        said = split(self.first.text) if self.first is not None else []
+        prose = "".join(piece.text for piece in said if not isinstance(piece, CodeBlock))
         found = [each for each in mentions(prose) if not each.exists]
         if found:
             self.transcript.add("invented", names=[mention.name for mention in found])
@@ -286,6 +287,8 @@ class _Work:
         for said in self.owner.generator.stream(messages, self.options):
             piece = whole_characters(said)
             if isinstance(piece, Completion):
+                # A block that ended before the proposal did may have had further ones drawn already.
+                self.first = piece
                 self.completions.append(piece)
                 if piece.decision is not None:
                     self.transcript.add("council", **piece.decision)
@@ -317,11 +320,13 @@ class _Work:
     def _improve(self, first: CodeReview, messages: list[Message]) -> CodeReview:
         """Look for something better than a proposal that does not pass."""
         best = first
-        for found in self.search.improve(first, messages):
+        # Once, and not where the answer is about code that the prompt brings along.
+        compare = find_code(self.prompt) is None and all(each is self.first for each in self.completions)
+        for found in self.search.improve(first, messages, compare=compare):
             if isinstance(found, Round):
                 self.completions += found.completions
                 self.transcript.add(
-                    "re-prompt", round=found.number, complaint=found.complaint,
+                    "re-prompt" if found.complaint else "compare", round=found.number, complaint=found.complaint,
                     texts=[completion.text for completion in found.completions],
                 )  # fmt: skip
                 for review in found.reviews:
@@ -360,7 +365,7 @@ class _Work:
     def answer(self, *, declined: bool = False) -> Answer:
         """Put the answer together; the transcript ends with it."""
         sources = self._sources()
-        first = self.completions[0] if self.completions else Completion("", "stop", 0, 0)
+        first = self.first or Completion("", "stop", 0, 0)
         signals, model = signals_of(self.reviews, first), self.owner.correctness
         confidence, certified = self.assessment.confidence, False
         if model is not None and signals is not None:

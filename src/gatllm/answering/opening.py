@@ -64,12 +64,15 @@ def open_assistant(
     reviewer = load_reviewer(discriminator)
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
     alone = len(council) == 1 and council[0].isdigit()
+    runner = open_sandbox()
     if council and not alone:
         chosen: ChatGenerator = Council([read_address(address) for address in council])
     else:
         chosen = generator or load_generator(model, small=small, report=report)
     if alone and int(council[0]) > 1:
-        chosen = Council(seats(Node(chosen.name, Identity.generate(), chosen, reviewer), int(council[0])))
+        chosen = Council(
+            seats(Node(chosen.name, Identity.generate(), chosen, reviewer, runner=runner), int(council[0]))
+        )
         if options is not None and options.temperature == 0:
             options = replace(options, temperature=0.8)
     return Assistant(
@@ -82,11 +85,12 @@ def open_assistant(
         options=options,
         correctness=shipped(),
         retrieval=RETRIEVAL if retrieval and contributed else 0,
-        runner=_sandbox(),
+        runner=runner,
+        **({"breadth": 0} if isinstance(chosen, Council) else {}),
     )
 
 
-def _sandbox() -> Runner | None:
+def open_sandbox() -> Runner | None:
     """Return a sandbox; None where this machine has no sufficient one: nothing is run then, and the answer says so."""
     try:
         return Runner(workers=1)

@@ -8,24 +8,24 @@ tests are worse judges than its agreement with itself). Where none passes, the f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gatllm.answering.answer import CodeReview, Note, Trial
+from gatllm.answering.agreement import agreeing
+from gatllm.answering.answer import CodeReview
 from gatllm.answering.blocks import find_code
-from gatllm.answering.checking import CodeReviewer, as_round, review_code
+from gatllm.answering.checking import CodeReviewer, as_round
 from gatllm.answering.inputs import vary
+from gatllm.answering.judging import judge_code
 from gatllm.answering.specification import Specification
-from gatllm.answering.trial import CodeRunner, clusters, outputs, try_candidate
+from gatllm.answering.trial import CodeRunner, clusters, outputs
 from gatllm.models import ContextOverflowError
 
 if TYPE_CHECKING:
     from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
 
 TEMPERATURE, TOP_P = 0.8, 0.95
-_DEFINES = r"^(?:async\s+def|def|class)\s+{name}\b|^{name}\s*="
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +61,27 @@ class Search:
     breadth: int = 4
 
     def judge(self, code: str, language: str = "python") -> CodeReview:
-        """Review a proposal and run it: a failed example is an error like the compiler's."""
-        review = review_code(code, self.reviewer, language=language)
-        if not self._is_asked_for(review.code):
-            return review
-        trial = try_candidate(review.code, self.specification, self.runner)
-        if trial.outcome == "failed" and review.changed:
-            # A repair that was for nothing is not shown: the proposal stays as it was.
-            bare = try_candidate(code, self.specification, self.runner)
-            trial = bare if bare.outcome == "passed" else trial
-            review = replace(review, code=code, edits=()) if bare.outcome == "passed" else review
-        return _with_trial(review, trial)
+        """Review a proposal and run it; see `judge_code`."""
+        return judge_code(code, self.reviewer, self.specification, self.runner, language=language)
 
-    def _is_asked_for(self, code: str) -> bool:
-        """Tell whether a block is the code asked for, not an example of its use: it defines something."""
-        name = re.escape(self.specification.function)
-        if name and re.search(_DEFINES.format(name=name), code, re.MULTILINE):
-            return True
-        return re.search(r"^(?:async\s+def|def|class)\s", code, re.MULTILINE) is not None
+    def improve(
+        self, first: CodeReview, messages: Sequence[Message], *, compare: bool = False
+    ) -> Iterator[Round | CodeReview]:
+        """Yield each round of further proposals, and last the best review (``first`` where nothing is better).
 
-    def improve(self, first: CodeReview, messages: Sequence[Message]) -> Iterator[Round | CodeReview]:
-        """Yield each round of further proposals, and last the best review (``first`` where nothing is better)."""
+        ``compare``: where nothing is stated and nothing is wrong, compare it with further proposals.
+        """
         best, seen = first, [first]
+        if compare and self._is_comparable(first):
+            try:
+                completions = self._drawn(messages, 1)
+            except ContextOverflowError:
+                yield first
+                return
+            reviews = list(self._reviews(completions, 1))
+            yield Round(1, "", tuple(completions), tuple(reviews))
+            yield self._among(first, reviews)
+            return
         for number in range(1, self.rounds + 1):
             complaint = _complaint(best)
             if not complaint:
@@ -108,15 +107,37 @@ class Search:
             completions = self.generator.generate([asked], self.options)
         else:
             # One batch: a small generator seldom corrects itself, and eight rows cost little more than one.
-            drawn = replace(
-                self.options,
-                temperature=self.options.temperature or TEMPERATURE,
-                top_p=min(self.options.top_p, TOP_P),
-                seed=self.options.seed + 1 + number * (self.breadth + 1),
-            )
-            completions = self.generator.generate([*[messages] * self.breadth, asked], drawn)
+            completions = self._drawn(messages, number, asked)
         reviews = list(self._reviews(completions, number))
         return Round(number, complaint, tuple(completions), tuple(reviews))
+
+    def _drawn(self, messages: Sequence[Message], number: int, *also: list[Message]) -> list[Completion]:
+        """Return ``breadth`` further proposals, other ones in each round, and answers to ``also``."""
+        drawn = replace(
+            self.options,
+            temperature=self.options.temperature or TEMPERATURE,
+            top_p=min(self.options.top_p, TOP_P),
+            seed=self.options.seed + 1 + number * (self.breadth + 1),
+        )
+        return self.generator.generate([*[messages] * self.breadth, *also], drawn)
+
+    def _is_comparable(self, first: CodeReview) -> bool:
+        nothing = first.trial is not None and first.trial.outcome == "nothing stated"
+        return nothing and self.runner is not None and self.rounds * self.breadth > 0 and not _complaint(first)
+
+    def _among(self, first: CodeReview, others: Sequence[CodeReview]) -> CodeReview:
+        """Return the proposal that most of all are in agreement with, where that is clear; else the first."""
+        sound = [review for review in others if not _errors(review)]
+        if self.runner is None or len(sound) < 2:
+            return first
+        groups = agreeing([first.code, *(review.code for review in sound)], self.specification.function, self.runner)
+        if not groups:
+            return replace(first, proposals=len(others) + 1)
+        own = next((group for group in groups if 0 in group), [])
+        if len(groups[0]) == len(sound) == self.breadth and 0 not in groups[0]:
+            own, chosen = groups[0], sound[groups[0][0] - 1]
+            first = as_round(chosen, first.proposed, chosen.rounds)
+        return replace(first, proposals=len(others) + 1, agreement=len(own) / (len(sound) + 1))
 
     def _reviews(self, completions: Sequence[Completion], number: int) -> Iterator[CodeReview]:
         for completion in completions:
@@ -138,15 +159,6 @@ class Search:
         if not groups:
             return right[0]
         return replace(right[groups[0][0]], agreement=len(groups[0]) / len(right))
-
-
-def _with_trial(review: CodeReview, trial: Trial) -> CodeReview:
-    if trial.outcome != "failed":
-        return replace(review, trial=trial)
-    failed = [check for check in trial.checks if not check.passed]
-    words = [f"{check.stated}, but {check.got}" for check in failed[:3]] or [trial.why]
-    notes = tuple(Note(1, "example", text, "sandbox", True) for text in words)
-    return replace(review, trial=trial, verdict="fake", notes=review.notes + notes)
 
 
 def _is_right(review: CodeReview) -> bool:

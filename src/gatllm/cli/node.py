@@ -44,6 +44,7 @@ def node(
     from gatllm.answering.council import Identity, Node, NodeServer
     from gatllm.answering.generators import load_generator
     from gatllm.answering.library import store_folder
+    from gatllm.answering.opening import open_sandbox
     from gatllm.review.default import load_reviewer
 
     identity = Identity.load(key or store_folder().parent / "node.pem")
@@ -51,7 +52,8 @@ def node(
         generator = load_generator(model, small=small, report=report) if role != "reviewer" else None
     reviewer = load_reviewer(discriminator) if role != "generator" else None
     title = name or (generator.name if generator else "reviewer")
-    server = NodeServer(Node(title, identity, generator, reviewer, seed), host, port)
+    runner = open_sandbox() if role != "generator" else None
+    server = NodeServer(Node(title, identity, generator, reviewer, seed, runner), host, port)
     note(f"{title} listens at {identity.public}@{server.address}   (Ctrl-C stops)")
     try:
         server.run()

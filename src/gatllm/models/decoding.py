@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gatllm.models.chat import ChatOptions
+from gatllm.models.lookup import Lookup
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,9 @@ class Decoder:
     What all rows begin with is read once, and what ``known`` holds of it not at all; the decoder then owns ``known``.
     The rest of the rows is padded on the left. Row ``i`` draws from its own generator, seeded ``options.seed + i``, so
     that an answer does not depend on what else is in the batch (up to the rounding of batched products).
+
+    ``ahead``: how many tokens a step may read along with the next one, where they occurred before in the text (see
+    `Lookup`); for a greedy row on its own. It pays where a step costs about the same for all of them.
     """
 
     def __init__(
@@ -39,6 +44,8 @@ class Decoder:
         options: ChatOptions,
         pad: int,
         known: Prefix | None = None,
+        *,
+        ahead: int = 0,
     ) -> None:
         import torch
 
@@ -66,6 +73,9 @@ class Decoder:
         self._alone = len(rows) == 1
         self._next = torch.tensor(padded, device=self._device)  # (batch, tokens)
         self._mask = torch.tensor(masks, device=self._device)  # (batch, tokens so far)
+        self._written: deque[tuple[int, float]] = deque()  # of a row alone: written by the last step, not yet returned
+        self._ahead = ahead if self._alone and options.temperature == 0 else 0
+        self._lookup = Lookup(rows[0]) if self._ahead else None
 
     def _begin(self, wanted: Sequence[int], known: Prefix | None) -> tuple[Any, int]:
         """Return a cache and how many of the tokens ``wanted`` it holds already."""
@@ -94,6 +104,9 @@ class Decoder:
         if not self._alone:
             return self._shared
         held = int(self._cache.get_seq_length())
+        if (extra := held - len(self._read)) > 0:  # read ahead, and never returned
+            self._cache.crop(-extra)
+            held -= extra
         return Prefix(self._read[:held], self._cache) if held >= _WORTH else None
 
     def step(self) -> dict[int, tuple[int, float]]:
@@ -101,23 +114,68 @@ class Decoder:
         import torch
 
         with torch.inference_mode():
-            positions = self._mask.cumsum(-1).sub(1).clamp_min(0)[:, -self._next.shape[1] :]
-            output = self._model(
-                input_ids=self._next,
-                attention_mask=self._mask,
-                position_ids=positions,
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            logprobs = output.logits[:, -1].float().log_softmax(-1)  # (batch, vocabulary)
-            chosen = self._choose(logprobs)  # (batch,)
-            scores = logprobs.gather(1, chosen[:, None])[:, 0].tolist()
-            self._next = chosen[:, None]
-            if self._alone:
-                self._read.append(int(chosen[0]))
-            self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.rows), 1)], 1)
-        return dict(zip(self.rows, zip(chosen.tolist(), scores, strict=True), strict=True))
+            if not self._alone:
+                logprobs = self._forward(self._next, 1)[:, -1]  # (batch, vocabulary)
+                chosen = self._choose(logprobs)  # (batch,)
+                scores = logprobs.gather(1, chosen[:, None])[:, 0].tolist()
+                self._go_on(chosen[:, None])
+                return dict(zip(self.rows, zip(chosen.tolist(), scores, strict=True), strict=True))
+            if not self._written:
+                self._write()
+        token, score = self._written.popleft()
+        self._read.append(token)
+        return {self.rows[0]: (token, score)}
+
+    def _write(self) -> None:
+        """Read the next token of the row alone, and what may follow it; keep the tokens that come of it."""
+        import torch
+
+        guessed = self._guess()
+        also = torch.tensor([guessed], dtype=self._next.dtype, device=self._device)
+        logprobs = self._forward(torch.cat([self._next, also], 1), len(guessed) + 1)[0]  # (guessed + 1, vocabulary)
+        chosen = self._choose(logprobs)  # (guessed + 1,); more than one where it is the likeliest
+        right = common(guessed, chosen.tolist())
+        if (wrong := len(guessed) - right) > 0:
+            self._cache.crop(-wrong)
+            self._mask = self._mask[:, :-wrong]
+        chosen = chosen[: right + 1]
+        scores = logprobs[: right + 1].gather(1, chosen[:, None])[:, 0].tolist()
+        self._go_on(chosen[None, -1:])
+        self._written.extend(zip(chosen.tolist(), scores, strict=True))
+        if self._lookup is not None:
+            self._lookup.extend(chosen.tolist())
+
+    def _guess(self) -> list[int]:
+        """Return what may follow the next token; nothing before the text was read, or where it can't be taken back."""
+        if self._lookup is None or self._next.shape[1] > 1 or not _is_plain(self._cache):
+            return []
+        places = getattr(self._model.config, "max_position_embeddings", None) or self._mask.shape[1] + self._ahead
+        return self._lookup.following(min(self._ahead, places - self._mask.shape[1]))
+
+    def _forward(self, tokens: torch.Tensor, keep: int) -> torch.Tensor:
+        """Read tokens (batch, tokens); return log-probabilities (batch, ``keep``, vocabulary) of what follows."""
+        import torch
+
+        if (more := tokens.shape[1] - self._next.shape[1]) > 0:
+            self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.rows), more)], 1)
+        positions = self._mask.cumsum(-1).sub(1).clamp_min(0)[:, -tokens.shape[1] :]
+        output = self._model(
+            input_ids=tokens,
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        logits: torch.Tensor = output.logits[:, -keep:]
+        return logits.float().log_softmax(-1)
+
+    def _go_on(self, tokens: torch.Tensor) -> None:
+        """Let the next step read tokens (batch, 1)."""
+        import torch
+
+        self._next = tokens
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.rows), 1)], 1)
 
     def drop(self, finished: set[int]) -> None:
         """Take rows out of the batch."""

@@ -135,6 +135,11 @@ def read_int8(folder: Path) -> Any:
     return model.eval()
 
 
+def is_packed(model: nn.Module) -> bool:
+    """Tell whether a model's linear maps have weights of eight bits."""
+    return any(isinstance(module, Int8Linear) for module in model.modules())
+
+
 def is_int8(folder: Path) -> bool:
     """Tell whether a folder holds what `write_int8` writes."""
     try:

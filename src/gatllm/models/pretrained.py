@@ -74,6 +74,9 @@ SMOLLM2 = WeightsFile(
 )
 _MARK = "gatllm.json"
 _KEPT = 4096  # tokens of the last conversation whose keys and values stay: 0.1 GB of the default generator
+# Tokens read along with the next one: eight rows cost little more than one by kernels that are bound by the bytes of
+# the weights, but several times as much in float32 on a processor, where nothing is read ahead.
+_AHEAD = 7
 _LARGE_NEEDS = 8 << 30  # bytes: 1.5 billion weights of four bytes, and what its cache and the code take
 
 
@@ -92,6 +95,7 @@ class PretrainedLM:
         self.context = min(int(known), max_context)
         self._ends = _end_tokens(model, tokenizer)
         pad = tokenizer.pad_token_id
+        self._ahead = _AHEAD if str(model.device) != "cpu" or int8.is_packed(model) else 0
         self._known: Prefix | None = None
         self._lock = Lock()
         self._pad = int(pad if pad is not None else next(iter(self._ends), 0))
@@ -153,7 +157,7 @@ class PretrainedLM:
             ContextOverflowError: the conversation leaves no room for an answer.
         """
         prompt = self._fits(self._format.encode(messages))
-        decoder = Decoder(self.model, [prompt], options, self._pad, self._take_known())
+        decoder = Decoder(self.model, [prompt], options, self._pad, self._take_known(), ahead=self._ahead)
         row = _Row(self, options, len(prompt))
         try:
             while not row.reason:
@@ -237,7 +241,7 @@ class PretrainedLM:
         if not prompts:
             return []
         fitting = [self._fits(prompt) for prompt in prompts]
-        decoder = Decoder(self.model, fitting, options, self._pad, self._take_known())
+        decoder = Decoder(self.model, fitting, options, self._pad, self._take_known(), ahead=self._ahead)
         rows = [_Row(self, options, len(prompt)) for prompt in prompts]
         while decoder.rows:
             for at, (token, logprob) in decoder.step().items():

@@ -16,6 +16,7 @@ from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.models import ChatOptions, Completion, Message
 from gatllm.records import GENESIS, canonical_bytes, sha256
 from gatllm.review import Reviewer
+from gatllm.sandbox import Runner
 
 GOOD = "```python\ndef double(x):\n    return 2 * x\n```\n"
 RENAMED = "```python\ndef twice(number):\n    return 2 * number\n```\n"
@@ -48,6 +49,23 @@ def test_a_majority_for_what_cannot_be_right_does_not_win() -> None:
     decision = council((BROKEN,), (BROKEN,), (GOOD,), rounds=1).deliberate(ASK, ChatOptions())
     assert decision.by == "m2"
     assert decision.agreed
+
+
+def test_reviewers_run_what_the_question_states() -> None:
+    """Two members write the same wrong code: read alone, it would win."""
+    wrong = "```python\ndef double(x):\n    return x ** 2\n```\n"
+    stated: list[Message] = [{"role": "user", "content": "Write double.\nassert double(5) == 10"}]
+    with Runner(workers=1) as runner:
+        nodes = [
+            Node(f"m{at}", Identity.generate(), FakeGenerator(reply), Reviewer(), runner=runner)
+            for at, reply in enumerate((wrong, wrong, GOOD))
+        ]
+        decision = Council([Member(LocalPeer(node)) for node in nodes]).deliberate(stated, ChatOptions())
+    assert (decision.by, decision.agreed, decision.rounds) == ("m2", True, 1)
+    found = [
+        entry["message"]["findings"] for entry in decision.log if entry.get("message", {}).get("kind") == "Critique"
+    ]
+    assert sum("double(5) must return 10, but it returned 25" in str(each) for each in found) == 6
 
 
 def test_stake_decides_between_sound_answers() -> None:

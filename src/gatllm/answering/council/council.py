@@ -1,10 +1,10 @@
 """Several generators and reviewers agree on an answer, in the style of proof of stake.
 
 One round: every member **commits** to its proposal by its hash, so that nobody can copy; then all are **revealed**;
-every reviewer **criticises** every proposal; every member **votes** for the one that stands best and signs the
-**verdict**. With more than two thirds of all stake the council agrees; otherwise the members get the critiques and
-propose again. The decision log is a hash chain of signed messages from which anyone can repeat the count
-(`verify_decision`).
+every reviewer **criticises** every proposal, which it reads and runs on what the question states; every member
+**votes** for the one that stands best and signs the **verdict**. With more than two thirds of all stake the council
+agrees; otherwise the members get the critiques and propose again. The decision log is a hash chain of signed messages
+from which anyone can repeat the count (`verify_decision`).
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def take_step(node: Node, step: Step, request: Mapping[str, Any]) -> list[Any]:
     decision, number = str(request["decision"]), int(request["round"])
     if step == "propose":
         return node.propose(decision, number, request["turns"], ChatOptions(**request["options"]))
-    take: Callable[..., list[Any]] = {
-        "reveal": node.reveal, "review": node.review, "vote": node.vote, "count": node.count
-    }[step]  # fmt: skip
+    if step == "review":
+        return node.review(decision, number, request["seen"], request["stakes"], str(request.get("question", "")))
+    take: Callable[..., list[Any]] = {"reveal": node.reveal, "vote": node.vote, "count": node.count}[step]
     return take(decision, number, request["seen"], request["stakes"])
 
 
@@ -176,6 +176,7 @@ class _Deliberation:
 
     def __init__(self, council: Council, turns: list[Message], options: ChatOptions) -> None:
         self.council, self.turns = council, turns
+        self.question = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
         self.options = {
             "max_new_tokens": options.max_new_tokens, "temperature": options.temperature, "top_k": options.top_k,
             "top_p": options.top_p, "seed": options.seed, "stop": list(options.stop),
@@ -223,6 +224,7 @@ class _Deliberation:
             request |= {"turns": self.turns, "options": self.options}
         else:
             request |= {"seen": [message.model_dump() for message in seen], "stakes": self.stakes}
+            request |= {"question": self.question} if step == "review" else {}
         asked = [key for key in self.stakes if key not in self.faulty]
         found: dict[tuple[str, str, str], Any] = {}
         for key, heard in self.council.ask(step, request, asked).items() if asked else ():

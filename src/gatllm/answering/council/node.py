@@ -10,7 +10,7 @@ from math import exp
 from typing import Any
 
 from gatllm.answering.blocks import CodeBlock, split
-from gatllm.answering.checking import CodeReviewer, review_code
+from gatllm.answering.checking import CodeReviewer
 from gatllm.answering.council.counting import agreed_on, best_of, standing, tally
 from gatllm.answering.council.messages import (
     LONGEST_TEXT,
@@ -25,6 +25,9 @@ from gatllm.answering.council.messages import (
     fresh,
     read_message,
 )
+from gatllm.answering.judging import judge_code
+from gatllm.answering.specification import Specification, read_specification
+from gatllm.answering.trial import CodeRunner
 from gatllm.errors import VerificationError
 from gatllm.models import ChatGenerator, ChatOptions, Completion
 from gatllm.models import Message as Turn
@@ -45,7 +48,8 @@ class _Own:
 class Node:
     """A member with a generator, a reviewer or both.
 
-    ``seed`` makes its proposals its own where several members share a generator.
+    ``seed`` makes its proposals its own where several members share a generator. ``runner``: the sandbox in which a
+    reviewer holds proposals against what the question states; None: it goes by reading alone.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Node:
     generator: ChatGenerator | None = None
     reviewer: CodeReviewer | None = None
     seed: int = 0
+    runner: CodeRunner | None = None
     _own: OrderedDict[tuple[str, int], _Own] = field(default_factory=OrderedDict, repr=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, init=False)
 
@@ -97,13 +102,16 @@ class Node:
             self.identity.sign(Confidence(**self._head(decision, number), value=round(sure, 6))),
         ]
 
-    def review(self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float]) -> list[Any]:
-        """Criticise every proposal that was opened."""
+    def review(
+        self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float], question: str = ""
+    ) -> list[Any]:
+        """Criticise every proposal that was opened: by reading it, and by running it on what ``question`` states."""
         if self.reviewer is None:
             return []
         found = []
+        stated = read_specification(question)
         for proposal in self._opened(seen, decision, number, stakes):
-            score, findings = _judge(proposal.text or "", self.reviewer)
+            score, findings = _judge(proposal.text or "", self.reviewer, stated, self.runner)
             head = self._head(decision, number)
             found.append(self.identity.sign(Critique(**head, of=proposal.sender, score=score, findings=findings)))
         return found
@@ -153,13 +161,19 @@ class Node:
         return [each for each in messages if isinstance(each, Proposal) and each.is_opened]
 
 
-def _judge(text: str, reviewer: CodeReviewer) -> tuple[float, tuple[str, ...]]:
+def _judge(
+    text: str, reviewer: CodeReviewer, stated: Specification, runner: CodeRunner | None
+) -> tuple[float, tuple[str, ...]]:
     """Return a score from 0 (can't be right) to 1, and what was found."""
     score, findings = 1.0, []
     for piece in split(text):
         if isinstance(piece, CodeBlock) and piece.is_python and piece.code.strip():
-            review = review_code(piece.code, reviewer)
-            errors = [f"line {note.line}: {note.message}" for note in review.notes if note.error]
+            review = judge_code(piece.code, reviewer, stated, runner)
+            errors = [
+                note.message if note.by == "sandbox" else f"line {note.line}: {note.message}"
+                for note in review.notes
+                if note.error
+            ]
             findings += errors + [note.why for note in review.edits[:1] if note.why]
             sound = 0.0 if errors else 0.5 if review.changed else 1.0
             score = min(score, sound * (1 - (review.probability or 0.0)))
