@@ -27,9 +27,57 @@ from typing import Any
 
 import httpx
 
-from service import running
+from service import SERVER, running
 
 Row = tuple[str, str, str]
+
+
+class Forks:
+    """Servers that are forked from one process with everything loaded, each killed by itself."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(SERVER), "--forks"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Forks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+    def start(self, folder: Path, *options: str) -> tuple[int, int]:
+        """Start a server; return its process and port."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([str(folder), *options]) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline().split()
+        if len(line) != 2:
+            raise SystemExit(f"the server did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
+        return int(line[0]), int(line[1])
+
+
+def _kill(pid: int, number: int = signal.SIGKILL) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+        while True:  # until it is gone
+            os.kill(pid, 0)
+            time.sleep(0.01)
+
+
+def _until(count: int, happened: Callable[[], int], seconds: float = 30) -> None:
+    """Wait until so much has happened, or for so long."""
+    ends = time.monotonic() + seconds
+    while happened() < count and time.monotonic() < ends:
+        time.sleep(0.02)
+
+
+def _say(done: int, times: int, seen: Seen) -> None:
+    counts = ", ".join(f"{count:,} {what}" for what, count in seen.counts.items())
+    print(f"{done} of {times}: {counts}; wrong: {seen.wrong or 'nothing'}", file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -114,21 +162,24 @@ def streams(times: int) -> Row:
     seen, chance = Seen(), random.Random(1)
     acknowledged: dict[str, str] = {}
     finished: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, Forks() as forks:
         folder = Path(place)
         for number in range(times):
-            with running(folder, "--slots", "8") as (process, port):
-                readers = [
-                    threading.Thread(target=_ask, args=(port, f"s{number * 10 + at}", acknowledged, finished))
-                    for at in range(6)
-                ]
-                for reader in readers:
-                    reader.start()
-                time.sleep(chance.uniform(0.05, 1.6))
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                for reader in readers:
-                    reader.join()
+            pid, port = forks.start(folder, "--slots", "8")
+            readers = [
+                threading.Thread(target=_ask, args=(port, f"s{number * 10 + at}", acknowledged, finished))
+                for at in range(6)
+            ]
+            for reader in readers:
+                reader.start()
+            # A busy machine answers late: what has happened says when, not the clock alone.
+            _until(len(acknowledged) + chance.randrange(0, 7), acknowledged.__len__)
+            time.sleep(chance.uniform(0.05, 1.6))
+            _kill(pid)
+            for reader in readers:
+                reader.join()
+            seen.counts |= {"questions acknowledged": len(acknowledged), "answers finished": len(finished)}
+            _say(number + 1, times, seen)
         database = open_database(folder / "service.db")
         me, talks = Accounts(database).local().account_id, Conversations(database)
         for name, talk in acknowledged.items():
@@ -140,7 +191,6 @@ def streams(times: int) -> Row:
             seen.check(right, f"the answer to {name} is another's or has holes")
             seen.check(name not in finished or len(words) == 40, f"the finished answer to {name} is lost")
         database.close()
-    seen.counts |= {"questions acknowledged": len(acknowledged), "answers finished": len(finished)}
     return seen.row("kill -9 during streams", times)
 
 
@@ -253,12 +303,12 @@ def contributions(times: int) -> Row:
     from gatllm.market import Chain, DatasetTokens, Devnet, deploy
 
     seen, chance, over = Seen(), random.Random(2), threading.Event()
-    with tempfile.TemporaryDirectory() as place, Devnet(Path(place) / "chain") as devnet:
+    with tempfile.TemporaryDirectory() as place, Devnet(Path(place) / "chain") as devnet, Forks() as forks:
         folder = Path(place) / "market"
         folder.mkdir()
         deployment = deploy(Chain(devnet.url, devnet.accounts(1)[0]), folder)
-        with running(folder, "--slots", "2", "--rpc", devnet.url) as (_, port):
-            pass
+        options = ("--slots", "2", "--rpc", devnet.url)
+        pid, port = forks.start(folder, *options)
         actor = _Actor(port, devnet, seen)
 
         def act() -> None:
@@ -270,19 +320,63 @@ def contributions(times: int) -> Row:
 
         worker = threading.Thread(target=act)
         worker.start()
-        for _ in range(times):
-            with running(folder, "--slots", "2", "--rpc", devnet.url, "--port", str(port)) as (process, _):
-                worker.join(chance.uniform(0.3, 12))
-                process.send_signal(signal.SIGKILL)
-                process.wait()
+        for number in range(times):
+            _until(seen.counts.total() + chance.randrange(0, 40), seen.counts.total)
+            worker.join(chance.uniform(0, 4))
+            _kill(pid)
+            pid, _ = forks.start(folder, *options, "--port", str(port))
+            _say(number + 1, times, seen)
         over.set()
-        with running(folder, "--slots", "2", "--rpc", devnet.url, "--port", str(port)):
-            worker.join()
+        worker.join()
+        _kill(pid, signal.SIGTERM)
         tokens = [one.id for one in DatasetTokens(Chain(devnet.url), deployment).list()]
         seen.check(len(tokens) == len(set(tokens)), "a token was minted twice")
         seen.check(set(tokens) == set(actor.minted), f"{len(actor.minted)} were minted, the chain has {len(tokens)}")
         seen.counts["tokens"] = len(tokens)
     return seen.row("kill -9 during uploads, jobs and mints", times)
+
+
+# ---- kill -9 during training
+
+
+def training(times: int) -> Row:
+    """Kill the service while it trains, and every other time the training itself; the run must end whole."""
+    from gatllm.service.database import open_database
+    from gatllm.service.training_work import TrainingWork
+    from gatllm.training import Run
+
+    seen, chance = Seen(), random.Random(3)
+    with tempfile.TemporaryDirectory() as place, Forks() as forks:
+        folder = Path(place)
+        runs, options = folder / "runs", ("--slots", "2", "--runs", str(folder / "runs"))
+        log = runs / "killed" / "log.jsonl"
+        pid, port = forks.start(folder, *options)
+        form = {"recipe": "alphabetize", "run": "killed", "steps": str(100 * (times + 2))}
+        begun = httpx.post(f"http://127.0.0.1:{port}/training/begin", data=form, timeout=60)
+        seen.check(begun.status_code == 303, f"could not begin: {begun.text[:200]}")
+        for number in range(times):
+            before = log.stat().st_size if log.exists() else 0
+            while not log.exists() or log.stat().st_size == before:  # until it goes on
+                time.sleep(0.05)
+            time.sleep(chance.uniform(0, 2))
+            if number % 2:
+                for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                    _kill(int(child))
+            _kill(pid)
+            pid, port = forks.start(folder, *options)
+            seen.counts["updates"] = log.read_text().count('"event":"step"')
+            _say(number + 1, times, seen)
+        work = TrainingWork(open_database(folder / "service.db"), runs)
+        while work.active("killed") is not None:
+            time.sleep(0.5)
+        [job] = work.all()
+        run = Run.open(runs / "killed")
+        steps = [entry["step"] for entry in run.events("step")]
+        seen.check(job.state == "done" and run.complete, f"the run did not end: {job.state} {job.error}")
+        seen.check(steps == list(range(1, len(steps) + 1)), "updates are lost or done twice")
+        seen.counts |= {"updates": len(steps), "times gone on with": len(run.events("resume"))}
+        _kill(pid, signal.SIGTERM)
+    return seen.row("kill -9 during training", times)
 
 
 # ---- what is gone for a while
@@ -426,8 +520,9 @@ def damaged(times: int) -> Row:
 
 def faults(times: int, only: str = "") -> list[Row]:
     """Run all faults, or one; return the lines of a table."""
+    few = max(1, times // 10)
     kinds: list[tuple[Callable[[int], Row], int]] = [
-        (streams, times), (contributions, times), (database, max(1, times // 10)), (chain, max(1, times // 10)),
-        (full_disk, max(1, times // 10)), (damaged, 1),
+        (streams, times), (contributions, times), (training, few), (database, few), (chain, few), (full_disk, few),
+        (damaged, 1),
     ]  # fmt: skip
     return [kind(count) for kind, count in kinds if only in ("", kind.__name__)]

@@ -1,6 +1,7 @@
 """A service with a generator that keeps time, for `benchmarks/service.py`: all of it is real but the words.
 
-python benchmarks/service_server.py FOLDER [--slots 200] [--database URL] [--rpc URL] [--bare]
+python benchmarks/service_server.py FOLDER [--slots 200] [--database URL] [--rpc URL] [--bare] [--port N]
+python benchmarks/service_server.py --forks
 
 It says the port that it listens on as its first line. Each word carries the name that its prompt begins with, its
 number and the moment at which it was made: a reader can tell what is lost, what is another's and how late it comes.
@@ -10,8 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +100,40 @@ def _market(rpc: str, folder: Path, port: int) -> Any:
 
 
 def main() -> None:
-    """Serve until a signal."""
+    """Serve until a signal; with ``--forks`` serve as each line of standard input says, in a process of its own."""
+    if sys.argv[1:] == ["--forks"]:
+        _fork()
+    else:
+        _serve(sys.argv[1:])
+
+
+def _fork() -> None:
+    """Load everything once: a hundred kills cost a hundred kills then, not a hundred starts."""
+    for name in ("gatllm.market", "gatllm.proof", "gatllm.service.app", "gatllm.review.default", "uvicorn"):
+        import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who was killed leaves nothing behind
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            arguments = json.loads(line)
+            with Path(arguments[0], "server.log").open("a", encoding="utf-8") as log:
+                os.dup2(log.fileno(), 2)
+            print(os.getpid(), end=" ")
+            _serve(arguments)
+            os._exit(0)
+
+
+def _serve(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--slots", type=int, default=200)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--database")
     parser.add_argument("--rpc")
+    parser.add_argument("--runs", type=Path)
     parser.add_argument("--bare", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     from gatllm.service import listen, serve
 
     listener = listen("127.0.0.1", given.port)
@@ -122,7 +153,12 @@ def main() -> None:
     market = _market(given.rpc, given.folder, port) if given.rpc else None
     assistant = Assistant(PacedGenerator(), load_reviewer())
     app = create_app(
-        assistant, database=database, openness="public" if market else "local", slots=given.slots, market=market
+        assistant,
+        database=database,
+        openness="public" if market else "local",
+        slots=given.slots,
+        market=market,
+        runs=[given.runs] if given.runs else [],
     )
     print(port, flush=True)
     serve(app, listener, grace=5)

@@ -29,7 +29,7 @@ ASSETS = (
 
 
 # Our own script, bundled: it carries its digest in place of a version.
-SCRIPT = HERE / "wallet.ts"
+SCRIPT = HERE / "page.ts"
 
 
 def _npm() -> str:
@@ -83,7 +83,7 @@ def _bundle() -> dict[str, str]:
     if done.returncode:
         sys.exit(f"web: esbuild failed\n{done.stderr.decode()}")
     number = int(hashlib.sha256(done.stdout).hexdigest()[:8], 16)
-    file = f"wallet-1.{number}.js"
+    file = f"page-1.{number}.js"
     (TARGET / file).write_bytes(done.stdout)
     return {"file": file, "version": f"1.{number}", "integrity": _integrity(done.stdout)}
 
@@ -103,7 +103,7 @@ def build() -> None:
         file = f"{name}-{version}.js"
         (TARGET / file).write_bytes(data)
         assets[name] = {"file": file, "version": version, "integrity": _integrity(data)}
-    assets["wallet"] = _bundle()
+    assets["page"] = _bundle()
     temporary = TARGET / f".assets.{os.getpid()}"
     temporary.write_text(json.dumps({"sources": wanted, "assets": assets}, indent=1) + "\n", encoding="utf-8")
     temporary.replace(TARGET / "assets.json")

@@ -1,8 +1,10 @@
 """The page in a real browser: answers stream in under a policy that forbids everything else, and it reads well."""
 
+import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from fastapi import FastAPI
 from gatllm.answering import Assistant, ConfidenceModel, FakeGenerator, Library
 from gatllm.review import Reviewer
 from gatllm.service import create_app, listen
+from gatllm.service.database import Job
 from gatllm.service.pages.rendering import scripts
 from tests.service.conftest import QUOTE, SlowGenerator
 
@@ -39,6 +42,7 @@ def address(generator: SlowGenerator, library: Library, confidence: ConfidenceMo
     second.name = "second"
     assistant = Assistant(generator, Reviewer(), library, confidence=confidence)
     app: FastAPI = create_app(assistant, runs=[trained], others=[second])
+    _at_work(app)
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
@@ -57,6 +61,24 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         opened.close()
+
+
+def _at_work(app: FastAPI) -> None:
+    """Let there be runs that another worker trains, waits for and has given up."""
+    parts = app.state.parts
+    me, step = parts.accounts.local().account_id, {"task": "training", "done": 3, "total": 9, "note": "loss 1.2"}
+    states: dict[str, dict[str, Any]] = {
+        "larger": {
+            "state": "running",
+            "worker": "elsewhere",
+            "lease": time.time() + 3600,
+            "progress": json.dumps(step),
+        },
+        "tiny": {"state": "failed", "error": "the disk is full"},
+    }
+    with parts.database.begin() as session:
+        for run, values in states.items():
+            session.add(Job(account_id=me, kind="train", arguments={"run": run}, **values))
 
 
 @pytest.fixture
@@ -242,6 +264,10 @@ def test_it_reads_well(browser: Any, address: str, scheme: str, width: int) -> N
     for name in PAGES:
         page.goto(address + name)
         check(name)
+    page.goto(address + "training")
+    page.wait_for_selector(".jobs progress")
+    page.click(".begin summary")
+    check("begin")
     page.goto(address + "training/tiny")
     page.click("text=Verify now")
     page.wait_for_selector("text=All hashes hold")

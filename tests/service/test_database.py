@@ -1,5 +1,6 @@
 """The database: both kinds of it, up to date, and nothing lost that was confirmed."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -14,17 +15,18 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from gatllm.errors import GatllmError, UsageError
 from gatllm.service.accounts import Accounts, SignInError
 from gatllm.service.conversations import Conversations, history
 from gatllm.service.data_requests import DataRequests
-from gatllm.service.database import Base, Database, DatabaseError, Turn, check_database, is_current, open_database
+from gatllm.service.database import Base, Database, DatabaseError, Rate, Turn, check_database, is_current, open_database
 from gatllm.service.errors import ApiError
 from gatllm.service.feedback import FeedbackBook
-from gatllm.service.jobs import Jobs, Running
+from gatllm.service.jobs import Jobs, PausedError, Running
 from gatllm.service.personal_data import PersonalData
+from gatllm.service.rates import Rates
 from gatllm.service.usage import UsageBook
 
 
@@ -445,3 +447,92 @@ def test_the_doctor_reads_a_database_and_changes_nothing(tmp_path: Path) -> None
     where.write_bytes(b"no database at all, but long enough to be read as one" * 100)
     with pytest.raises(DatabaseError, match="damaged"):
         check_database(where)
+
+
+def test_a_rate_holds_across_workers_and_comes_back_with_time(database: Database) -> None:
+    workers = [Rates(database, "questions", a_minute=60, burst=3) for _ in range(2)]
+    now = 1_000_000.0
+    waits = [workers[number % 2]._wait("questions ann", now) for number in range(5)]
+    assert waits == [0, 0, 0, 1, 1]
+    assert workers[0]._wait("questions bob", now) == 0  # another's is another's
+    assert workers[1]._wait("questions ann", now + 0.5) == 0.5
+    assert workers[1]._wait("questions ann", now + 1) == 0
+    assert [workers[0]._wait("questions ann", now + 100) for _ in range(4)] == [0, 0, 0, 1]  # never more than a burst
+
+
+def test_a_rate_is_counted_once_where_many_ask_at_once(database: Database) -> None:
+    workers = [Rates(database, "questions", a_minute=1, burst=5) for _ in range(2)]
+    let_through: list[bool] = []
+
+    def ask(worker: Rates) -> None:
+        for _ in range(8):
+            let_through.append(worker._wait("questions ann", 1_000_000.0) == 0)
+
+    threads = [threading.Thread(target=ask, args=(workers[number % 2],)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(let_through), sum(let_through)) == (32, 5)
+
+
+def test_clients_who_earned_all_again_are_forgotten(database: Database) -> None:
+    rates = Rates(database, "questions", a_minute=60)
+    rates._wait("questions ann", 1_000.0)
+    rates._swept = -1e9
+    rates._wait("questions bob", 2_000.0)
+    with database.read() as session:
+        assert [row.client for row in session.scalars(select(Rate))] == ["questions bob"]
+
+
+def test_without_its_database_a_rate_refuses_nobody(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "service.db")
+    rates = Rates(database, "questions", a_minute=1, burst=1)
+    with database.begin() as session:
+        session.execute(text("drop table rates"))
+
+    async def ask() -> None:
+        for _ in range(3):
+            await rates.take("ann")
+
+    asyncio.run(ask())
+
+
+def test_work_that_is_paused_waits_for_the_next_worker_and_only_attempts_in_vain_count(database: Database) -> None:
+    me = Accounts(database).local().account_id
+    seen: list[int] = []
+
+    def handler(running: Running) -> dict[str, Any]:
+        seen.append(len(seen))
+        if len(seen) < 9:
+            if len(seen) != 8:
+                running.say(f"{len(seen)} of 9", advanced=True)
+            raise PausedError
+        return {}
+
+    jobs = Jobs(database, {"long": handler})
+    job = jobs.add(me, "long", {})
+    for _ in range(9):
+        assert jobs.work_once()
+    done = jobs.get(me, job)
+    assert done is not None
+    assert (done.state, done.attempts) == ("done", 3)
+    assert not jobs.work_once()
+
+
+def test_work_that_somebody_ended_is_not_gone_on_with(database: Database) -> None:
+    me = Accounts(database).local().account_id
+
+    def handler(running: Running) -> dict[str, Any]:
+        jobs.end(running.id, "enough")
+        running.say("more")
+        raise AssertionError("it went on")
+
+    jobs = Jobs(database, {"long": handler})
+    job = jobs.add(me, "long", {})
+    assert jobs.work_once()
+    ended = jobs.get(me, job)
+    assert ended is not None
+    assert (ended.state, ended.error) == ("failed", "enough")
+    jobs.end(job, "again")
+    assert not jobs.work_once()

@@ -38,7 +38,7 @@ from tests.service.test_browser import ARGUMENTS, CHROMIUM, browser  # noqa: F40
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium here (Debian: apt install chromium)"),
-    pytest.mark.skipif(not scripts("wallet"), reason="no page assets; python web/build.py makes them"),
+    pytest.mark.skipif(not scripts(), reason="no page assets; python web/build.py makes them"),
 ]
 CODE = '''"""Shapes and what can be said of them."""
 

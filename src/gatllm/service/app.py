@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gatllm import __version__
 from gatllm.answering import Assistant
 from gatllm.models import ChatGenerator
-from gatllm.service import contribute, datasets, errors, health, metrics, openai, pages
+from gatllm.service import errors, health, metrics, openai, pages
 from gatllm.service.access import Access, Openness
 from gatllm.service.accounts import Accounts
 from gatllm.service.attribution import Attribution
@@ -34,7 +34,6 @@ from gatllm.service.guard import Guard
 from gatllm.service.health import Prober
 from gatllm.service.jobs import Jobs
 from gatllm.service.market import Market
-from gatllm.service.market import router as market_router
 from gatllm.service.metrics import Metrics
 from gatllm.service.pages.rendering import message
 from gatllm.service.parts import Parts
@@ -45,6 +44,7 @@ from gatllm.service.rates import Rates
 from gatllm.service.sessions import Sessions
 from gatllm.service.slots import Slots
 from gatllm.service.training_runs import TrainingRuns
+from gatllm.service.training_work import TrainingWork
 from gatllm.service.usage import UsageBook
 
 LARGEST_BODY = 2 << 20
@@ -108,7 +108,7 @@ def create_app(
         market: what the market's pages work on; None: there are none.
         paid: answer only those who have a subscription.
         free: how many questions a month a signed-in wallet may ask without one.
-        runs: run folders, or folders of them, that the training page shows.
+        runs: run folders, or folders of them, that the training page shows; new runs go into the first such folder.
         others: more generators to choose from; what they write is reviewed and traced by the same assistant.
         transcripts: where transcripts of answers are kept, of people who agreed to that; None: nowhere.
     """
@@ -123,12 +123,14 @@ def create_app(
     library = assistant.library
     assistant.data_requests = data_requests = DataRequests(kept)
     waiting = Slots(slots, queue, share)
+    training_runs = TrainingRuns(list(runs), [Path(dataset.path) for dataset in library.datasets] if library else [])
     parts = app.state.parts = Parts(
         assistant=assistant,
         slots=waiting,
         prober=Prober(waiting, assistant.generator),
         metrics=Metrics(),
-        rates=Rates(rate),
+        rates=Rates(kept, "questions", rate),
+        tries=Rates(kept, "sign-in", a_minute=10, burst=10),
         database=kept,
         accounts=accounts,
         access=Access(accounts, openness),
@@ -140,7 +142,8 @@ def create_app(
         jobs=Jobs(kept, market.work.handlers if market is not None else None),
         attribution=Attribution(kept, transcripts),
         tokens_of=market.catalogue.tokens_of if market is not None else None,
-        training_runs=TrainingRuns(list(runs), [Path(dataset.path) for dataset in library.datasets] if library else []),
+        training_runs=training_runs,
+        training=TrainingWork(kept, training_runs.place) if training_runs.place is not None else None,
         models={one.generator.name: one for one in [assistant, *(assistant.beside(other) for other in others)]},
         market=market,
     )
@@ -150,8 +153,7 @@ def create_app(
     if market is not None:
         market.sessions = Sessions(accounts)
         app.state.market = market
-        for part in (market_router, contribute.router, datasets.router, datasets.gateway):
-            app.include_router(part)
+        app.include_router(pages.market_router)
         if paid:
             app.add_middleware(Paywall, market=market, paths=PAID, free=free)
     app.add_middleware(Patience)
@@ -182,10 +184,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.suppress(DatabaseError):  # whoever looks at their contribution queues it then
             await asyncio.to_thread(parts.market.work.resume, parts.jobs, parts.accounts.wallet)
         parts.jobs.start()
+    if parts.training is not None:
+        parts.training.jobs.start()
     tidying = asyncio.create_task(_tidy(parts))
     yield
     tidying.cancel()
     await asyncio.to_thread(parts.jobs.stop)
+    if parts.training is not None:
+        await asyncio.to_thread(parts.training.jobs.stop)
     if parts.saving:
         await asyncio.wait(parts.saving, timeout=5)
 

@@ -118,3 +118,10 @@ async def _answer(request: Request, status: int, content: dict[str, Any], header
         return JSONResponse(content, status, dict(headers))
     shown.headers.update(headers)
     return shown
+
+
+def refusal(status: int, message: str, **more: Any) -> JSONResponse:
+    """Return an error in the shape of the service's API."""
+    kinds = {401: "authentication_error", 402: "payment_required", 403: "permission_error"}
+    kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return JSONResponse({"error": {"message": message, "type": kind, **more}}, status)

@@ -56,7 +56,11 @@ def _has_died(worker: str) -> bool:
 
 
 class LostLeaseError(Exception):
-    """Another worker has taken the job over: this one must do no more."""
+    """Another worker has taken the job over, or somebody has ended it: this one must do no more."""
+
+
+class PausedError(Exception):
+    """The work was interrupted and goes on later, here or elsewhere."""
 
 
 @dataclass
@@ -68,6 +72,7 @@ class Running:
     arguments: dict[str, Any]
     _database: Database = field(repr=False)
     _worker: str = field(repr=False)
+    stopping: threading.Event = field(default_factory=threading.Event, repr=False)  # the server is: raise `PausedError`
 
     def step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what a step gave: now, or when it was done before an interruption.
@@ -86,14 +91,16 @@ class Running:
             session.add(JobStep(job_id=self.id, name=name, result=result))
         return result
 
-    def say(self, progress: str) -> None:
-        """Tell how far the work is, and keep the lease.
+    def say(self, progress: str, *, advanced: bool = False) -> None:
+        """Tell how far the work is, and keep the lease. ``advanced``: what is done is kept, whatever comes next.
 
         Raises:
             LostLeaseError: another worker has the job.
         """
+        # Long work may outlive many servers: only attempts that came no further count.
+        counted: dict[str, Any] = {"attempts": 1} if advanced else {}
         with self._database.begin() as session:
-            self._renew(session, progress=progress)
+            self._renew(session, progress=progress, **counted)
 
     def _renew(self, session: Any, **values: Any) -> None:
         now = time.time()
@@ -150,6 +157,18 @@ class Jobs:
             wanted = select(Job).where(Job.account_id == account_id).order_by(Job.created.desc())
             return list(session.scalars(wanted.limit(count)))
 
+    def of_kind(self, kind: str, count: int = 200) -> list[Job]:
+        """Return the jobs of a kind, newest first."""
+        with self._database.read() as session:
+            wanted = select(Job).where(Job.kind == kind).order_by(Job.created.desc(), Job.id)
+            return list(session.scalars(wanted.limit(count)))
+
+    def end(self, job_id: str, words: str) -> None:
+        """End a job that waits or is at work; whoever works on it notices when they next tell how far they are."""
+        with self._database.begin() as session:
+            wanted = update(Job).where(Job.id == job_id, Job.state.in_(("queued", "running")))
+            session.execute(wanted.values(state="failed", error=words, worker="", progress="", updated=time.time()))
+
     def counts(self) -> dict[str, int]:
         """Return how many jobs are in each state."""
         with self._database.read() as session:
@@ -182,25 +201,28 @@ class Jobs:
         job, worker = self._take()
         if job is None:
             return False
-        running = Running(job.id, job.account_id, job.arguments, self._database, worker)
+        running = Running(job.id, job.account_id, job.arguments, self._database, worker, self._stop)
         over = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(running, over), daemon=True)
         keeper.start()
         try:
-            outcome: dict[str, Any] = {"state": "done", "result": self.handlers[job.kind](running), "error": ""}
+            result = self.handlers[job.kind](running)
+            outcome: dict[str, Any] = {"state": "done", "result": result, "error": "", "progress": ""}
         except LostLeaseError:
             return True
         except DatabaseError:  # nothing can be written down: the lease runs out, and the job is taken up again
             return True
+        except PausedError:
+            outcome = {"state": "queued", "lease": 0.0}
         except Exception as error:  # told to whoever asked for it
             words = str(error) if isinstance(error, GatllmError) else f"unexpected {type(error).__name__}: {error}"
-            outcome = {"state": "failed", "error": words}
+            outcome = {"state": "failed", "error": words, "progress": ""}
         finally:
             over.set()
             keeper.join()
         with self._database.begin() as session:
             held = update(Job).where(Job.id == job.id, Job.worker == worker)
-            session.execute(held.values(updated=time.time(), progress="", **outcome))
+            session.execute(held.values(updated=time.time(), **outcome))
         return True
 
     def _take(self) -> tuple[Job | None, str]:

@@ -28,6 +28,7 @@ from gatllm.service.personal_data import PersonalData
 from gatllm.service.rates import Rates
 from gatllm.service.slots import Slots, Ticket
 from gatllm.service.training_runs import TrainingRuns
+from gatllm.service.training_work import TrainingWork
 from gatllm.service.usage import UsageBook
 
 NAME = "gatllm"  # the model that there is in any case
@@ -55,7 +56,8 @@ class Parts:
     slots: Slots
     prober: Prober
     metrics: Metrics
-    rates: Rates
+    rates: Rates  # of questions
+    tries: Rates  # of signing in, from one address
     database: Database
     accounts: Accounts
     access: Access
@@ -66,6 +68,7 @@ class Parts:
     usage: UsageBook
     jobs: Jobs
     training_runs: TrainingRuns
+    training: TrainingWork | None  # where there is a folder for new runs
     attribution: Attribution
     models: dict[str, Assistant] = field(default_factory=dict)  # by the names of their generators
     tokens_of: Callable[[str], list[str]] | None = None  # the tokens of a dataset by its root, where there is a market
@@ -118,7 +121,7 @@ class Place:
         self._client = client
         self.ticket: Ticket | None = None
 
-    def take(self) -> Ticket:
+    async def take(self) -> Ticket:
         """Enter the queue; who was refused for what they asked has not been there.
 
         Raises:
@@ -126,7 +129,7 @@ class Place:
             BusyError: the queue is full.
             StoppingError: the server is shutting down.
         """
-        self._parts.rates.take(self._client)
+        await self._parts.rates.take(self._client)
         self.ticket = self._parts.slots.enter(self._client)
         return self.ticket
 

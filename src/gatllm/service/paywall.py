@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatllm.errors import GatllmError
 from gatllm.service.database import DatabaseError
-from gatllm.service.market import Market, refusal, session_of
+from gatllm.service.errors import refusal
+from gatllm.service.market import Market, session_of
 from gatllm.service.parts import parts_of
 
 Refusal = tuple[int, str, dict[str, Any]]  # status, words, more

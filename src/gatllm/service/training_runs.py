@@ -44,6 +44,11 @@ class TrainingRuns:
         self._verified: dict[str, tuple[tuple[int, ...], Verification]] = {}
         self._drawn: dict[str, tuple[float, bytes]] = {}
 
+    @property
+    def place(self) -> Path | None:
+        """Where new runs belong: the first folder that is no run itself."""
+        return next((place for place in self._places if not (place / _LOG).is_file()), None)
+
     def names(self) -> dict[str, Path]:
         """Return the runs that there are by name, the last changed first."""
         found: dict[str, Path] = {}

@@ -154,6 +154,15 @@ class AnswerSource(Base):
     created: Mapped[float] = mapped_column(default=time.time, index=True)
 
 
+class Rate(Base):
+    """When all that a client asked for will have been earned; an address is kept for minutes only."""
+
+    __tablename__ = "rates"
+
+    client: Mapped[str] = mapped_column(primary_key=True)  # what is limited, and whose
+    earned: Mapped[float] = mapped_column(index=True)
+
+
 class Job(Base):
     """Work that survives the process that does it; ``once`` names what must not be done twice."""
 

@@ -31,7 +31,7 @@ async def chat_completions(
     assistant = parts.assistant_of(asked.model)
     prompt, history = arrange(asked.messages)
     await check_size(assistant.generator, [*history, {"role": "user", "content": prompt}])
-    chat = _Chat(asked, Run(request, held.take(), caller, assistant), prompt, history)
+    chat = _Chat(asked, Run(request, await held.take(), caller, assistant), prompt, history)
     if not asked.stream:
         return SafeJSON(await chat.whole())
     chunks = chat.chunks()

@@ -31,7 +31,7 @@ async def completions(
     prompts = [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt
     for prompt in prompts:
         await check_size(assistant.generator, [{"role": "user", "content": prompt}])
-    work = _Completions(asked, Run(request, held.take(), caller, assistant), prompts)
+    work = _Completions(asked, Run(request, await held.take(), caller, assistant), prompts)
     if not asked.stream:
         return SafeJSON(await work.whole())
     chunks = work.chunks()

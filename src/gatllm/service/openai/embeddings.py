@@ -44,7 +44,7 @@ async def embeddings(asked: EmbeddingRequest, request: Request, held: Held, call
     def work() -> Generator[tuple[list[list[float]], int], None, None]:
         yield generator.embed(texts)
 
-    run = Run(request, held.take(), caller)
+    run = Run(request, await held.take(), caller)
     [(vectors, tokens)] = [item async for item in run.work(work) if item is not None]
     await count_use(parts, caller, tokens, 0)
     packed = asked.encoding_format == "base64"

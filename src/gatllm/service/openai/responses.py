@@ -109,7 +109,7 @@ async def responses(
     messages = messages or [ChatMessage(role="user", content="")]
     prompt, history = arrange(messages)
     await check_size(assistant.generator, [*history, {"role": "user", "content": prompt}])
-    response = _Response(asked, Run(request, held.take(), caller, assistant))
+    response = _Response(asked, Run(request, await held.take(), caller, assistant))
     options = asked.sampled(assistant.options, 0, asked.max_output_tokens)
     answer = response.run.answer(prompt, history, options)
     if not asked.stream:

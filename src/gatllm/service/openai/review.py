@@ -45,7 +45,7 @@ async def review(asked: Code, request: Request, held: Held, caller: Asker) -> Sa
             "suspects": [asdict(suspect) for suspect in found.suspects],
         }
 
-    return await _done(parts, Run(request, held.take(), caller), work)
+    return await _done(parts, Run(request, await held.take(), caller), work)
 
 
 @router.post("/fix", response_model=None)
@@ -59,7 +59,7 @@ async def fix(asked: Code, request: Request, held: Held, caller: Asker) -> SafeJ
         kept = ("code", "verdict", "probability", "notes", "edits")
         yield {"object": "fix", "changed": found.changed, **{name: whole[name] for name in kept}}
 
-    return await _done(parts, Run(request, held.take(), caller), work)
+    return await _done(parts, Run(request, await held.take(), caller), work)
 
 
 async def _done(parts: Parts, run: Run, work: Any) -> SafeJSON:

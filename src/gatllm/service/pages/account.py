@@ -15,10 +15,8 @@ from gatllm.service.accounts import Caller
 from gatllm.service.errors import ApiError
 from gatllm.service.pages.rendering import page
 from gatllm.service.parts import client_of, parts_of
-from gatllm.service.rates import Rates
 
 router = APIRouter(include_in_schema=False)
-_TRIES = Rates(a_minute=10, burst=10)  # of signing in, from one address
 
 
 @router.get("/account")
@@ -71,7 +69,7 @@ async def sign_in(
 ) -> HTMLResponse | RedirectResponse:
     """Sign a user in; what the browser said before is theirs from now on."""
     parts = parts_of(request)
-    _TRIES.take(client_of(request, None))
+    await parts.tries.take(client_of(request, None))
     agent = request.headers.get("user-agent", "")
     try:
         token = await asyncio.to_thread(parts.accounts.sign_in_user, name, password, agent)

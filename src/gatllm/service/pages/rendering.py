@@ -43,14 +43,14 @@ def _templates() -> Environment:
 
 
 @cache
-def scripts(*names: str) -> list[dict[str, str]]:
-    """Return scripts (default: those of every page) in order; none where set-up has not brought them."""
+def scripts() -> list[dict[str, str]]:
+    """Return the scripts of every page in order; none where set-up has not brought them."""
     try:
         text = files("gatllm.service").joinpath("static/vendor/assets.json").read_text(encoding="utf-8")
     except OSError:
         return []
     assets = json.loads(text)["assets"]
-    return [assets[name] for name in names or ("htmx", "hx-sse", "hx-csp") if name in assets]
+    return [assets[name] for name in ("htmx", "hx-sse", "hx-csp", "page")]
 
 
 def render(name: str, **values: Any) -> str:

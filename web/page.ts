@@ -1,6 +1,92 @@
-// The one script of our own: wallets, transactions, uploads. Wallets announce themselves (EIP-6963); older ones are
-// `window.ethereum`. The server prepares what a wallet shows, signs and pays; no key is ever seen here. Every page works
-// without it but for what needs a wallet.
+// The one script of our own. What a page does beyond HTML: Enter sends, code can be copied, the newest words stay in
+// sight; and wallets, transactions, uploads. Wallets announce themselves (EIP-6963); older ones are `window.ethereum`.
+// The server prepares what a wallet shows, signs and pays; no key is ever seen here. Every page works without it but for
+// what needs a wallet.
+
+const element = (id: string) => document.getElementById(id);
+const all = <T extends HTMLElement>(selector: string, within: ParentNode = document) => [...within.querySelectorAll<T>(selector)];
+const wait = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
+
+// ---- the chat
+
+const FOLLOWED = 120; // pixels from the end within which the reader follows what is written
+let atEnd = true;
+let looking = false;
+
+function toTheEnd(): void {
+  window.scrollTo({ top: document.documentElement.scrollHeight });
+}
+
+async function copy(button: HTMLElement, text: string): Promise<void> {
+  const before = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = 'Copied';
+  } catch {
+    button.textContent = 'Could not copy';
+  }
+  await wait(1500);
+  button.textContent = before;
+}
+
+// Buttons that only a script can serve are shown, and each block of code gets one.
+function dress(root: ParentNode): void {
+  for (const button of all('[data-copy][hidden]', root)) button.hidden = false;
+  for (const block of all('.text pre', root)) {
+    if (block.previousElementSibling?.classList.contains('copy') || block.closest('.draft')) continue;
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'act copy';
+    button.textContent = 'Copy';
+    button.setAttribute('aria-label', 'Copy this code');
+    block.before(button);
+  }
+}
+
+// What htmx has put into the page since it was last looked at.
+function changed(): void {
+  looking = false;
+  const turns = element('turns');
+  if (!turns) return;
+  dress(turns);
+  if (atEnd && turns.querySelector('.busy')) toTheEnd();
+  // The address of a new conversation is its own, so that a reload shows it again.
+  const conversation = element('conversation') as HTMLInputElement | null;
+  if (conversation?.value && location.pathname === '/') history.replaceState(null, '', `/chat/${conversation.value}`);
+}
+
+document.addEventListener('keydown', (event) => {
+  const field = event.target;
+  // While an input method composes a word, Enter accepts the word.
+  if (!(field instanceof HTMLTextAreaElement) || field.id !== 'prompt') return;
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  if (field.value.trim()) field.form?.requestSubmit();
+});
+document.addEventListener('click', (event) => {
+  const button = (event.target as Element).closest?.<HTMLElement>('[data-copy], .copy');
+  if (!button) return;
+  const source = button.dataset.copy ? element(button.dataset.copy) : button.nextElementSibling;
+  void copy(button, source instanceof HTMLTextAreaElement ? source.value : source?.textContent ?? '');
+});
+document.addEventListener('submit', (event) => {
+  if (['ask', 'again'].includes((event.target as HTMLElement).id)) atEnd = true;
+});
+window.addEventListener('scroll', () => {
+  atEnd = window.innerHeight + window.scrollY > document.documentElement.scrollHeight - FOLLOWED;
+}, { passive: true });
+new MutationObserver(() => {
+  if (looking) return;
+  looking = true;
+  requestAnimationFrame(changed);
+}).observe(document.documentElement, { childList: true, subtree: true });
+
+dress(document);
+const prompted = element('prompt');
+if (prompted instanceof HTMLTextAreaElement) prompted.setSelectionRange(prompted.value.length, prompted.value.length);
+if (document.querySelector('.turn') && !location.hash) toTheEnd();
+
+// ---- wallets
 
 interface Provider {
   request(call: { method: string; params?: unknown[] }): Promise<any>;
@@ -17,9 +103,6 @@ const signedIn = about.account ?? '';
 const wallets = new Map<string, Provider>();
 let provider: Provider | undefined;
 
-const element = (id: string) => document.getElementById(id);
-const all = <T extends HTMLElement>(selector: string) => [...document.querySelectorAll<T>(selector)];
-const wait = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 const hex = (text: string) => '0x' + [...new TextEncoder().encode(text)].map((b) => b.toString(16).padStart(2, '0')).join('');
 const ether = (wei: string | bigint) => `${Number(BigInt(wei) * 1_000_000n / 10n ** 18n) / 1e6} ETH`;
 
@@ -298,12 +381,14 @@ for (const given of all<HTMLFormElement>('[data-transfer]')) {
   given.addEventListener('submit', guarded(() => perform(`/datasets/${given.dataset.transfer}/transfer`, { to: given.to.value }, 'Transfer')));
 }
 
-window.addEventListener('eip6963:announceProvider', ((event: CustomEvent<Announced>) => {
-  offer(event.detail.info.name, event.detail.provider);
-}) as EventListener);
-window.dispatchEvent(new Event('eip6963:requestProvider'));
-setTimeout(() => {
-  const old = (window as unknown as { ethereum?: Provider }).ethereum;
-  if (!wallets.size && old) offer('browser wallet', old);
-  if (!wallets.size) element('wallets')?.append('No wallet found. Install one, such as MetaMask, and reload.');
-}, 300);
+if (element('wallet')) {
+  window.addEventListener('eip6963:announceProvider', ((event: CustomEvent<Announced>) => {
+    offer(event.detail.info.name, event.detail.provider);
+  }) as EventListener);
+  window.dispatchEvent(new Event('eip6963:requestProvider'));
+  setTimeout(() => {
+    const old = (window as unknown as { ethereum?: Provider }).ethereum;
+    if (!wallets.size && old) offer('browser wallet', old);
+    if (!wallets.size) element('wallets')?.append('No wallet found. Install one, such as MetaMask, and reload.');
+  }, 300);
+}

@@ -24,16 +24,8 @@ from gatllm.market.store.metadata import picture
 from gatllm.records import write_file
 from gatllm.service.access import caller_or_none
 from gatllm.service.catalogue import Item
-from gatllm.service.market import (
-    EXPLORERS,
-    Market,
-    MarketRoute,
-    Signed,
-    Strict,
-    market_of,
-    market_page,
-    session_of,
-)
+from gatllm.service.market import EXPLORERS, Market, market_of, session_of
+from gatllm.service.pages.market_page import MarketRoute, Signed, Strict, market_page
 from gatllm.service.parts import parts_of
 
 _PAGE = 24

@@ -15,7 +15,9 @@ from gatllm.errors import GatllmError, UsageError, VerificationError
 from gatllm.market import Kind, Origin, id_of
 from gatllm.service.access import caller_or_none
 from gatllm.service.contributions import UPLOAD_BYTES, UPLOAD_FILES, Contribution, NotYoursError
-from gatllm.service.market import Market, MarketRoute, market_of, market_page, session_of
+from gatllm.service.market import Market, market_of, session_of
+from gatllm.service.pages.market_page import MarketRoute, market_page
+from gatllm.service.pages.rendering import render
 from gatllm.service.parts import parts_of
 
 PIECE = 1 << 20  # bytes that the page sends at once
@@ -152,8 +154,6 @@ def _show(request: Request, found: Contribution, *, status: int = 200, problem: 
 @router.get("/{name}/job", response_model=None)
 def job(request: Request, name: str) -> Response:
     """How far a job is, for the page that waits; when it is over the page is shown anew."""
-    from gatllm.service.pages.rendering import render
-
     market, found = _mine(request, name)
     if found.state not in ("checking", "publishing"):
         return HTMLResponse("", headers={"HX-Refresh": "true"})

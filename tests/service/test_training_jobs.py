@@ -1,0 +1,149 @@
+"""Runs begun from the training page: whose they are to begin, and that nothing ends them but their end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from gatllm.answering import Assistant, FakeGenerator
+from gatllm.review import Reviewer
+from gatllm.service import create_app
+from gatllm.service.accounts import Accounts
+from gatllm.service.database import Database, open_database
+from gatllm.service.training_work import TrainingWork
+from gatllm.training import Run
+from tests.service.conftest import Connect
+
+SMALL = {"train.steps": 400, "train.batch": 4, "train.threads": 1, "train.evaluations": 1, "model.width": 16}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> FastAPI:
+    return create_app(Assistant(FakeGenerator("Hello."), Reviewer()), runs=[tmp_path / "runs"])
+
+
+def test_what_is_begun_is_queued_once_and_mistakes_are_told(app: FastAPI, connect: Connect) -> None:
+    async def go() -> None:
+        async with connect(app) as client:
+            assert "Begin a run" in (await client.get("/training")).text
+            for form, told in (
+                ({"recipe": "none", "run": "a"}, "there is no recipe"),
+                ({"recipe": "../alphabetize", "run": "a"}, "there is no recipe"),
+                ({"recipe": "alphabetize", "run": "../a"}, "is no name for a run"),
+                ({"recipe": "alphabetize", "run": ""}, "is no name for a run"),
+                ({"recipe": "alphabetize", "run": "a", "steps": "many"}, "is no number"),
+                ({"recipe": "alphabetize", "run": "a", "steps": "-1"}, "train.steps"),
+                ({"recipe": "alphabetize", "run": "a", "steps": "9", "minutes": "1"}, "two budgets"),
+            ):
+                answer = await client.post("/training/begin", data=form)
+                assert (answer.status_code, told in answer.text) == (400, True), form
+            assert app.state.parts.training.all() == []
+            form = {"recipe": "alphabetize", "run": "mine", "steps": "9", "seed": "3"}
+            assert (await client.post("/training/begin", data=form)).status_code == 303
+            again = await client.post("/training/begin", data=form)
+            assert (again.status_code, "there is a run mine already" in again.text) == (400, True)
+            [job] = app.state.parts.training.all()
+            recipe = job.arguments["recipe"]
+            assert (recipe["name"], recipe["seed"], recipe["train"]["steps"]) == ("mine", 3, 9)
+            assert "waits for its turn" in (await client.get("/training/jobs")).text
+            await client.post("/training/mine/stop")
+            assert "stopped by the operator" in (await client.get("/training")).text
+
+    asyncio.run(go())
+
+
+def test_only_the_operator_trains(tmp_path: Path, connect: Connect) -> None:
+    app = create_app(Assistant(FakeGenerator("Hello."), Reviewer()), openness="public", runs=[tmp_path])
+    app.state.parts.accounts.add_user("bob", "correct horse", "contributor")
+
+    async def go() -> None:
+        async with connect(app) as client:
+            assert "Begin a run" not in (await client.get("/training")).text
+            for _ in range(2):
+                for path in ("begin", "mine/stop", "mine/go-on"):
+                    answer = await client.post(f"/training/{path}", data={"recipe": "alphabetize", "run": "mine"})
+                    assert answer.status_code in (401, 403), path
+                await client.post("/account/sign-in", data={"name": "bob", "password": "correct horse"})
+            assert app.state.parts.training.all() == []
+
+    asyncio.run(go())
+
+
+def test_without_a_folder_for_runs_there_is_nothing_to_begin(connect: Connect) -> None:
+    app = create_app(Assistant(FakeGenerator("Hello."), Reviewer()))
+
+    async def go() -> None:
+        async with connect(app) as client:
+            assert "Begin a run" not in (await client.get("/training")).text
+            assert (await client.post("/training/begin", data={"recipe": "x", "run": "y"})).status_code == 404
+
+    asyncio.run(go())
+
+
+SERVER = """
+import sys
+from pathlib import Path
+from gatllm.service.database import open_database
+from gatllm.service.training_work import TrainingWork
+
+TrainingWork(open_database(sys.argv[1]), Path(sys.argv[2])).jobs.work_once()
+"""
+
+
+def _until(holds: Callable[[], bool], seconds: float = 300) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def _updates(run: Path) -> int:
+    try:
+        return (run / "log.jsonl").read_text().count('"step"')
+    except OSError:
+        return 0
+
+
+def test_a_run_is_stopped_gone_on_with_and_survives_kill_9(tmp_path: Path) -> None:
+    url = str(tmp_path / "service.db")
+    database: Database = open_database(url)
+    me = Accounts(database).local().account_id
+    work, run = TrainingWork(database, tmp_path / "runs"), tmp_path / "runs" / "small"
+    work.begin(me, "alphabetize", "small", SMALL)
+    worker = threading.Thread(target=work.jobs.work_once)
+    worker.start()
+    _until(lambda: _updates(run) > 20)
+    work.stop("small")
+    worker.join(300)
+    assert not worker.is_alive()
+    [job] = work.all()
+    assert (job.state, "stopped by the operator" in job.error) == ("failed", True)
+    assert not Run.open(run).complete
+    assert list((run / "checkpoints").iterdir())
+
+    work.go_on(me, "small")
+    reached = _updates(run)
+    server = subprocess.Popen([sys.executable, "-c", SERVER, url, str(tmp_path / "runs")])
+    _until(lambda: _updates(run) > reached + 20)
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+
+    second = TrainingWork(open_database(url), tmp_path / "runs")
+    second.jobs._reclaim()
+    assert second.jobs.work_once()
+    [job] = second.all()
+    assert (job.state, job.error) == ("done", "")
+    done = Run.open(run)
+    assert done.complete
+    assert [entry["step"] for entry in done.events("step")] == list(range(1, 401))
+    assert len(done.events("resume")) >= 2
