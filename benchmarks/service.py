@@ -1,11 +1,15 @@
 """The service under load and under faults.
 
     python benchmarks/service.py load [--streams 200] [--seconds 300] [--pace 0.25] [--workers 1] [--bare] [--code]
+    python benchmarks/service.py generator [--streams 1 8] [--tokens 48] [--model NAME]
     python benchmarks/service.py faults [--times 100] [--only KIND]
 
 ``load``: so many streams are open at any moment. Every word is checked: whose it is, its number, and how long after it
 was made it arrives (the generator's own clock is the machine's). ``--workers 2`` serves by two processes on one
 PostgreSQL; ``--bare`` is the least program that streams the same words, ``--code`` ends each answer with code.
+
+``generator``: `gatllm serve` as it is, with its own generator or another; as many questions at once as ``--streams``
+says, one after the other kind. The service's own metrics say how long the first token took and how many there were.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -22,8 +27,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from gatllm.cli.console import table
 
@@ -176,6 +184,59 @@ def load(given: argparse.Namespace) -> Outcome:
         return asyncio.run(_load(ports, pids, given))
 
 
+QUESTION = "Explain in plain words, without code, what a {} is and when one would use it."
+SUBJECTS = ("list", "dictionary", "generator", "decorator", "context manager", "closure", "set", "deque")
+
+
+@contextlib.contextmanager
+def _gatllm_serve(folder: Path, streams: int, model: str | None) -> Iterator[str]:
+    command = [sys.executable, "-m", "gatllm", "serve", "--port", "0", "--slots", str(streams), "--queue", "64"]
+    command += ["--database", str(folder / "service.db"), *(["--model", model] if model else [])]
+    with (folder / "serve.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "XDG_DATA_HOME": str(folder)})
+    try:
+        while not (found := re.search(r"chat: (http\S+?)/ ", said := (folder / "serve.log").read_text())):
+            if process.poll() is not None:
+                raise SystemExit(f"the service did not start:\n{said[-2000:]}")
+            time.sleep(0.2)
+        while httpx.get(f"{found[1]}/readyz", timeout=60).status_code != 200:
+            time.sleep(0.5)
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _numbers(address: str) -> dict[str, float]:
+    lines = httpx.get(f"{address}/metrics", timeout=60).text.splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def generator(streams: int, tokens: int, model: str | None) -> list[tuple[str, str]]:
+    """Ask so many questions at once; return the lines of a table."""
+    with tempfile.TemporaryDirectory() as place, _gatllm_serve(Path(place), streams, model) as address:
+
+        def ask(number: int) -> int:
+            asked = [{"role": "user", "content": QUESTION.format(SUBJECTS[number % len(SUBJECTS)])}]
+            body = {"model": "gatllm", "messages": asked, "max_tokens": tokens}
+            return httpx.post(f"{address}/v1/chat/completions", json=body, timeout=1800).status_code
+
+        ask(0)  # what is compiled or read at the first use is no part of it
+        before, began = _numbers(address), time.monotonic()
+        with ThreadPoolExecutor(streams) as pool:
+            statuses = Counter(pool.map(ask, range(streams)))
+        seconds, after = time.monotonic() - began, _numbers(address)
+    more = {name: value - before.get(name, 0.0) for name, value in after.items()}
+    first = "vllm:time_to_first_token_seconds"
+    made = more["vllm:generation_tokens_total"]
+    return [
+        ("answers by status", ", ".join(f"{status}: {count}" for status, count in statuses.items())),
+        ("to the first token, mean", f"{more[f'{first}_sum'] / max(1, more[f'{first}_count']):.2f} s"),
+        ("tokens, a second, a second and stream", f"{made:.0f}, {made / seconds:.1f}, {made / seconds / streams:.1f}"),
+    ]
+
+
 def main() -> None:
     """Run one of them."""
     parser = argparse.ArgumentParser()
@@ -187,6 +248,10 @@ def main() -> None:
     heavy.add_argument("--workers", type=int, default=1)
     heavy.add_argument("--bare", action="store_true")
     heavy.add_argument("--code", action="store_true")
+    own = kinds.add_parser("generator")
+    own.add_argument("--streams", type=int, nargs="+", default=[1, 8])
+    own.add_argument("--tokens", type=int, default=48)
+    own.add_argument("--model")
     wrong = kinds.add_parser("faults")
     wrong.add_argument("--times", type=int, default=100)
     wrong.add_argument("--only", default="")
@@ -196,12 +261,18 @@ def main() -> None:
         outcome = load(given)
         table(how, ("what", "value"), outcome.rows())
         wrong_seen = bool(outcome.problems) or not outcome.complete
+    elif given.what == "generator":
+        wrong_seen = False
+        for streams in given.streams:
+            rows = generator(streams, given.tokens, given.model)
+            table(f"{streams} stream(s), {given.model or 'the default generator'}", ("what", "value"), rows)
+            wrong_seen |= rows[0][1] != f"200: {streams}"
     else:
         from service_faults import faults
 
-        rows = faults(given.times, given.only)
-        table("faults", ("fault", "times", "what was seen"), rows)
-        wrong_seen = any(not seen.endswith("all as it must be") for _, _, seen in rows)
+        seen_rows = faults(given.times, given.only)
+        table("faults", ("fault", "times", "what was seen"), seen_rows)
+        wrong_seen = any(not seen.endswith("all as it must be") for _, _, seen in seen_rows)
     sys.exit(wrong_seen)
 
 

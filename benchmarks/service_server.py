@@ -109,8 +109,11 @@ def main() -> None:
 
 def _fork() -> None:
     """Load everything once: a hundred kills cost a hundred kills then, not a hundred starts."""
-    for name in ("gatllm.market", "gatllm.proof", "gatllm.service.app", "gatllm.review.default", "uvicorn"):
+    for name in ("gatllm.market", "gatllm.proof", "gatllm.service.app", "uvicorn"):
         import_module(name)
+    from gatllm.review.default import load_reviewer
+
+    reviewer = load_reviewer()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who was killed leaves nothing behind
     for line in sys.stdin:
         pid = os.fork()
@@ -120,11 +123,11 @@ def _fork() -> None:
             with Path(arguments[0], "server.log").open("a", encoding="utf-8") as log:
                 os.dup2(log.fileno(), 2)
             print(os.getpid(), end=" ")
-            _serve(arguments)
+            _serve(arguments, reviewer)
             os._exit(0)
 
 
-def _serve(arguments: list[str]) -> None:
+def _serve(arguments: list[str], reviewer: Any = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--slots", type=int, default=200)
@@ -151,7 +154,7 @@ def _serve(arguments: list[str]) -> None:
 
     database = open_database(given.database or given.folder / "service.db")
     market = _market(given.rpc, given.folder, port) if given.rpc else None
-    assistant = Assistant(PacedGenerator(), load_reviewer())
+    assistant = Assistant(PacedGenerator(), reviewer or load_reviewer())
     app = create_app(
         assistant,
         database=database,

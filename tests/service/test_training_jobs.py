@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from gatllm.review import Reviewer
 from gatllm.service import create_app
 from gatllm.service.accounts import Accounts
 from gatllm.service.database import Database, open_database
+from gatllm.service.jobs import MOST_ATTEMPTS
 from gatllm.service.training_work import TrainingWork
 from gatllm.training import Run
 from tests.service.conftest import Connect
@@ -90,6 +92,89 @@ def test_without_a_folder_for_runs_there_is_nothing_to_begin(connect: Connect) -
     asyncio.run(go())
 
 
+TRAINING = """
+import json, os, signal, sys, time
+from pathlib import Path
+
+run = Path(sys.argv[2])
+run.mkdir(parents=True, exist_ok=True)
+seen = run / "seen"
+signal.signal(signal.SIGTERM, lambda *_: (seen.open("a").write("asked to end\\n"), sys.exit(130)))
+seen.open("a").write("begun\\n")
+def say(**words): print(json.dumps(words), flush=True)
+say(task="training", done=1, total=9, note="loss 3")
+how = json.loads(Path(sys.argv[1]).with_name("how.json").read_text())
+if how == "wait": time.sleep(600)
+if how == "die": os.kill(os.getpid(), signal.SIGKILL)
+if how == "checkpoint and die":
+    say(event="checkpoint", step=2)
+    say(task="training", done=2, total=9, note="loss 2")
+    os.kill(os.getpid(), signal.SIGKILL)
+if how == "refuse":
+    say(problem="the loss is no number: lower train.lr")
+    sys.exit(1)
+if how == "fall over": raise RuntimeError("out of luck")
+"""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> TrainingWork:
+    """Trains by a program that does as `how.json` says."""
+    work = TrainingWork(open_database(tmp_path / "service.db"), tmp_path / "runs", (sys.executable, "-c", TRAINING))
+    me = Accounts(work.jobs._database).local().account_id
+    (tmp_path / "runs").mkdir()
+    work.begin(me, "alphabetize", "small", {"train.steps": 9})
+    return work
+
+
+def _do(work: TrainingWork, how: str) -> tuple[str, str, int]:
+    (work.place / "how.json").write_text(json.dumps(how))
+    assert work.jobs.work_once()
+    [job] = work.all()
+    return job.state, job.error, job.attempts
+
+
+def test_a_training_that_was_killed_is_begun_again_until_it_ends(work: TrainingWork) -> None:
+    assert _do(work, "die") == ("queued", "", 1)
+    assert _do(work, "die") == ("queued", "", 2)
+    assert _do(work, "checkpoint and die") == ("queued", "", 1)  # it came further: earlier attempts don't count
+    assert _do(work, "finish") == ("done", "", 2)
+    assert not work.jobs.work_once()
+    assert not list(work.place.glob(".small.toml"))
+
+
+def test_a_training_that_dies_each_time_is_given_up(work: TrainingWork) -> None:
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        assert _do(work, "die") == ("queued", "", attempt)
+    assert not work.jobs.work_once()
+    [job] = work.all()
+    assert (job.state, job.error.startswith("given up")) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"), [("refuse", "the loss is no number: lower train.lr"), ("fall over", "RuntimeError: out of luck")]
+)
+def test_what_went_wrong_is_told(work: TrainingWork, how: str, told: str) -> None:
+    state, error, _ = _do(work, how)
+    assert state == "failed"
+    assert told in error
+
+
+def test_stopping_ends_the_training_with_its_checkpoint(work: TrainingWork) -> None:
+    (work.place / "how.json").write_text('"wait"')
+    worker = threading.Thread(target=work.jobs.work_once)
+    worker.start()
+    _until(lambda: any(job.progress for job in work.all()))
+    assert json.loads(work.all()[0].progress)["note"] == "loss 3"
+    work.stop("small")
+    worker.join(60)
+    assert not worker.is_alive()
+    assert (work.place / "small" / "seen").read_text() == "begun\nasked to end\n"
+    [job] = work.all()
+    assert (job.state, "stopped by the operator" in job.error) == ("failed", True)
+    assert not work.jobs.work_once()
+
+
 SERVER = """
 import sys
 from pathlib import Path
@@ -114,6 +199,8 @@ def _updates(run: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_run_is_stopped_gone_on_with_and_survives_kill_9(tmp_path: Path) -> None:
     url = str(tmp_path / "service.db")
     database: Database = open_database(url)

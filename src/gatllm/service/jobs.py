@@ -73,6 +73,7 @@ class Running:
     _database: Database = field(repr=False)
     _worker: str = field(repr=False)
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)  # the server is: raise `PausedError`
+    lost: threading.Event = field(default_factory=threading.Event, repr=False)  # the lease is: do no more
 
     def step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what a step gave: now, or when it was done before an interruption.
@@ -253,6 +254,7 @@ class Jobs:
                 with running._database.begin() as session:
                     running._renew(session)
             except LostLeaseError:
+                running.lost.set()
                 return
             except DatabaseError:
                 continue  # it may be back before the lease runs out

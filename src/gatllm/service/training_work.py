@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,15 @@ _EVERY = 1.0  # seconds between two notes of how far a run is
 _PATIENCE = 150.0  # seconds that a run gets to end by itself, with a checkpoint
 _STOPPED = "stopped by the operator; it can be gone on with"
 _ACTIVE = ("queued", "running")
+_TRAIN = (sys.executable, "-m", "gatllm.training.supervised")
 
 
 class TrainingWork:
     """Trains into the run folders of ``place``, one after the other; several workers must share it."""
 
-    def __init__(self, database: Database, place: Path) -> None:
+    def __init__(self, database: Database, place: Path, command: Sequence[str] = _TRAIN) -> None:
         self.place = place
+        self._command = command
         # A thread of its own: contributions need not wait for hours of training.
         self.jobs = Jobs(database, self.handlers)
 
@@ -101,7 +105,7 @@ class TrainingWork:
         self.place.mkdir(parents=True, exist_ok=True)
         order = self.place / f".{run}.toml"
         write_file(order, recipe.to_toml())
-        command = [sys.executable, "-m", "gatllm.training.supervised", str(order), str(self.place / run)]
+        command = [*self._command, str(order), str(self.place / run)]
         environment = {**os.environ, **missing_variables(recipe)}
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
@@ -109,6 +113,7 @@ class TrainingWork:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
             ) as process,
         ):
+            threading.Thread(target=_watch, args=(running, process), daemon=True).start()
             try:
                 problem = _follow(running, process)
             finally:
@@ -139,6 +144,15 @@ def _follow(running: Running, process: subprocess.Popen[str]) -> str:
             running.say(line.strip(), advanced=reached)
             told, reached = time.monotonic(), False
     return problem
+
+
+def _watch(running: Running, process: subprocess.Popen[str]) -> None:
+    """Ask a run to end once nobody wants it here any more; it may be silent for long."""
+    while process.poll() is None:
+        if running.stopping.is_set() or running.lost.is_set():
+            process.terminate()
+            return
+        time.sleep(0.5)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
