@@ -189,7 +189,7 @@ SUBJECTS = ("list", "dictionary", "generator", "decorator", "context manager", "
 
 
 @contextlib.contextmanager
-def _gatllm_serve(folder: Path, streams: int, model: str | None) -> Iterator[str]:
+def _gatllm_serve(folder: Path, streams: int, model: str | None) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "gatllm", "serve", "--port", "0", "--slots", str(streams), "--queue", "64"]
     command += ["--database", str(folder / "service.db"), *(["--model", model] if model else [])]
     with (folder / "serve.log").open("w", encoding="utf-8") as log:
@@ -201,7 +201,7 @@ def _gatllm_serve(folder: Path, streams: int, model: str | None) -> Iterator[str
             time.sleep(0.2)
         while httpx.get(f"{found[1]}/readyz", timeout=60).status_code != 200:
             time.sleep(0.5)
-        yield found[1]
+        yield found[1], process.pid
     finally:
         process.terminate()
         process.wait(60)
@@ -215,7 +215,7 @@ def _numbers(address: str) -> dict[str, float]:
 
 def generator(streams: int, tokens: int, model: str | None) -> list[tuple[str, str]]:
     """Ask so many questions at once; return the lines of a table."""
-    with tempfile.TemporaryDirectory() as place, _gatllm_serve(Path(place), streams, model) as address:
+    with tempfile.TemporaryDirectory() as place, _gatllm_serve(Path(place), streams, model) as (address, pid):
 
         def ask(number: int) -> int:
             asked = [{"role": "user", "content": QUESTION.format(SUBJECTS[number % len(SUBJECTS)])}]
@@ -223,10 +223,10 @@ def generator(streams: int, tokens: int, model: str | None) -> list[tuple[str, s
             return httpx.post(f"{address}/v1/chat/completions", json=body, timeout=1800).status_code
 
         ask(0)  # what is compiled or read at the first use is no part of it
-        before, began = _numbers(address), time.monotonic()
+        before, began, spent = _numbers(address), time.monotonic(), _usage(pid)[1]
         with ThreadPoolExecutor(streams) as pool:
             statuses = Counter(pool.map(ask, range(streams)))
-        seconds, after = time.monotonic() - began, _numbers(address)
+        seconds, after, spent = time.monotonic() - began, _numbers(address), _usage(pid)[1] - spent
     more = {name: value - before.get(name, 0.0) for name, value in after.items()}
     first = "vllm:time_to_first_token_seconds"
     made = more["vllm:generation_tokens_total"]
@@ -234,6 +234,7 @@ def generator(streams: int, tokens: int, model: str | None) -> list[tuple[str, s
         ("answers by status", ", ".join(f"{status}: {count}" for status, count in statuses.items())),
         ("to the first token, mean", f"{more[f'{first}_sum'] / max(1, more[f'{first}_count']):.2f} s"),
         ("tokens, a second, a second and stream", f"{made:.0f}, {made / seconds:.1f}, {made / seconds / streams:.1f}"),
+        ("processor, seconds a token", f"{spent / max(1, made):.3f}"),
     ]
 
 
