@@ -352,7 +352,7 @@ def training(times: int) -> Row:
         log = runs / "killed" / "log.jsonl"
         pid, port = forks.start(folder, *options)
         form = {"recipe": "alphabetize", "run": "killed", "steps": str(100 * (times + 2))}
-        begun = httpx.post(f"http://127.0.0.1:{port}/training/begin", data=form, timeout=60)
+        begun = httpx.post(f"http://127.0.0.1:{port}/training/~begin", data=form, timeout=60)
         seen.check(begun.status_code == 303, f"could not begin: {begun.text[:200]}")
         for number in range(times):
             before = log.stat().st_size if log.exists() else 0

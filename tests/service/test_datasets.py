@@ -135,7 +135,7 @@ def test_an_offer_is_the_owners_own(client: TestClient, market: Market, devnet: 
 def test_a_ticket_is_for_one_download_of_one_dataset(
     client: TestClient, market: Market, devnet: Devnet, new_key: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gatllm.service import datasets
+    from gatllm.service.pages import datasets
 
     key = new_key()
     _as(client, key)

@@ -17,8 +17,8 @@ from gatllm.market import Chain, ChainUnavailableError, Devnet, request_key
 from gatllm.proof import Key
 from gatllm.review import Reviewer
 from gatllm.service import create_app
-from gatllm.service import market as pages
 from gatllm.service.market import Market
+from gatllm.service.pages import market as pages
 from tests.service.markets import (  # noqa: F401  # fixtures
     Keys,
     app,

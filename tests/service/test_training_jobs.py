@@ -47,17 +47,17 @@ def test_what_is_begun_is_queued_once_and_mistakes_are_told(app: FastAPI, connec
                 ({"recipe": "alphabetize", "run": "a", "steps": "-1"}, "train.steps"),
                 ({"recipe": "alphabetize", "run": "a", "steps": "9", "minutes": "1"}, "two budgets"),
             ):
-                answer = await client.post("/training/begin", data=form)
+                answer = await client.post("/training/~begin", data=form)
                 assert (answer.status_code, told in answer.text) == (400, True), form
             assert app.state.parts.training.all() == []
             form = {"recipe": "alphabetize", "run": "mine", "steps": "9", "seed": "3"}
-            assert (await client.post("/training/begin", data=form)).status_code == 303
-            again = await client.post("/training/begin", data=form)
+            assert (await client.post("/training/~begin", data=form)).status_code == 303
+            again = await client.post("/training/~begin", data=form)
             assert (again.status_code, "there is a run mine already" in again.text) == (400, True)
             [job] = app.state.parts.training.all()
             recipe = job.arguments["recipe"]
             assert (recipe["name"], recipe["seed"], recipe["train"]["steps"]) == ("mine", 3, 9)
-            assert "waits for its turn" in (await client.get("/training/jobs")).text
+            assert "waits for its turn" in (await client.get("/training/~jobs")).text
             await client.post("/training/mine/stop")
             assert "stopped by the operator" in (await client.get("/training")).text
 
@@ -72,7 +72,7 @@ def test_only_the_operator_trains(tmp_path: Path, connect: Connect) -> None:
         async with connect(app) as client:
             assert "Begin a run" not in (await client.get("/training")).text
             for _ in range(2):
-                for path in ("begin", "mine/stop", "mine/go-on"):
+                for path in ("~begin", "mine/stop", "mine/go-on"):
                     answer = await client.post(f"/training/{path}", data={"recipe": "alphabetize", "run": "mine"})
                     assert answer.status_code in (401, 403), path
                 await client.post("/account/sign-in", data={"name": "bob", "password": "correct horse"})
@@ -87,7 +87,7 @@ def test_without_a_folder_for_runs_there_is_nothing_to_begin(connect: Connect) -
     async def go() -> None:
         async with connect(app) as client:
             assert "Begin a run" not in (await client.get("/training")).text
-            assert (await client.post("/training/begin", data={"recipe": "x", "run": "y"})).status_code == 404
+            assert (await client.post("/training/~begin", data={"recipe": "x", "run": "y"})).status_code == 404
 
     asyncio.run(go())
 

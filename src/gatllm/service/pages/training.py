@@ -65,7 +65,8 @@ def _job(one: Job) -> dict[str, Any]:
     return {"run": one.arguments["run"], "state": one.state, "error": one.error, "step": step}
 
 
-@router.get("/jobs")
+# The names of runs begin with a letter or a digit: no run is called like these two.
+@router.get("/~jobs")
 async def jobs(request: Request, caller: Reader) -> HTMLResponse:
     """How far runs are, for the page that waits."""
     parts = parts_of(request)
@@ -81,7 +82,7 @@ def _work(request: Request) -> TrainingWork:
     return work
 
 
-@router.post("/begin", response_model=None)
+@router.post("/~begin", response_model=None)
 async def begin(
     request: Request,
     caller: Operator,
