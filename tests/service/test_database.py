@@ -99,7 +99,7 @@ def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     ("where", "cause"),
     [
         ("mysql://x/y", "mysql is not supported"),
-        ("not a url://", "no database"),
+        ("not a url://", "not a database"),
         ("postgresql://nobody@/none?host=/nonexistent", "can't be reached"),
         ("/proc/none/service.db", "can't write"),
     ],
