@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from gatllm.answering import DataRequestFile
+from gatllm.answering.council import read_address
 from gatllm.cli import main
+from gatllm.cli.ask import _with_stake
+from gatllm.cli.market_options import MarketOptions
 from gatllm.data import build
+from gatllm.errors import UsageError
 from gatllm.records import read_log
 from tests.models.tiny_lm import write_tiny_lm
 
@@ -145,3 +149,19 @@ def test_a_council_leaves_a_decision_that_can_be_verified(capfd: pytest.CaptureF
     changed = (tmp_path / "t.jsonl").read_bytes().replace(b'"Vote"', b'"Veto"')
     (tmp_path / "t.jsonl").write_bytes(changed)
     assert gatllm("verify", str(tmp_path / "t.jsonl")) == 3
+
+
+def test_a_stake_is_a_number_or_what_an_account_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = "0x" + "ab" * 20
+    held = {account: 5 * 10**18 // 2}
+
+    class Chain:
+        def balance_of(self, address: str) -> int:
+            return held.get(address, 0)
+
+    monkeypatch.setattr(MarketOptions, "chain", lambda *_, **__: Chain())
+    assert _with_stake("http://127.0.0.1:8101") == "http://127.0.0.1:8101"
+    assert _with_stake("http://127.0.0.1:8101=2") == "http://127.0.0.1:8101=2"
+    assert read_address(_with_stake(f"http://127.0.0.1:8101={account}")).stake == 2.5
+    with pytest.raises(UsageError, match="holds nothing"):
+        _with_stake("http://127.0.0.1:8101=0x" + "cd" * 20)

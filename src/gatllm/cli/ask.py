@@ -43,7 +43,8 @@ def ask(
         prompt: the question, with or without quotes around it.
         number: how many answers; beyond the first they are drawn with the seeds that follow.
         council: how many proposals of this generator have to agree on the answer; or, repeated, the addresses of the
-            members that have to agree: [KEY@]http://HOST:PORT[=STAKE] (see `gatllm node`).
+            members that have to agree: [KEY@]http://HOST:PORT[=STAKE] (see `gatllm node`). A stake is a number, or the
+            0x… account on the chain (GATLLM_RPC, else the local one) whose balance it is.
         retrieval: show the generator code from the datasets that is near the question.
         stop: end the answer before this text; may be repeated.
         only_confident: do not answer below the threshold; exit code 1 then.
@@ -117,10 +118,23 @@ def _open(
             discriminator=options.discriminator,
             data_requests=options.requests(),
             options=options.chat_options(stop),
-            council=council or (),
+            council=[_with_stake(address) for address in council or ()],
             retrieval=retrieval,
             report=report,
         )
+
+
+def _with_stake(address: str) -> str:
+    """Put a member's stake for the account that its address names: what that account holds, in ether."""
+    place, named, account = address.rpartition("=0x")
+    if not named:
+        return address
+    from gatllm.cli.market_options import MarketOptions
+
+    held = MarketOptions().chain(account=False).balance_of(f"0x{account}") / 1e18
+    if held <= 0:
+        raise UsageError(f"0x{account} holds nothing on this chain", "name another account, or the stake as a number")
+    return f"{place}={held:.18f}"
 
 
 def _read(question: str) -> str:

@@ -25,8 +25,9 @@ def node(
 ) -> None:
     """Run a council node over HTTP until Ctrl-C; `gatllm ask --council ADDRESS` asks it.
 
-    Everything it says is signed with its key. It answers whoever can reach it: on another address than this machine's
-    own, put a proxy with a password in front.
+    Everything it says is signed with its key. With GATLLM_COUNCIL_PASSWORD it answers only who sends that password (set
+    it where you ask, too); on another address than this machine's own it has to be set. Over open networks put a proxy
+    with TLS in front.
 
     Args:
         role: propose (generator), criticise (reviewer) or both; every member votes.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,12 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from gatllm.answering.council import Council, Member, read_address, verify_decision
-from gatllm.answering.council.network import HttpPeer
+from gatllm.answering import FakeGenerator
+from gatllm.answering.council import Council, Identity, Member, Node, NodeServer, read_address, verify_decision
+from gatllm.answering.council.network import PASSWORD_VARIABLE, HttpPeer
 from gatllm.errors import GatllmError, UsageError
 from gatllm.models import ChatOptions, Message
+from gatllm.review import Reviewer
 from tests.answering.council.hostile_node import BAD
 
 GOOD = "```python\ndef double(x):\n    return 2 * x\n```\n"
@@ -152,9 +155,32 @@ def test_a_pinned_key_has_to_be_the_one(nodes: dict[str, Process]) -> None:
         Council([read_address(f"{'0' * 64}@{address}")])
 
 
+def test_a_node_with_a_password_answers_only_who_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, "sesame")
+    server = NodeServer(Node("shy", Identity.generate(), FakeGenerator(GOOD), Reviewer()))
+    serving = threading.Thread(target=server.run, daemon=True)
+    serving.start()
+    member = read_address(server.address)
+    assert Council([member]).deliberate(ASK, ChatOptions()).text == GOOD
+    for wrong in ("", "sesam", "sésame"):
+        monkeypatch.setenv(PASSWORD_VARIABLE, wrong)
+        with pytest.raises(GatllmError, match="password is missing or wrong"):
+            member.peer.describe()
+        with pytest.raises(GatllmError, match="password is missing or wrong"):
+            member.peer.call("propose", {"decision": "0" * 64, "round": 1}, 10.0)
+    server.stop()
+    serving.join()
+
+
+def test_a_node_that_others_can_reach_needs_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    with pytest.raises(UsageError, match="could let this node work"):
+        NodeServer(Node("open", Identity.generate(), FakeGenerator(GOOD), Reviewer()), "0.0.0.0")  # noqa: S104
+
+
 @pytest.mark.parametrize("text", ["", "localhost:80", "http://x=0", "http://x=-1", "ab@http://x", "http://x:y", "3x"])
 def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(UsageError, match="no member of a council"):
+    with pytest.raises(UsageError, match="not a member of a council"):
         read_address(text)
 
 

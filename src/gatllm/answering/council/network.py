@@ -1,11 +1,14 @@
 """Members over HTTP: a node that answers, and the council's side of the line. Neither believes the other.
 
-The server is the standard library's: five paths, JSON, bounded size and time; on loopback unless told otherwise.
+The server is the standard library's: five paths, JSON, bounded size and time; on loopback unless told otherwise, and
+then only for those who know the password.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
+import os
 import re
 import threading
 import time
@@ -20,6 +23,8 @@ from gatllm.errors import GatllmError, UsageError
 
 MOST_BYTES = 4 << 20  # of a request or an answer: a hundred long proposals
 _READING = 10.0  # seconds that a request may take to arrive
+PASSWORD_VARIABLE = "GATLLM_COUNCIL_PASSWORD"  # noqa: S105  # the name of a variable, not a password
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _STEPS = ("propose", "reveal", "review", "vote", "count")
 _ADDRESS = re.compile(r"(?:(?P<key>[0-9a-f]{64})@)?(?P<url>https?://[^=@]+?)/?(?:=(?P<stake>[0-9.]+))?")
 
@@ -27,12 +32,20 @@ _ADDRESS = re.compile(r"(?:(?P<key>[0-9a-f]{64})@)?(?P<url>https?://[^=@]+?)/?(?
 class NodeServer:
     """Serves one node. ``port`` 0 takes a free one; `address` tells which.
 
+    Where `PASSWORD_VARIABLE` is set, only those who send its value are answered.
+
     Raises:
         GatllmError: the port is taken.
+        UsageError: others than this machine could reach it, and no password is set.
     """
 
     def __init__(self, node: Node, host: str = "127.0.0.1", port: int = 0) -> None:
-        handler = type("Handler", (_Handler,), {"node": node, "working": threading.Lock()})
+        password = os.environ.get(PASSWORD_VARIABLE, "")
+        if host not in _LOOPBACK and not password:
+            raise UsageError(
+                f"whoever reaches {host} could let this node work", f"set {PASSWORD_VARIABLE} on both sides"
+            )
+        handler = type("Handler", (_Handler,), {"node": node, "working": threading.Lock(), "password": password})
         try:
             self._server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
@@ -55,16 +68,22 @@ class NodeServer:
 class _Handler(BaseHTTPRequestHandler):
     node: Node
     working: threading.Lock  # a generator works for one question at a time
+    password: str
     timeout = _READING
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if self.path == "/council":
+        if not self._is_known():
+            self._send(401, {"error": f"the council's password is missing or wrong ({PASSWORD_VARIABLE})"})
+        elif self.path == "/council":
             self._send(200, self.node.describe())
         else:
             self._send(404, {"error": "there is /council"})
 
     def do_POST(self) -> None:
+        if not self._is_known():
+            self.close_connection = True  # what it sends is not read
+            return self._send(401, {"error": f"the council's password is missing or wrong ({PASSWORD_VARIABLE})"})
         step = self.path.rpartition("/")[2]
         length = self.headers.get("Content-Length", "")
         if not self.path.startswith("/council/") or step not in _STEPS:
@@ -81,6 +100,10 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return self._send(400, {"error": "this is not a request of a council"})
         return self._send(200, {"messages": found})
+
+    def _is_known(self) -> bool:
+        said = self.headers.get("Authorization", "")
+        return not self.password or hmac.compare_digest(said.encode(), f"Bearer {self.password}".encode())
 
     def _send(self, status: int, value: Any) -> None:
         data = json.dumps(value).encode()
@@ -140,7 +163,7 @@ class HttpPeer:
         connection = kind(parts.hostname or "", parts.port, timeout=timeout)
         try:
             body = None if value is None else json.dumps(value).encode()
-            connection.request(method, parts.path + path, body, {"Content-Type": "application/json"})
+            connection.request(method, parts.path + path, body, _headers())
             with connection.getresponse() as response:
                 data = bytearray()
                 # Piece by piece: neither an endless answer nor one that drips may hold the council up.
@@ -160,6 +183,11 @@ class HttpPeer:
             said = found.get("error") if isinstance(found, dict) else None
             raise GatllmError(f"{self.url} refused: {str(said or response.status)[:200]}")
         return found
+
+
+def _headers() -> dict[str, str]:
+    password = os.environ.get(PASSWORD_VARIABLE)
+    return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {password}"} if password else {})
 
 
 def read_address(text: str) -> Member:
