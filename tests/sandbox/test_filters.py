@@ -151,3 +151,9 @@ def test_without_the_library_there_is_no_filter(monkeypatch: pytest.MonkeyPatch)
     assert filters.available()
     monkeypatch.setitem(sys.modules, "pyseccomp", None)
     assert not filters.available()
+
+
+def test_a_call_that_this_machine_does_not_have_leaves_the_others_refused() -> None:
+    program = filters._program("no_such_call socket", threads_only=False)
+    assert decide(program, "socket") & 0xFFFF0000 == ERRNO
+    assert decide(program, "read") == ALLOW

@@ -213,3 +213,11 @@ def test_the_outbox_is_used_under_its_lock(tmp_path: Path) -> None:
         outbox.put(entry)
     with Outbox(tmp_path / "outbox.json").locked(), pytest.raises(RuntimeError):
         outbox.entries()  # another's lock is not mine
+
+
+@pytest.mark.parametrize("content", ["", "[", "[1]", '[{"call": "x"}]'])
+def test_a_damaged_outbox_is_never_taken_for_an_empty_one(tmp_path: Path, content: str) -> None:
+    outbox = Outbox(tmp_path / "outbox.json")
+    (tmp_path / "outbox.json").write_text(content)
+    with outbox.locked(), pytest.raises(GatllmError, match="is damaged"):
+        outbox.entries()
