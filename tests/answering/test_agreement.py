@@ -78,9 +78,9 @@ def test_proposals_that_agree_leave_the_first_one_and_say_how_far(runner: Runner
     assert answer(runner, PRIME, PRIME_TOO, ODD, PRIME_TOO, PRIME) == (PRIME, 0.8, 5, "")
 
 
-def test_a_first_proposal_in_a_minority_stays_with_a_warning(runner: Runner) -> None:
+def test_a_first_proposal_in_a_minority_stays_and_where_it_stands_alone_with_a_warning(runner: Runner) -> None:
     """One of the drawn ones is with it, or one is for a third thing: it isn't clear that it is wrong."""
-    assert answer(runner, PRIME, ODD, ODD, ODD, PRIME_TOO) == (PRIME, 0.4, 5, "proposals disagree")
+    assert answer(runner, PRIME, ODD, ODD, ODD, PRIME_TOO) == (PRIME, 0.4, 5, "")
     always = "def is_prime(n):\n    return True\n"
     assert answer(runner, PRIME, ODD, ODD, ODD, always) == (PRIME, 0.2, 5, "proposals disagree")
 

@@ -224,6 +224,7 @@ def reasons(signals: Signals) -> list[str]:
         found.append("it fails the prompt's own example")
     if signals.invented:
         found.append("it names what does not exist")
-    if signals.agreement is not None and signals.agreement <= 0.5:
+    # Where nothing is stated, right ones differ too (how is it counted, to how many places?): it has to stand alone.
+    if signals.agreement is not None and signals.agreement <= (0.5 if signals.example != "none" else 0.3):
         found.append("proposals disagree")
     return found
