@@ -89,6 +89,11 @@ def test_a_first_proposal_that_all_others_contradict_alike_gives_way(runner: Run
     assert answer(runner, ODD, PRIME, PRIME_TOO, PRIME, PRIME) == (PRIME, 0.8, 5, "")
 
 
+def test_what_can_not_be_run_neither_agrees_nor_disagrees(runner: Runner) -> None:
+    foreign = "import package_of_others\n\n\ndef is_prime(n):\n    return package_of_others.isprime(n)\n"
+    assert answer(runner, foreign, PRIME, ODD, PRIME_TOO, ODD)[:2] == (foreign, None)
+
+
 def test_what_is_not_to_be_compared_costs_nothing(runner: Runner) -> None:
     assert answer(None, PRIME, ODD)[1:3] == (None, 1)  # no sandbox
     assert answer(runner, "print(1)\n", ODD)[1:3] == (None, 1)  # an example of use

@@ -133,11 +133,13 @@ class Search:
         groups = agreeing([first.code, *(review.code for review in sound)], self.specification.function, self.runner)
         if not groups:
             return replace(first, proposals=len(others) + 1)
-        own = next((group for group in groups if 0 in group), [])
-        if len(groups[0]) == len(sound) == self.breadth and 0 not in groups[0]:
+        own = next((group for group in groups if 0 in group), None)
+        if len(groups[0]) == len(sound) == self.breadth and own != groups[0]:
             own, chosen = groups[0], sound[groups[0][0] - 1]
             first = as_round(chosen, first.proposed, chosen.rounds)
-        return replace(first, proposals=len(others) + 1, agreement=len(own) / (len(sound) + 1))
+        # What could not be run, for want of a package perhaps, neither agrees nor disagrees.
+        agreement = len(own) / (len(sound) + 1) if own else None
+        return replace(first, proposals=len(others) + 1, agreement=agreement)
 
     def _reviews(self, completions: Sequence[Completion], number: int) -> Iterator[CodeReview]:
         for completion in completions:
