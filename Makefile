@@ -28,7 +28,7 @@ lint: setup      ## ruff, mypy (strict), the import rule
 
 coverage: setup  ## run the tests and show which lines and branches they reach; the pages are in build/coverage
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-report=html
-	$(BIN)/coverage report --fail-under=98 --include='*/records/*,*/review/gate.py,*/chain/outbox.py,*/sandbox/filters.py'
+	$(BIN)/coverage report --fail-under=98 --include='*/records/*,*/review/gate.py,*/proof/verif*.py,*/proof/verdict.py,*/proof/signature.py,*/proof/inventory.py,*/proof/envelope.py,*/service/paywall.py,*/chain/outbox.py,*/sandbox/filters.py'
 
 mutants: setup   ## change the code that must not be wrong, and see that the tests notice (MUTANTS="gate --sample 0")
 	$(BIN)/python -W ignore dev/mutants.py $(MUTANTS)

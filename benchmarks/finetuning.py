@@ -110,7 +110,7 @@ class Ours:
         for inputs, targets, items in zip(batch["inputs"], batch["targets"], batch["items"], strict=True):
             for item in range(int(items.max()) + 1):
                 ids, labels = inputs[items == item].tolist(), [-100, *targets[items == item].tolist()]
-                # The last token of a row is no input, only a target; elsewhere the next pair's first is not learnt.
+                # The last token of a row is not an input, only a target; elsewhere the next pair's first is not learnt.
                 found.append((ids + labels[-1:], labels) if labels[-1] != -100 else (ids, labels[:-1]))
         return found
 

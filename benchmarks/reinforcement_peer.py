@@ -44,7 +44,7 @@ def made(folder: Path, questions: list[str]) -> Path:
     pairs = [(question, "".join(rng.choices(string.ascii_lowercase, k=TOKENS - 2))) for question in questions]
     make_model(folder, [text for pair in pairs for text in pair])
     model = AutoModelForCausalLM.from_pretrained(folder)
-    model.resize_token_embeddings(len(AutoTokenizer.from_pretrained(folder)))  # no ids that are no text
+    model.resize_token_embeddings(len(AutoTokenizer.from_pretrained(folder)))  # no ids that are not text
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     encoded = encode(folder, pairs)
     for step in range(60):

@@ -222,7 +222,7 @@ def generator(streams: int, tokens: int, model: str | None) -> list[tuple[str, s
             body = {"model": "gatllm", "messages": asked, "max_tokens": tokens}
             return httpx.post(f"{address}/v1/chat/completions", json=body, timeout=1800).status_code
 
-        ask(0)  # what is compiled or read at the first use is no part of it
+        ask(0)  # what is compiled or read at the first use is not part of it
         before, began, spent = _numbers(address), time.monotonic(), _usage(pid)[1]
         with ThreadPoolExecutor(streams) as pool:
             statuses = Counter(pool.map(ask, range(streams)))

@@ -113,4 +113,4 @@ if __name__ == "__main__":
     try:
         build()
     except KeyboardInterrupt:
-        sys.exit("web: interrupted; the same command goes on")
+        sys.exit("web: interrupted; the same command resumes")

@@ -300,7 +300,7 @@ async function unlock(token: string): Promise<void> {
   location.assign(`/datasets/${token}/download?ticket=${ticket}`);
 }
 
-// An upload in pieces: what was cut off goes on where the server says that it stopped.
+// An upload in pieces: what was cut off resumes where the server says that it stopped.
 async function upload(form: HTMLFormElement): Promise<void> {
   const piece = Number(form.dataset.piece);
   const given = form.querySelector<HTMLInputElement>('input[name=files]')!.files ?? [];

@@ -104,7 +104,7 @@ def traits(before: str, error: Finding, found: Sequence[Found], which: int) -> t
 
 
 def _by_whom(found: Sequence[Found], one: Found) -> tuple[float, ...]:
-    # What the gate holds back is never written, so it is no rival, however sure the model is of it.
+    # What the gate holds back is never written, so it is not a rival, however sure the model is of it.
     rivals = [other for other in found if other is not one and not other.harm]
     scores = [other.score for other in rivals if other.score is not None]
     score = one.score or 0.0

@@ -60,7 +60,7 @@ class LostLeaseError(Exception):
 
 
 class PausedError(Exception):
-    """The work was interrupted and goes on later, here or elsewhere."""
+    """The work was interrupted and continues later, here or elsewhere."""
 
 
 @dataclass

@@ -46,7 +46,7 @@ class TrainingRuns:
 
     @property
     def place(self) -> Path | None:
-        """Where new runs belong: the first folder that is no run itself."""
+        """Where new runs belong: the first folder that is not a run itself."""
         return next((place for place in self._places if not (place / _LOG).is_file()), None)
 
     def names(self) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Training as durable jobs: begun by the operator, done in a process of its own, gone on with after interruptions."""
+"""Training as durable jobs: begun by the operator, done in a process of its own, resumed after interruptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KIND = "train"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 _EVERY = 1.0  # seconds between two notes of how far a run is
 _PATIENCE = 150.0  # seconds that a run gets to end by itself, with a checkpoint
-_STOPPED = "stopped by the operator; it can be gone on with"
+_STOPPED = "stopped by the operator; it can be resumed"
 _ACTIVE = ("queued", "running")
 _TRAIN = (sys.executable, "-m", "gatllm.training.supervised")
 
@@ -58,7 +58,9 @@ class TrainingWork:
         if recipe not in available():
             raise UsageError(f"there is no recipe {recipe[:40]!r}", "choose one of the list")
         if not _NAME.fullmatch(run):
-            raise UsageError(f"{run[:70]!r} is no name for a run", "use letters, digits, dots, dashes and underscores")
+            raise UsageError(
+                f"{run[:70]!r} is not a name for a run", "use letters, digits, dots, dashes and underscores"
+            )
         if (self.place / run).exists() or self.active(run) is not None:
             raise UsageError(f"there is a run {run} already", "choose another name")
         wanted = Recipe.load(recipe, {"name": run, **overrides})
@@ -78,7 +80,7 @@ class TrainingWork:
             self._queue(account_id, run, Recipe.load(self.place / run / "recipe.toml"))
 
     def stop(self, run: str) -> None:
-        """End the work on a run; what it has reached stays, and it can be gone on with."""
+        """End the work on a run; what it has reached stays, and it can be resumed."""
         job = self.active(run)
         if job is not None:
             self.jobs.end(job.id, _STOPPED)

@@ -44,7 +44,7 @@ class Round:
     ``mixed``, ``right``, ``wrong``: groups with answers of different worth, all right, all equally short of it (the
     last two teach nothing). ``reward`` is the mean of the answers drawn, ``held_out`` that of greedy answers to
     held-out questions, ``exact`` the fraction of those that are right. ``distinct`` is the fraction of different texts
-    among the first answers to the questions. ``kept``: the model that came out is gone on with.
+    among the first answers to the questions. ``kept``: the model that came out is continued.
     """
 
     number: int
@@ -73,7 +73,7 @@ def reinforce(
 
     Called again with the same folder it continues where it was, whenever it was stopped. It ends early when nothing is
     left to learn, or when a round forgets what it knew (the loss of held-out references rises by more than
-    ``data.unlearnt``) or says the same again and again; such a round is kept in the folder and not gone on with.
+    ``data.unlearnt``) or says the same again and again; such a round is kept in the folder and not continued.
 
     Raises:
         UsageError: the recipe's objective is not ``policy``, it has no model to begin with, or the folder holds other
@@ -163,7 +163,7 @@ def _round_recipe(wanted: Recipe, number: int, before: str, answers: Path) -> Re
 
 
 def _collapsed(now: Round, rounds: Sequence[Round], table: PolicyTable) -> str:
-    """Return why a round is not gone on with; nothing where it may be."""
+    """Return why a round is not continued; nothing where it may be."""
     first = rounds[0]
     if now.loss > first.loss + table.unlearnt:
         return f"the loss of held-out references rose from {first.loss:.3f} to {now.loss:.3f}"

@@ -1,6 +1,6 @@
 """The training page: runs, their curves, and their proofs, verified in one click with a line for each check.
 
-The operator begins runs here, stops them and goes on with them.
+The operator begins runs here, stops and resumes them.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _overrides(given: dict[str, str]) -> dict[str, Any]:
     """Return what a form sets over a recipe.
 
     Raises:
-        UsageError: a value is no number, or there are two budgets.
+        UsageError: a value is not a number, or there are two budgets.
     """
     keys: dict[str, tuple[str, type]] = {
         "steps": ("train.steps", int), "minutes": ("train.minutes", float), "seed": ("seed", int),
@@ -117,7 +117,7 @@ def _overrides(given: dict[str, str]) -> dict[str, Any]:
             try:
                 overrides[key] = kind(text)
             except ValueError:
-                raise UsageError(f"{text!r} is no number", f"correct {name}") from None
+                raise UsageError(f"{text!r} is not a number", f"correct {name}") from None
     if "train.steps" in overrides and "train.minutes" in overrides:
         raise UsageError("updates and minutes are two budgets", "leave one of them empty")
     return overrides
@@ -135,7 +135,7 @@ async def go_on(request: Request, name: str, caller: Operator) -> Response:
 
 @router.post("/{name}/stop", response_model=None)
 async def stop(request: Request, name: str, _: Operator) -> Response:
-    """Stop a run; it can be gone on with."""
+    """Stop a run; it can be resumed."""
     await asyncio.to_thread(_work(request).stop, name)
     return RedirectResponse("/training", 303)
 

@@ -109,7 +109,7 @@ def _task(row: Mapping[str, Any], key: str) -> Asked:
     """Return a row of the form of MBPP (``test_list``) or HumanEval (``test`` with ``entry_point``).
 
     Raises:
-        ValueError: its tests are no assertions about values.
+        ValueError: its tests are not assertions about values.
         KeyError: it has no prompt or no tests.
     """
     prompt = str(row["prompt"] if "prompt" in row else row["text"]).strip()
