@@ -41,9 +41,9 @@ def test_what_is_begun_is_queued_once_and_mistakes_are_told(app: FastAPI, connec
             for form, told in (
                 ({"recipe": "none", "run": "a"}, "there is no recipe"),
                 ({"recipe": "../alphabetize", "run": "a"}, "there is no recipe"),
-                ({"recipe": "alphabetize", "run": "../a"}, "is no name for a run"),
-                ({"recipe": "alphabetize", "run": ""}, "is no name for a run"),
-                ({"recipe": "alphabetize", "run": "a", "steps": "many"}, "is no number"),
+                ({"recipe": "alphabetize", "run": "../a"}, "is not a name for a run"),
+                ({"recipe": "alphabetize", "run": ""}, "is not a name for a run"),
+                ({"recipe": "alphabetize", "run": "a", "steps": "many"}, "is not a number"),
                 ({"recipe": "alphabetize", "run": "a", "steps": "-1"}, "train.steps"),
                 ({"recipe": "alphabetize", "run": "a", "steps": "9", "minutes": "1"}, "two budgets"),
             ):
