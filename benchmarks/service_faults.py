@@ -321,7 +321,7 @@ def contributions(times: int) -> Row:
         worker = threading.Thread(target=act)
         worker.start()
         for number in range(times):
-            _until(seen.counts.total() + chance.randrange(0, 40), seen.counts.total)
+            _until(seen.counts.total() + chance.randrange(0, 40), seen.counts.total, seconds=300)
             worker.join(chance.uniform(0, 4))
             _kill(pid)
             pid, _ = forks.start(folder, *options, "--port", str(port))
@@ -507,7 +507,7 @@ def damaged(times: int) -> Row:
                 command,
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=1800,  # of a busy machine
                 check=False,
                 env={**os.environ, "XDG_DATA_HOME": place},
             )
