@@ -1,6 +1,6 @@
 """What `gatllm fix` writes that it should not: 10,000 slips injected into functions, and correct files that look odd.
 
-    python benchmarks/harm.py [--cases 10000] [--files 1000] [--seed 7] [DISTRIBUTION …]
+    python benchmarks/harm.py [--cases 10000] [--files 1000] [--seed 7] [--minutes 60] [DISTRIBUTION …]
 
 The functions come from installed distributions that nothing was trained on. The slips are made here, letter by letter,
 not by `gatllm.data` that the discriminator learned from. Three ways in the same run: what is written (behind the gate),
@@ -18,6 +18,7 @@ import difflib
 import io
 import json
 import keyword
+import math
 import sys
 import time
 import tokenize
@@ -85,25 +86,9 @@ def slip(text: str, rng: Random) -> tuple[str, int] | None:
         "break": [at for at, letter in enumerate(text) if letter in ",("],
     }
     if kind == "keyword":
-        words = [
-            t for t in _tokens(text) if t.type == tokenize.NAME and keyword.iskeyword(t.string) and len(t.string) > 2
-        ]
-        if not words:
-            return None
-        token = rng.choice(words)
-        at = rng.randrange(len(token.string) - 1)
-        letters = list(token.string)
-        letters[at], letters[at + 1] = letters[at + 1], letters[at]
-        lines = text.split("\n")
-        row, column = token.start
-        line = lines[row - 1]
-        lines[row - 1] = line[:column] + "".join(letters) + line[column + len(letters) :]
-        return "\n".join(lines), row - 1
+        return _misspelt(text, rng)
     if kind == "indent":
-        lines = text.split("\n")
-        row = rng.choice([n for n, line in enumerate(lines) if line.strip()])
-        lines[row] = lines[row][4:] if lines[row].startswith("    ") and rng.random() < 0.7 else "    " + lines[row]
-        return "\n".join(lines), row
+        return _shifted(text, rng)
     if not places[kind]:
         return None
     at = rng.choice(places[kind])
@@ -174,6 +159,16 @@ def judge(row: Row, original: str, written: str | None, line: int, seconds: floa
     row.lines += len(old)
 
 
+def at_most(count: int, of: int) -> float:
+    """Return the one-sided 95 % upper bound of a fraction (Clopper and Pearson), found by halving."""
+    low, high = count / max(of, 1), 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        below = sum(math.comb(of, n) * middle**n * (1 - middle) ** (of - n) for n in range(count + 1))
+        low, high = (middle, high) if below > 0.05 else (low, middle)
+    return high
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -181,13 +176,14 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--minutes", type=float, default=1e6, help="judge what was reached by then")
     parser.add_argument("--show", type=int, default=0, help="print so many harmful repairs")
     options = parser.parse_args()
     texts, rng, reviewer = sources(options.distributions), Random(options.seed), load_reviewer(quick=True)
     pool = functions(texts)
     rows = {name: Row() for name in ("written", "likeliest, ungated", "search alone, ungated")}
-    done = 0
-    while done < options.cases:
+    done, until = 0, time.monotonic() + 60 * options.minutes
+    while done < options.cases and time.monotonic() < until:
         original = rng.choice(pool)
         made = slip(original, rng)
         if made is None or compile_error(made[0]) is None:
@@ -217,6 +213,9 @@ def main() -> None:
             "collateral": row.collateral / max(row.lines, 1),
             "median": median,
         }
+        bound = at_most(row.harm, done)
+        print(f"{name}: harm {row.harm} of {done}, with 95 % confidence at most {bound:.2%}")
+        figures["harm at most"] = bound
         result[name] = {key: round(value, 5) for key, value in figures.items()}
         print(
             f"{name:24}{figures['written']:>9.1%}{figures['same']:>11.1%}{figures['harm']:>8.2%}"

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
+from gatllm.review.misreadings import misread
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import lexemes
 from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
@@ -265,6 +266,7 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     known: Callable[[ast.Call], bool] = lambda call: (ast.get_source_segment(after, call) or "") in before  # noqa: E731
     yield from (f"`{name}` takes fewer arguments" for name in too_many(tree, known))
     yield from _constants(tree)
+    yield from misread(before, after, tree)
     unbound = _unbound(tree)
     for name in sorted(unbound):
         if _quotes_at(name, before) > _quotes_at(name, after):

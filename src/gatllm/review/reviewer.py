@@ -44,7 +44,6 @@ _MARGIN = re.compile(r"^(?=[^\W\d@])", re.M)  # a statement at the margin
 _HOSTILE = re.compile(
     "too many nested parentheses|too many levels of indentation|nested too deeply|too many statically"
 )
-_EXPECTED = re.compile(r"expected '(.)'")
 _SHOWN = 10  # suggestions about meaning: one for each place
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by
 _VAGUE = -4.0  # log-odds of a token's likeliest edit up to which it is not worth naming
@@ -295,8 +294,6 @@ class Reviewer:
         sure = intention if self._fallback else None
         most_of_model = max(most, COMPARED) if self._likelihood is not None else most
         found, asked = gather(text, error, tagger, sure, most=most_of_model, seconds=seconds)
-        if any(not one.harm and not _opens_less(text, one.text) for one in found):
-            found = [one for one in found if not _opens_less(text, one.text)]
         likely = intention.of(text, error, found, asked=asked)
         order = sorted(zip(found, likely, strict=True), key=lambda pair: (bool(pair[0].harm), -pair[1]))
         order, tier = self._reread(order)
@@ -308,8 +305,7 @@ class Reviewer:
             why = f"not sure what was meant: {_listed(first.harm)} (--candidates 3 shows what it could be)"
             return Repair(text, False, False, kept, "", why, tier=tier)
         # Of the search alone nothing was measured that would tell its good repairs from the others.
-        asked_for = first.by == {"rule"} or _adds_what_is_expected(text, error, first.text)
-        if tagger is not None and best < intention.threshold and not asked_for:
+        if tagger is not None and best < intention.threshold and first.by != {"rule"}:
             why = f"line {error.line}: {error.message}; no repair is sure enough ({best:.0%}; --candidates 3 shows it)"
             return Repair(text, False, False, kept, "", why, tier=tier)
         by: Literal["rule", "model", "search"] = next(who for who in ("rule", "model", "search") if who in first.by)
@@ -407,20 +403,6 @@ def _detected(text: str, seen: Detection, most: int) -> Repair:
     if seen.sure:
         return Repair(found[0].text, True, True, found, "rule", rules=(seen.kind.replace(" ", "-"),))
     return Repair(text, False, False, found, "", seen.words, needs=seen.needs)
-
-
-def _adds_what_is_expected(before: str, error: Finding, after: str) -> bool:
-    """Tell whether a repair adds the one sign that the compiler asks for, and nothing else but space."""
-    found = _EXPECTED.search(error.message)
-    old, new = "".join(before.split()), "".join(after.split())
-    return found is not None and any(
-        new == old[:at] + found[1] + old[at:] for at in range(len(old) + 1) if new[at : at + 1] == found[1]
-    )
-
-
-def _opens_less(before: str, after: str) -> bool:
-    """Tell whether a repair took an opening bracket away: `append((a, b)` is closed rather than opened less."""
-    return any(after.count(opening) < before.count(opening) for opening in "([{")
 
 
 def _moved(words: str, lines: int) -> str:

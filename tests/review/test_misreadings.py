@@ -1,0 +1,51 @@
+"""Repairs that compile and read otherwise than what stood there; each case names what the gate must doubt."""
+
+import ast
+
+import pytest
+
+from gatllm.review import Reviewer
+from gatllm.review.gate import harm
+from gatllm.review.misreadings import misread
+
+DOUBTED = [
+    ('x = f"{self.name): {y}"\n', 'x = f"{self.name}): {y}"\n', "brace"),
+    ('x = f"]name!r}"\n', 'x = f"]{name!r}"\n', "brace"),
+    ('x = f"[{label}}"\n', 'x = f"[{label}"\n', "brace"),
+    ('x = ffailed {n} times"\n', 'x = "ffailed {n} times"\n', "prefix"),
+    ('x = r[0-9]+"\n', 'x = "r[0-9]+"\n', "prefix"),
+    ('x = ",\n".join(y)\n', 'x = ""\n"".join(y)\n', "empty"),
+    ("x = sub(' , y)\n", "x = sub('' , y)\n", "blanks"),
+    ("say('name:  , y)\ny = 1\n", "say('name:  , y')\ny = 1\n", "become a string"),
+    ('def f():\n    """Doc.\n    ""\n', 'def f():\n    """Doc.\n    ""\n"""\n', "docstring"),
+    ("x = 'setup.py:\n", "x = 'setup'.py\n", "`py`"),
+    ("def f():\n    # [1,\n 2]\n", "def f():\n    # [1,\n    2\n", "number alone"),
+    ("def f():\nx = 1\n", "def f():\n    pass\n    x = 1\n", "`pass`"),
+    ("def f(self, n):\n    g(self n)\n", "def f(self, n):\n    g(self.n)\n", "comma"),
+]
+RIGHT = [
+    ('x = f"{self.name: {y}"\n', 'x = f"{self.name}: {y}"\n'),
+    ('x = f"({name}"\ny = f"{a)"\n', 'x = f"({name}"\ny = f"{a}"\n'),
+    ('def f():\n    ""Doc."""\n', 'def f():\n    """Doc."""\n'),
+    ('x = "a\n', 'x = "a"\n'),
+    ('x = "\n', 'x = ""\n'),
+    ("class A:\n    '''Doc.'''\ndef f():\n", "class A:\n    '''Doc.'''\ndef f():\n    pass\n"),
+    ("def f(self):\n    g(self n)\n", "def f(self):\n    g(self.n)\n"),
+    ("x = (1\n", "x = (1)\n"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "words"), DOUBTED)
+def test_what_reads_otherwise_is_doubted(before: str, after: str, words: str) -> None:
+    assert any(words in one for one in misread(before, after, ast.parse(after)))
+    assert harm(before, after)
+
+
+@pytest.mark.parametrize(("before", "after"), RIGHT)
+def test_what_was_meant_is_not(before: str, after: str) -> None:
+    assert list(misread(before, after, ast.parse(after))) == []
+
+
+@pytest.mark.parametrize("text", ['x = f"{self.name): {y}"\n', 'raise E(ffailed {n} times")\n'])
+def test_what_is_doubted_is_not_written(text: str) -> None:
+    assert not Reviewer().fix(text).changed
