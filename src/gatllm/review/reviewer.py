@@ -294,6 +294,8 @@ class Reviewer:
         sure = intention if self._fallback else None
         most_of_model = max(most, COMPARED) if self._likelihood is not None else most
         found, asked = gather(text, error, tagger, sure, most=most_of_model, seconds=seconds)
+        if "never closed" in error.message and any(not one.harm and not _opens_less(text, one.text) for one in found):
+            found = [one for one in found if not _opens_less(text, one.text)]
         likely = intention.of(text, error, found, asked=asked)
         order = sorted(zip(found, likely, strict=True), key=lambda pair: (bool(pair[0].harm), -pair[1]))
         order, tier = self._reread(order)
@@ -403,6 +405,11 @@ def _detected(text: str, seen: Detection, most: int) -> Repair:
     if seen.sure:
         return Repair(found[0].text, True, True, found, "rule", rules=(seen.kind.replace(" ", "-"),))
     return Repair(text, False, False, found, "", seen.words, needs=seen.needs)
+
+
+def _opens_less(before: str, after: str) -> bool:
+    """Tell whether a repair took an opening bracket away: `append((a, b)` is closed rather than opened less."""
+    return any(after.count(opening) < before.count(opening) for opening in "([{")
 
 
 def _moved(words: str, lines: int) -> str:
