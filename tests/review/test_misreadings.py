@@ -19,7 +19,6 @@ DOUBTED = [
     ("say('name:  , y)\ny = 1\n", "say('name:  , y')\ny = 1\n", "become a string"),
     ('def f():\n    """Doc.\n    ""\n', 'def f():\n    """Doc.\n    ""\n"""\n', "docstring"),
     ("x = 'setup.py:\n", "x = 'setup'.py\n", "`py`"),
-    ("def f():\n    # [1,\n 2]\n", "def f():\n    # [1,\n    2\n", "number alone"),
     ("def f():\nx = 1\n", "def f():\n    pass\n    x = 1\n", "`pass`"),
     ("def f(self, n):\n    g(self n)\n", "def f(self, n):\n    g(self.n)\n", "comma"),
 ]

@@ -77,16 +77,11 @@ def _unbalanced(text: str) -> bool:
 
 
 def _values(before: str, after: str, tree: ast.Module) -> Iterator[str]:
-    alone = {line.strip() for line in before.split("\n")}
     had = len(re.findall(r"\bpass\b", before))
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=ast.Constant(value=value), attr=name) if not hasattr(value, name):
                 yield f"`{name}` is nothing that such a value has"
-            case ast.Expr(value=ast.Constant(value=int() | float() | complex())) if (
-                ast.get_source_segment(after, node) or ""
-            ) not in alone:
-                yield "a number alone on a line would do nothing"
     if len(re.findall(r"\bpass\b", after)) > had and any(_idle_pass(node) for node in ast.walk(tree)):
         yield "`pass` would stand beside other statements"
 
