@@ -25,6 +25,7 @@ import tokenize
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -200,7 +201,7 @@ def main() -> None:
         done += 1
         if done % 500 == 0:
             print(f"  {done} of {options.cases}", file=sys.stderr, flush=True)
-    odd = [text for text in texts if compile_error(text) is None][: options.files]
+    odd = list(islice((text for text in texts if compile_error(text) is None), options.files))
     touched = sum(reviewer.fix(text).changed for text in odd)
     result: dict[str, object] = {"cases": done, "files": len(odd), "files touched": touched, "seed": options.seed}
     print(f"{'':24}{'written':>9}{'same tree':>11}{'harm':>8}{'collateral lines':>18}{'median ms':>11}")

@@ -1,7 +1,7 @@
 """Repair, detection and speed on packages that nothing was trained on, beside the search alone, peers and linters.
 
     python benchmarks/review_packages.py DIR --part held-out        # once: fetches the wheels
-    python benchmarks/review.py --packages DIR [--functions 2000] [--modules 300] [--out FOLDER] [--peers VENV]
+    python benchmarks/review.py --packages DIR [--functions 2000] [--careful] [--out FOLDER] [--peers VENV]
 
 Prints tables and one JSON line. A repair "parses" when it compiles, changes something and stays within 4 token edits
 for each injected error; "same" is the syntax tree of the original. An error is "knowable" when what was lost is
@@ -97,6 +97,7 @@ def _sets(options: argparse.Namespace) -> Iterator[tuple[str, str, str, int]]:
 
 def _fixers(options: argparse.Namespace, has_model: bool) -> list[str]:
     own = [review_repair.MODEL] if has_model else []
+    own += [review_repair.CAREFUL] if options.careful else []
     return [*own, review_repair.SEARCH, *(review_repair.PEERS if options.peers else ())]
 
 
@@ -197,6 +198,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--set", choices=["held-out", "tuned"], default="held-out", help="tuned: looked at while tuning"
     )
+    parser.add_argument("--careful", action="store_true", help="also the careful tier (with its weights in the cache)")
     parser.add_argument("--against", type=Path, help="dataset that was trained on: what it holds is left out")
     parser.add_argument("--model", help="run folder; the shipped one by default")
     parser.add_argument("--functions", type=int, default=2000)

@@ -19,10 +19,11 @@ from typing import Any
 from review_cases import Case
 
 from gatllm.review import Reviewer, compile_error, same_tree
+from gatllm.review.careful import load_likelihood
 from gatllm.review.default import load_reviewer
 from gatllm.tokenizers.lexing.lenient import lexemes
 
-MODEL, SEARCH = "gatllm fix", "search alone"
+MODEL, CAREFUL, SEARCH = "gatllm fix", "fix --careful", "search alone"
 PEERS = ("pyrepair", "autopep8")
 Answer = tuple[str, float, float]  # the text, seconds, seconds of the processor
 
@@ -89,7 +90,7 @@ def _distance(first: str, second: str) -> int:
 
 
 def _own(name: str, model: str | None, some: list[Case], processes: int, limit: float) -> Iterator[Answer]:
-    tasks = [(name == MODEL, model, case.broken, limit) for case in some]
+    tasks = [(name, model, case.broken, limit) for case in some]
     if processes < 2:
         yield from _counted(map(_fix, tasks), len(some))
         return
@@ -109,17 +110,20 @@ def _counted(answers: Iterator[Answer], total: int) -> Iterator[Answer]:
         yield answer
 
 
-@lru_cache(maxsize=2)
-def _reviewer(with_model: bool, model: str | None) -> Reviewer:
+@lru_cache(maxsize=3)
+def _reviewer(name: str, model: str | None) -> Reviewer:
     import torch
 
     torch.set_num_threads(1)  # one process for each core
-    return load_reviewer(model) if with_model else Reviewer()
+    if name == SEARCH:
+        return Reviewer()
+    reviewer = load_reviewer(model)
+    return reviewer.careful(load_likelihood()) if name == CAREFUL else reviewer
 
 
-def _fix(task: tuple[bool, str | None, str, float]) -> Answer:
-    with_model, model, broken, limit = task
-    reviewer = _reviewer(with_model, model)
+def _fix(task: tuple[str, str | None, str, float]) -> Answer:
+    name, model, broken, limit = task
+    reviewer = _reviewer(name, model)
     started, worked = time.perf_counter(), time.process_time()
     text = reviewer.fix(broken, seconds=limit).text
     return text, time.perf_counter() - started, time.process_time() - worked

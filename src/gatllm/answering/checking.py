@@ -12,7 +12,7 @@ from gatllm.answering.grammar import is_foreign
 from gatllm.answering.knowledge import check_names, correct_names, unchecked_modules
 
 # Of the linter's rules, those that say the code fails when it runs; the others (an unused import) are remarks.
-_FATAL = ("E9", "F50", "F52", "F622", "F63", "F7", "F82")
+_FATAL = ("E9", "F50", "F52", "F622", "F63", "F7", "F82", "target-version")
 
 
 class CodeReviewer(Protocol):

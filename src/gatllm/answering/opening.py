@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gatllm.answering.assistant import Assistant
+from gatllm.answering.checking import CodeReviewer
 from gatllm.answering.confidence import ConfidenceModel
 from gatllm.answering.correctness import shipped
 from gatllm.answering.council import Council, Identity, Node, read_address, seats
@@ -16,6 +17,7 @@ from gatllm.answering.generators import load_generator
 from gatllm.answering.library import Library, store_folder
 from gatllm.answering.threshold import Reliability
 from gatllm.data import Dataset, build
+from gatllm.editor.targeting import TargetReviewer
 from gatllm.errors import GatllmError
 from gatllm.models import ChatGenerator, ChatOptions
 from gatllm.progress import Report, silent
@@ -37,6 +39,7 @@ def open_assistant(
     council: Sequence[str] = (),
     retrieval: bool = True,
     generator: ChatGenerator | None = None,
+    target_version: str = "",
     report: Report = silent,
 ) -> Assistant:
     """Return an assistant.
@@ -54,6 +57,7 @@ def open_assistant(
         retrieval: show the generator code of contributed datasets that is near the prompt (the standard library, which
             stands in where there are none, is nothing it has to be shown).
         generator: one that is already loaded, instead of ``model``.
+        target_version: the Python that written code is for (``py310``); "": the one that runs here.
         report: told how far the work is.
 
     Raises:
@@ -61,7 +65,8 @@ def open_assistant(
     """
     contributed = list(data) or find_datasets()
     library = Library.open(contributed or [_standard_library(report)], report=report)
-    reviewer = load_reviewer(discriminator)
+    loaded = load_reviewer(discriminator)
+    reviewer: CodeReviewer = TargetReviewer(loaded, target_version) if target_version else loaded
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
     alone = len(council) == 1 and council[0].isdigit()
     runner = open_sandbox()

@@ -23,6 +23,7 @@ from gatllm.cli.console import (
     shown,
 )
 from gatllm.cli.files import find_files, read_all
+from gatllm.cli.options import Version
 from gatllm.errors import GatllmError, UsageError
 from gatllm.progress import Progress
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 Files = Annotated[str, Parameter(allow_leading_hyphen=True)]  # a lone - is standard input
 Format = Literal["text", "json", "sarif", "github"]
-Version = Literal["py37", "py38", "py39", "py310", "py311", "py312", "py313", "py314", "py315"]
 _BATCH = 64  # files judged together
 _FEW = 8  # files for which importing torch would cost more time than it saves
 

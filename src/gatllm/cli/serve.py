@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from gatllm.cli.console import note, progress_report
+from gatllm.cli.options import Version
 from gatllm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def serve(
     small: Annotated[bool, _FLAG] = False,
     data: list[Path] | None = None,
     discriminator: Path | None = None,
+    target_version: Version | None = None,
     max_tokens: int = 400,
     slots: int = 1,
     queue: int = 8,
@@ -57,6 +59,7 @@ def serve(
         small: see `gatllm ask`.
         data: see `gatllm ask`.
         discriminator: see `gatllm ask`.
+        target_version: the oldest Python that written code is for (default: the one that runs here).
         max_tokens: the longest answer, where a request says nothing else.
         slots: how many answers are generated at once.
         queue: how many more requests may wait; the next ones are told to come back later.
@@ -105,6 +108,7 @@ def serve(
                 small=small,
                 data=data or [],
                 discriminator=discriminator,
+                target_version=target_version or "",
                 options=ChatOptions(max_new_tokens=max_tokens),
                 report=report,
             )

@@ -18,9 +18,9 @@ from gatllm.review.traits import Found
 
 _RULES = 2.5  # seconds at most for rules before the search
 _SEARCH = 1.5  # seconds at most for the search where a discriminator is asked as well
-_CLOSE = 2.0  # candidates whose log-odds are so near to the best are compared by ruff as well
+_CLOSE = 2.0  # log-odds (7 to 1) within which the model's own order is no order: ruff has a say there
 _WORD = re.compile(r"\w+")
-_FINDING = 1.5  # log-odds that one finding of ruff is worth
+_FINDING = 1.5  # log-odds that one finding of ruff is worth: two of them outweigh `_CLOSE`, one alone does not
 
 
 def gather(

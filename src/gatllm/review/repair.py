@@ -22,26 +22,30 @@ from gatllm.review.tags import DELETE, NAMES, TAGS
 from gatllm.review.typos import foreign, typos
 from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
+# What bounds the work, not the choice: more of each finds little more and takes longer.
 _BEAM = 4  # states kept from round to round
 _WIDE = 12  # the same, where so few found nothing
-_BROAD = 160  # single edits tried on a text as it is given
+_BROAD = 160  # single edits tried on a text as it is given: all that the model finds worth a thought
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
 _FURTHER = 2  # rounds at most after the first in which something parses
-_COST = 2.0  # log-odds against any edit: the model has seen more broken code than there is
-_LOST = 2.0  # log-odds against deleting a word
 _SWEEPS = 2  # solutions in which what is left is looked for
-_SWEPT = 5.0  # log-odds above which an edit is made though the text parses without it
-_CERTAIN = 10.0  # log-odds of what is not a matter of opinion
-_UNASKED = 2.1  # log-odds at most of an edit that nobody asked for, so that no repair wins by it
-_MEANT = frozenset({"self", "cls", "await", "return", "not"})  # a text that lacks them mostly parses
-_COMPUTES = frozenset({"<", ">", "<=", ">=", "==", "!=", "+", "-", "*", "/", "%", "//", "**"})
-_SURE = 0.0  # log-odds above which an edit belongs to the joint proposal
-_MEANS = 12.0  # log-odds that a form of another language means what it means there
-_MOVED = 1.5  # log-odds that it is worth when an edit moves the parser's complaint down
 _WHOLE = 20_000  # characters of a text that is looked at as a whole, where its part gave nothing
 _TIDYING = 0.5  # seconds at most for giving back what need not have changed
 _LINES = 4_000_000  # pairs of lines compared at most
+
+# What the choice weighs, in log-odds of an edit against keeping the token. What each is worth is measured by
+# `benchmarks/review_constants.py` (`dev/LOG.md`); the reasons are rules, not figures of an experiment.
+_COST = 2.0  # against any edit: in training one text in six was whole, in use nearly every token is
+_LOST = 2.0  # against deleting a word, on top: deleting repairs anything, and loses what was meant
+_SWEPT = 5.0  # above it (150 to 1) an edit is made though the text parses without it: nobody asked for it
+_CERTAIN = 2 * _SWEPT  # what is no matter of opinion: more than the model's odds come to, less than a named form
+_UNASKED = _COST + 0.1  # at most of an edit about meaning: it may come along, and no repair wins by it
+_MEANT = frozenset({"self", "cls", "await", "return", "not"})  # a text that lacks them mostly parses
+_COMPUTES = frozenset({"<", ">", "<=", ">=", "==", "!=", "+", "-", "*", "/", "%", "//", "**"})
+_SURE = 0.0  # above it, after its cost, an edit is likelier than not and belongs to the joint proposal
+_MEANS = _CERTAIN + _COST  # that a form of another language means what it means there: above every single edit
+_MOVED = 1.5  # when an edit moves the parser's complaint down, for; against, when it does not: half a doubt (4 to 1)
 # The parser has read nothing behind the place that it names, unless that is the beginning of a stretch.
 _SEEKS_END = re.compile(
     "never closed|unterminated|unexpected EOF|expected an indented block|expected '"

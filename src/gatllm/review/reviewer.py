@@ -42,7 +42,7 @@ _LARGE = 200_000  # characters; of what is longer the part near the error is loo
 _NEAR = 30  # lines on each side that such a part has at least
 _MARGIN = re.compile(r"^(?=[^\W\d@])", re.M)  # a statement at the margin
 _HOSTILE = re.compile(
-    "too many nested parentheses|too many levels of indentation|nested too deeply|too many statically"
+    "too many nested (?:parentheses|[ft]-strings)|too many levels of indentation|nested too deeply|too many statically"
 )
 _SHOWN = 10  # suggestions about meaning: one for each place
 _LEAST = 24  # tokens; what is shorter gives the model nothing to judge by

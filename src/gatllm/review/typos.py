@@ -16,10 +16,12 @@ from gatllm.review.tags import BRACKETS, DELETE, QUOTES, TAG_IDS, TAGS, Span, Ta
 from gatllm.tokenizers.lexing.lenient import after_quote
 from gatllm.tokenizers.lexing.words import KEYWORDS
 
-_TWICE = 5.0  # log-odds that a word typed twice is one too many
-_MARK_TWICE = 2.0  # the same of an operator
-_TYPO = 7.0  # log-odds that a keyword is meant by a word that is one slip away from it
-_FOREIGN = 12.0  # log-odds that an operator of another language is meant as it is meant there
+# In log-odds, added to the model's. The order is the rule: another language's operator has no other meaning; a keyword
+# one letter off is hardly ever a name; a word twice, a tab among spaces, a bracket after a dot are now and then meant.
+_TWICE = 5.0  # that a word typed twice is one too many
+_MARK_TWICE = 2.0  # the same of an operator, which Python itself doubles (`**`, `//`)
+_TYPO = 7.0  # that a keyword is meant by a word that is one slip away from it
+_FOREIGN = 12.0  # that an operator of another language is meant as it is meant there
 _MOST_FOREIGN = 4
 _CONDITIONS = frozenset({"if", "elif", "while", "assert", "return", "and", "or", "not"})
 _OPERATORS = {

@@ -31,3 +31,36 @@ def test_names_are_unique_and_can_be_typed() -> None:
 
 def test_the_page_is_written_from_the_table() -> None:
     assert (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8") == pages()
+
+
+# As CPython 3.12 to 3.14 word it; no such interpreter ran here, so that what they say is read, not seen.
+NEWER = [
+    ("backslash-before-quote", "unterminated f-string literal (detected at line 1)"),
+    ("backslash-before-quote", "invalid syntax. Is this intended to be part of the string?"),
+    ("string-of-several-lines", "unterminated f-string literal (detected at line 1)"),
+    ("string-of-several-lines", "unterminated t-string literal (detected at line 1)"),
+    ("docstring-without-end", "unterminated triple-quoted f-string literal (detected at line 3)"),
+    ("brace-of-field", "f-string: expecting '=', or '!', or ':', or '}'"),
+    ("brace-of-field", "t-string: single '}' is not allowed"),
+    ("keyword-as-name", "invalid syntax. Did you mean 'while'?"),
+    ("keyword-as-name", "expected expression before 'if', but statement is given"),
+    ("star-alone", "named parameters must follow bare *"),
+    ("star-alone", "named arguments must follow bare *"),
+    ("await-in-plain-function", "asynchronous comprehension outside of an asynchronous function"),
+    ("parentheses-missing", "did you forget parentheses around the comprehension target?"),
+    ("positional-after-keyword", "positional argument follows keyword argument unpacking"),
+    ("declared-after-use", "name 'x' is used prior to global declaration"),
+    ("assignment-in-expression", "invalid syntax. Maybe you meant '==' or ':=' instead of '='?"),
+    ("comparison-with-one-sign", "cannot assign to attribute here. Maybe you meant '==' instead of '='?"),
+    ("body-missing", "expected an indented block after 'except*' statement on line 3"),
+    ("backslash-in-path", "(unicode error) 'unicodeescape' codec can't decode bytes in position 2-3"),
+    ("space-after-backslash", "unexpected character after line continuation character"),
+    ("keyword-twice", "keyword argument repeated: a"),
+    ("brackets-crossed", "f-string: closing parenthesis ')' does not match opening parenthesis '{'"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), NEWER)
+def test_newer_messages_lead_to_the_same_rules(name: str, message: str) -> None:
+    (rule,) = (one for one in RULES if one.name == name)
+    assert rule.messages.search(message)

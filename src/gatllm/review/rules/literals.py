@@ -185,7 +185,7 @@ RULES = (
     ),
     Rule(
         "backslash-before-quote",
-        re.compile("unterminated string literal|invalid syntax|never closed|forgot a comma"),
+        re.compile("unterminated (?:[ft]-)?string literal|invalid syntax|never closed|forgot a comma"),
         "A path that ends with a backslash, so that its closing quote is escaped.",
         "A string cannot end with one backslash, not even a raw one; doubled backslashes say the same.",
         'folder = r"C:\\data\\"\n',
@@ -203,7 +203,7 @@ RULES = (
     ),
     Rule(
         "string-of-several-lines",
-        re.compile("unterminated (?:f-)?string literal"),
+        re.compile("unterminated (?:[ft]-)?string literal"),
         "A string that continues in the next line.",
         "Only three quotes hold line breaks. The string ends where its quote comes again, if no code lies between.",
         "text = 'first line\nsecond line'\n",
@@ -221,7 +221,7 @@ RULES = (
     ),
     Rule(
         "brace-of-field",
-        re.compile("f-string: (?:single '}'|expecting '}')"),
+        re.compile("[ft]-string: (?:single '}'|expecting .*'}')"),
         "A field of an f-string that lost a brace.",
         "The brace goes around the whole expression: a name with its attributes, indices and calls.",
         'print(f"it is thing.name} now")\n',
