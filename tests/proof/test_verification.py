@@ -199,7 +199,7 @@ def test_an_unfinished_run_is_not_proven(tmp_path: Path, dataset: Path, key: Key
 
 
 def test_nothing_to_verify_is_one_clear_line(tmp_path: Path, run: Path) -> None:
-    with pytest.raises(GatllmError, match="not a run folder"):
+    with pytest.raises(GatllmError, match="no run folder"):
         verify(tmp_path / "nowhere")
     (run / "proof.json").unlink()
     with pytest.raises(GatllmError, match="no proof"):
