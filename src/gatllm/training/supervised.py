@@ -1,12 +1,13 @@
 """A training run in a process of its own, watched by a program that may die: ``python -m gatllm.training.supervised``.
 
-``RECIPE RUN`` are its arguments. It prints one JSON object a line: ``{"event": …}`` for each event of the log and
-``{"task": …}`` for what comes before the first update; on a mistake that a user can correct ``{"problem": …}``, and it
-ends with 1. When its standard input ends, so does it, as on Ctrl-C: after the update that it is at, with a checkpoint.
+``RECIPE RUN`` are its arguments. It prints one JSON object a line: ``{"task": …}`` for how far it is, ``{"event": …}``
+for checkpoints, validations and the end; on a mistake that a user can correct ``{"problem": …}``, and it ends with 1.
+When its standard input ends, so does it, as on Ctrl-C: after the update that it is at, with a checkpoint.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from gatllm.system import lock
 
 _SLOWER = 5  # niceness: whoever waits for an answer comes first
 _PATIENCE = 120.0  # seconds for the update and its checkpoint, once nobody watches any more
+_LISTENER = sys.stdout
 _EVENTS = ("checkpoint", "validation", "end")
 
 
@@ -37,16 +39,15 @@ def _end_with_parent() -> None:
 
 
 def _tell(**words: Any) -> None:
-    try:
-        sys.stdout.write(json.dumps(words) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:  # nobody listens any more; the end of standard input is about to say the same
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    with contextlib.suppress(BrokenPipeError):  # the end of standard input is about to say the same
+        _LISTENER.write(json.dumps(words) + "\n")
+        _LISTENER.flush()
 
 
 def _main(recipe: Path, run: Path) -> int:
     _end_with_parent()
-    os.nice(_SLOWER)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_SLOWER)
     # One that lost its parent may still be writing its checkpoint.
     with (run.parent / f".{run.name}.lock").open("a", encoding="utf-8") as alone:
         lock(alone)
@@ -70,4 +71,5 @@ def _main(recipe: Path, run: Path) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout = sys.stderr  # what libraries print is none of the lines
     sys.exit(_main(Path(sys.argv[1]), Path(sys.argv[2])))
