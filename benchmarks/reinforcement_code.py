@@ -120,7 +120,10 @@ def main() -> None:
     ))  # fmt: skip
     file = write([row for name in unseen for row in every[name]], folder / "unseen.jsonl")
     found: dict[str, Any] = {"rates": rates, "learnt": learnt, "unseen": unseen}
-    both = [measure(f"code:{file}", open_subject(where), limit=10_000) for where in (options.base, result(rounds).run)]
+    both = [
+        measure(f"code:{file}", open_subject(where), limit=10_000)
+        for where in (options.base, result(rounds).run or options.base)
+    ]
     for when, one in zip(("before", "after"), both, strict=True):
         found[when] = dict(one.numbers)
         told = ", ".join(
