@@ -11,7 +11,7 @@ from gatllm.review import careful
 from gatllm.review.careful import excerpts, load_likelihood, reweighed
 from gatllm.review.default import load_reviewer
 
-AMBIGUOUS = "def f(a, b):\n    return max(abs(a - b, 1)\n"
+AMBIGUOUS = "def f(a, b):\n    return g(h(a - b, 1)\n"
 
 
 def flat(texts: Sequence[str]) -> Sequence[float]:

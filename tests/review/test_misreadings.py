@@ -48,3 +48,10 @@ def test_what_was_meant_is_not(before: str, after: str) -> None:
 @pytest.mark.parametrize("text", ['x = f"{self.name): {y}"\n', 'raise E(ffailed {n} times")\n'])
 def test_what_is_doubted_is_not_written(text: str) -> None:
     assert not Reviewer().fix(text).changed
+
+
+def test_a_builtin_keeps_to_its_arguments_where_a_line_was_repaired() -> None:
+    text = "def f(a, b):\n    return max(abs(a - b, 1)\n"
+    assert harm(text, "def f(a, b):\n    return max(abs(a - b, 1))\n") == ("`abs` takes fewer arguments",)
+    assert harm(text, "def f(a, b):\n    return max(abs(a - b), 1)\n") == ()
+    assert harm(f"abs(1, 2)\n{text}", f"abs(1, 2)\n{text.replace('b, 1', 'b), 1')}") == ()

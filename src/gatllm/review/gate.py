@@ -16,7 +16,7 @@ import sys
 import tokenize
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
@@ -263,7 +263,12 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     if lost > 0 or len(_APART.findall(after)) > len(_APART.findall(before)):
         yield "a call would come apart"
     tree = _parsed(after)
-    known: Callable[[ast.Call], bool] = lambda call: (ast.get_source_segment(after, call) or "") in before  # noqa: E731
+    given, lines = {*before.split("\n")}, after.split("\n")
+
+    def known(call: ast.Call) -> bool:
+        """A call whose lines the repair left as they were; in others the same words may belong to another call."""
+        return given.issuperset(lines[call.lineno - 1 : call.end_lineno])
+
     yield from (f"`{name}` takes fewer arguments" for name in too_many(tree, known))
     yield from _constants(tree)
     yield from misread(before, after, tree)
