@@ -71,7 +71,7 @@ TARGETS = {
     ),
     "paywall": Target(
         {"src/gatllm/service/market.py": ("paid_until", "session_of"), "src/gatllm/service/paywall.py": ()},
-        ("tests/service/test_market.py",),
+        ("tests/service/test_paywall.py", "tests/service/test_market.py"),
         ("numpy", "hypothesis", "pydantic", "torch", "web3", "fastapi", "fastapi.testclient", "sqlalchemy", "alembic"),
         300.0,
     ),
