@@ -65,7 +65,8 @@ TARGETS = {
     "proof": Target(
         {f"src/gatllm/proof/{name}.py": () for name in _PROOF},
         ("tests/proof/test_verification.py", "tests/proof/test_verdict.py", "tests/proof/test_hostile.py",
-         "tests/proof/test_envelope.py", "tests/proof/test_bundle.py", "tests/proof/test_attacks.py"),
+         "tests/proof/test_envelope.py", "tests/proof/test_bundle.py", "tests/proof/test_edges.py",
+         "tests/proof/test_attacks.py"),
         ("numpy", "hypothesis", "pydantic", "torch", "cryptography", "eth_account", "safetensors.torch", "tokenizers"),
         600.0,
     ),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
-from gatllm.proof import Key, read_proof, verify, write_envelope
+from gatllm.proof import Key, read_proof, verification, verify, write_envelope
 from gatllm.proof.commitments import read_recipe
 from gatllm.proof.datasets import read_manifest
 from gatllm.proof.history import check_times, moment
 from gatllm.proof.inventory import likely_cause
 from gatllm.proof.signature import verify_ed25519
+from gatllm.training import seeds
 
 TIME = "2026-11-27T10:00:00.000+00:00"
 
@@ -35,7 +38,7 @@ def test_nothing_is_replayed_where_the_hashes_fail(run: Path, dataset: Path) -> 
 @pytest.mark.parametrize("text", ["2026-02-30T10:00:00.000+00:00", "yesterday", "", None, 3])
 def test_a_time_that_is_not_one(text: object) -> None:
     with pytest.raises(VerificationError, match="a time in the log is invalid"):
-        moment(text)  # type: ignore[arg-type]
+        moment(text)
 
 
 @pytest.mark.parametrize("created", ["", "soon", "2026-11-27T10:00:00"])
@@ -82,3 +85,15 @@ def test_a_manifest_that_is_damaged(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(GatllmError, match=r"not a dataset|is damaged"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(("seed", "verdict"), [(5, "ok"), (4, "failed"), (6, "failed"), (None, "failed")])
+def test_a_committed_seed_is_exactly_the_derived_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int | None, verdict: str
+) -> None:
+    recipe = {"determinism": {"seed": "committed"}, "seed": seed}
+    monkeypatch.setattr(verification, "read_recipe", lambda run: recipe)
+    monkeypatch.setattr(seeds, "committed_seed", lambda *given: 5)
+    claims = SimpleNamespace(seed_block=None, seed_trainer=None, plan_hash=lambda: "plan")
+    proof: Any = SimpleNamespace(claims=claims, hashes=SimpleNamespace(data_hash="data"), signer="0xabc")
+    assert [item.verdict for item in verification._check_seed(tmp_path, proof)] == [verdict]
