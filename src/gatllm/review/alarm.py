@@ -14,7 +14,7 @@ from gatllm.review.measures import reliability
 
 FILE_NAME = "calibration.json"
 FALSE_ALARMS = 0.005  # fraction of real texts at most above the threshold, on the texts it was fitted to
-_RIDGE = 1e-3
+_RIDGE = 1e-3  # keeps the fit finite where a feature separates the few texts; too small to move it elsewhere
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _BUILTINS = tuple(name for name in dir(builtins) if not name.startswith("_"))
 _JOINTS = frozenset({".", "(", "[", "=", "@", "->", ":"})  # neighbours that tell what kind of name stands there
-_LEAST = 1.0  # that half a word must be worth
-_SURE = 2.4  # a whole word of at least four letters: the other half may be anything then
+# In the units of `_worth`, of which both follow: with fewer known letters than unknown ones a half is no word, and a
+# name of the text has 3 - 1, and a tenth for each of the four letters from which on it is hardly there by chance.
+_LEAST = 1.0  # that each half of a word must be worth
+_SURE = 2.4  # from here on the other half may be anything
 _KNOWN = KEYWORDS | frozenset(_BUILTINS) | {"self", "cls"}
 
 

@@ -17,10 +17,11 @@ from gatllm.review.suggestions import candidates
 
 _OPENS = ("(", "[", "{", '"', "'")
 _UNCLOSED = re.compile("never closed|unterminated|unexpected EOF")
-_TRIES = 600
-_ROUNDS = 8
-_BEAM = 3  # texts that are worked on side by side
-_LIKELIEST = 2  # improvements kept of each, besides the one that moves the error furthest
+# What bounds the work: the list of candidates is shorter for most errors, and who needs more rounds has no slip to undo.
+_TRIES = 600  # candidates for one error
+_ROUNDS = 8  # errors one after the other
+_BEAM = 3  # texts that are worked on side by side: the two likeliest improvements, and the one that gets furthest
+_LIKELIEST = _BEAM - 1  # improvements kept of each, besides the one that moves the error furthest
 
 
 def search(text: str, *, tries: int = _TRIES, rounds: int = _ROUNDS, seconds: float = 5.0) -> str | None:
