@@ -17,7 +17,7 @@ from gatllm.review.suggestions import candidates
 
 _OPENS = ("(", "[", "{", '"', "'")
 _UNCLOSED = re.compile("never closed|unterminated|unexpected EOF")
-# What bounds the work: the list of candidates is shorter for most errors, and who needs more rounds has no slip to undo.
+# What bounds the work: most errors have fewer candidates, and what needs more rounds is no slip of the hand.
 _TRIES = 600  # candidates for one error
 _ROUNDS = 8  # errors one after the other
 _BEAM = 3  # texts that are worked on side by side: the two likeliest improvements, and the one that gets furthest
