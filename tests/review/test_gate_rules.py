@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatllm.review.gate import harm, minimal
+from gatllm.review.gate import Step, harm, minimal
 
 TUPLE = "a comma would make a tuple, where an operator may be missing"
 STRING = "code would become a string"
@@ -38,6 +38,8 @@ MOVED = "line 3 would move into the block above it"
         ("a b\n", "a in b\n", ("`in` would appear",)),
         ("a \\\n + b)\n", "a + b\n", ()),
         ("f(1, !a\n", "f(1, not a)\n", ()),
+        # A docstring may hold code, if nothing stands behind it.
+        ('"""\nx = 1\n"""\nf(\n', '"""\nx = 1\n"""\nf()\n', ()),
         # A call stays a call, and no number is left alone.
         ("get() = 5\n", "(get) = 5\n", ("a call would come apart",)),
         ("del f()\n", "del ( f)\n", ("a call would come apart",)),
@@ -105,6 +107,16 @@ MOVED = "line 3 would move into the block above it"
 )  # fmt: skip
 def test_a_repair_is_harm_only_where_a_rule_says_so(before: str, after: str, found: tuple[str, ...]) -> None:
     assert set(harm(before, after)) == set(found)
+
+
+def test_what_a_rule_took_away_is_granted_and_nothing_else() -> None:
+    before, after = "f(g(1)\n", "f(1)\n"
+    assert harm(before, after, (Step(before, after, "a-rule"),)) == ()
+    assert harm(f"h()\n{before}", after, (Step(before, after, "a-rule"),)) == (
+        "`h` would vanish",
+        "a call would come apart",
+    )
+    assert "a call would come apart" in harm(before, after)
 
 
 @pytest.mark.parametrize("name", ["x: int", "async def x(): pass", "class x: pass", "global x", "import a.b as x"])

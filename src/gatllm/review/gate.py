@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
+from gatllm.review.ends import equal_ends
 from gatllm.review.misreadings import misread
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import lexemes
@@ -79,6 +80,7 @@ _OPERAND = re.compile(r"\s(?:[-+*/%]|and|or|in|if|else|==|!=)\s+([A-Za-z_]\w*)\b
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _LARGEST = 4_000_000  # pairs of lexemes compared at most
 _LONGEST = 200_000  # characters that are compared word by word
+_BESIDE = 50  # lines beside a difference that are compared in what is longer
 _READ = 1_000_000  # characters that are read as a program; what is longer is data
 
 
@@ -101,10 +103,7 @@ def harm(before: str, after: str, steps: Sequence[Step] = ()) -> tuple[str, ...]
 def _differing(before: str, after: str) -> tuple[str, str]:
     """The lines around which two texts differ: what is the same on both sides can't come to harm."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    most = min(len(old), len(new))
-    head = next((n for n in range(most) if old[n] != new[n]), most)
-    tail = next((n for n in range(most - head) if old[-1 - n] != new[-1 - n]), most - head)
-    head, tail = max(head - 50, 0), max(tail - 50, 0)
+    head, tail = (max(same - _BESIDE, 0) for same in equal_ends(old, new))
     return "".join(old[head : len(old) - tail]), "".join(new[head : len(new) - tail])
 
 
@@ -423,9 +422,7 @@ def minimal(before: str, after: str) -> str:
     ``after`` compiles; so does what is returned.
     """
     old, new = ([piece.text for piece in lexemes(text)] for text in (before, after))
-    most = min(len(old), len(new))
-    head = next((n for n in range(most) if old[n] != new[n]), most)
-    tail = next((n for n in range(most - head) if old[-1 - n] != new[-1 - n]), most - head)
+    head, tail = equal_ends(old, new)
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(left) * len(right) > _LARGEST:
         return after

@@ -12,6 +12,7 @@ from itertools import chain
 
 from gatllm.review.critics import Finding, compile_error, lint, skeleton, syntax_error
 from gatllm.review.edits import Edit, apply
+from gatllm.review.ends import equal_ends
 from gatllm.review.gate import Step, minimal
 from gatllm.review.names import Names
 from gatllm.review.quotes import with_blanks_inside
@@ -115,9 +116,7 @@ def _spared(before: str, after: str, until: float) -> str:
     quote makes code of its words.
     """
     old, new = before.split("\n"), after.split("\n")
-    head = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    most = min(len(old), len(new)) - head
-    tail = next((n for n in range(most) if old[-1 - n] != new[-1 - n]), most)
+    head, tail = equal_ends(old, new)
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(left) * len(right) > _LINES:  # errors that far apart: what lies between is not looked at again
         return after

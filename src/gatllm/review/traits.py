@@ -16,6 +16,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 
 from gatllm.review.critics import Finding, quietly_parsed
+from gatllm.review.ends import equal_ends
 from gatllm.review.gate import Step
 from gatllm.review.region import line_span, offset, region
 from gatllm.tokenizers.lexing.lenient import Lexeme, lexemes
@@ -164,9 +165,7 @@ def _kinds(hunks: Sequence[_Hunk]) -> tuple[float, ...]:
 
 def _hunks(before: str, after: str) -> Iterator[_Hunk]:
     old, new = list(lexemes(before)), list(lexemes(after))
-    most = min(len(old), len(new))
-    head = next((n for n in range(most) if old[n].text != new[n].text), most)
-    tail = next((n for n in range(most - head) if old[-1 - n].text != new[-1 - n].text), most - head)
+    head, tail = equal_ends([lexeme.text for lexeme in old], [lexeme.text for lexeme in new])
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     first = old[head].start if head < len(old) else len(before)
     if len(left) * len(right) > _LARGEST:
