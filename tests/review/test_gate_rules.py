@@ -38,6 +38,9 @@ MOVED = "line 3 would move into the block above it"
         ("a b\n", "a in b\n", ("`in` would appear",)),
         ("a \\\n + b)\n", "a + b\n", ()),
         ("f(1, !a\n", "f(1, not a)\n", ()),
+        # A call that is put together again, and a line that is cut in two.
+        ("x = f,(1\n", "x = f(1)\n", ()),
+        ("x = 3 4 z = 5\n", "x = 3, 4\nz = 5\n", ()),
         # A docstring may hold code, if nothing stands behind it.
         ('"""\nx = 1\n"""\nf(\n', '"""\nx = 1\n"""\nf()\n', ()),
         # A call stays a call, and no number is left alone.
@@ -117,6 +120,7 @@ def test_what_a_rule_took_away_is_granted_and_nothing_else() -> None:
         "a call would come apart",
     )
     assert "a call would come apart" in harm(before, after)
+    assert harm("f(\n", "f(g, g)\n", (Step("f(\n", "f(g, g)\n", "a-rule"),)) == ()
 
 
 @pytest.mark.parametrize("name", ["x: int", "async def x(): pass", "class x: pass", "global x", "import a.b as x"])
@@ -145,6 +149,7 @@ def test_what_differs_in_a_text_of_any_length_is_found() -> None:
         ("f(a\n", "f (a)\n", "f(a)\n"),
         ("f(a\n", "f(a)", "f(a)\n"),
         ("def f(a:\n    return [a\n", "def f(a):\n    return [ a]\n", "def f(a):\n    return [a]\n"),
+        ("f((a)\ny = 1\n", "f(a)\ny  =  1\n", "f(a)\ny = 1\n"),
         ("x = (1\ny = 2\nz = [3\n", "x = (1)\ny  =  2\nz = [3]\n", "x = (1)\ny = 2\nz = [3]\n"),
     ],
 )
