@@ -76,7 +76,7 @@ def test_a_changed_older_log_is_left_alone(tmp_path: Path) -> None:
 def test_another_file_and_a_bad_place_are_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my own notes\n")
-    with pytest.raises(GatllmError, match="no file of data requests"):
+    with pytest.raises(GatllmError, match="not a file of data requests"):
         DataRequestFile(path).add("x", 0.1, 0.5)
     assert path.read_text() == "my own notes\n"
     with pytest.raises(GatllmError, match="can't write"):

@@ -318,7 +318,7 @@ def test_what_users_get_wrong_is_one_clear_line(chain: Devnet, dataset: Dataset,
     assert "is chain 31337, not 1" in run("status", "--chain-id", "1", code=1)
     assert "nothing answers" in run("status", "--rpc", "http://127.0.0.1:9", code=1)
     assert "1 to 12 months" in run("subscribe", "--months", "13", code=1)
-    assert "no amount of ether" in run("subscribe", "--max-price", "cheap", code=2)
+    assert "not an amount of ether" in run("subscribe", "--max-price", "cheap", code=2)
     assert "a token and a price" in run("list", "--price", "1", code=2)
     assert "names no token" in run("unlock", "12", code=2)
     assert "called --state-dir" in run("status", "--home", "x", code=2)

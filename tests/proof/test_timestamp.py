@@ -85,7 +85,7 @@ def test_the_stamp_of_an_earlier_proof_is_caught(run: Path, authority: Authority
     attach_timestamp(run, answer)
     write_proof(run, key)  # without its dataset: another proof
     assert stamp(run, authority.root).verdict == "failed"
-    with pytest.raises(VerificationError, match="no time stamp of this proof"):
+    with pytest.raises(VerificationError, match="not a time stamp of this proof"):
         attach_timestamp(run, answer)
 
 
@@ -125,5 +125,5 @@ def test_the_command(run: Path, authority: Authority, tmp_path: Path) -> None:
 def test_an_authority_out_of_reach_is_one_clear_line(run: Path) -> None:
     with pytest.raises(GatllmError, match="gives no time stamp"):
         fetch_timestamp(run, "http://127.0.0.1:9/")
-    with pytest.raises(GatllmError, match="no address"):
+    with pytest.raises(GatllmError, match="not an address"):
         fetch_timestamp(run, "file:///etc/passwd")

@@ -73,5 +73,5 @@ def test_a_lexicon_without_room_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["{}", "[]", "x", '{"kind": "lexicon", "version": 9, "words": []}'])
 def test_another_file_is_refused(text: str) -> None:
-    with pytest.raises(GatllmError, match="no lexicon"):
+    with pytest.raises(GatllmError, match="not a lexicon"):
         Lexicon.from_json(text)

@@ -109,7 +109,7 @@ def test_only_the_owner_offers(token: str, trader: Callable[[], Trade], seller: 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "gatllm-offer/1"}'])
 def test_what_is_no_offer(tmp_path: Path, text: str) -> None:
     (tmp_path / "offer.json").write_text(text)
-    with pytest.raises(GatllmError, match="no offer"):
+    with pytest.raises(GatllmError, match="not an offer"):
         Offer.read(tmp_path / "offer.json")
     with pytest.raises(GatllmError, match="can't read"):
         Offer.read(tmp_path / "none.json")
@@ -119,5 +119,5 @@ def test_an_auction_is_no_fixed_price(seller: Trade, token: str, tmp_path: Path)
     offer = seller.offer(token, ETHER)
     offer.parameters["consideration"][0]["startAmount"] = "1"
     (tmp_path / "offer.json").write_text(offer.to_json())
-    with pytest.raises(GatllmError, match="no offer"):
+    with pytest.raises(GatllmError, match="not an offer"):
         Offer.read(tmp_path / "offer.json")
