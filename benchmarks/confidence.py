@@ -3,8 +3,7 @@
     python benchmarks/confidence.py ROWS.jsonl --fit OUT.json      # cross-validated by task; each feature alone
     python benchmarks/confidence.py ROWS.jsonl [--plot FOLDER]     # what ships, on tasks it was not fitted on
 
-A row is one answered task: {"prompt", "example" (bool, or null where none was stated), "right", "code", "logprobs" (of
-the first proposal's tokens)}.
+A row is one answered task: {"prompt", "example" (bool, or null where none was stated), "right", "mean", "min", "n"}.
 Baselines: the mean log-probability alone, and the base rate. Prints a table and one JSON line.
 """
 
@@ -19,11 +18,12 @@ from sklearn.metrics import roc_auc_score
 
 from gatllm.answering.correctness import (
     AFTER,
+    BEFORE,
     CorrectnessModel,
-    Example,
     Signals,
     Task,
     after_features,
+    before_features,
     shipped,
 )
 from gatllm.answering.risk import Risk, draw_risk
@@ -33,8 +33,8 @@ def read(path: Path) -> list[Task]:
     tasks = []
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        example: Example = "none" if row["example"] is None else "passed" if row["example"] else "failed"
-        tasks.append(Task(row["prompt"], Signals.of(row["logprobs"], row["code"], example), bool(row["right"])))
+        example = "none" if row["example"] is None else "passed" if row["example"] else "failed"
+        tasks.append(Task(row["prompt"], Signals(row["mean"], row["min"], row["n"], example), bool(row["right"])))
     return tasks
 
 
@@ -71,16 +71,10 @@ def main() -> None:
     print("5 % risk: not certified" if sure is None else f"5 % risk: certified for {(after >= sure).mean():.1%}")
     means = np.array([task.signals.mean_logprob for task in tasks])
     print(f"baseline: mean log-probability AUROC {auroc(labels, means):.3f}; base rate ECE 0, AUROC 0.500")
-    rows = np.array([after_features(task.prompt, task.signals) for task in tasks])
-    passed = np.array([task.signals.example == "passed" for task in tasks])
-    print(f"{'alone, AUROC of':34} all  those that pass their example")
-    for name, column in zip(AFTER, rows.T, strict=True):
-        print(f"  {name:32} {auroc(labels, column):.3f}  {auroc(labels[passed], column[passed]):.3f}")
-    if options.fit:
-        blind = np.array([score for score, _ in model.after_model.held_out[1::2]])
-        seen, unseen = auroc(labels[passed], after[passed]), auroc(labels[passed], blind[passed])
-        print(f"  {'after':32} {auroc(labels, after):.3f}  {seen:.3f}")
-        print(f"  {'after, as if nothing were stated':32} {auroc(labels, blind):.3f}  {unseen:.3f}")
+    rows = np.array([after_features(score, task.signals) for score, task in zip(before, tasks, strict=True)])
+    ahead = np.array([before_features(task.prompt) for task in tasks])
+    for name, column in [*zip(BEFORE, ahead.T, strict=True), *zip(AFTER, rows.T, strict=True)]:
+        print(f"  {name:32} alone {auroc(labels, column):.3f}")
     if options.plot:
         options.plot.mkdir(parents=True, exist_ok=True)
         draw_risk(after.tolist(), known, options.plot / "confidence.png")

@@ -35,23 +35,16 @@ def tasks(count: int, seed: int) -> list[Task]:
         passed, logprob = rng.random() < 0.5, -rng.random() * 4
         right = rng.random() < (0.9 + logprob / 10 if passed else 0.02)
         example: Literal["passed", "failed"] = "passed" if passed else "failed"
-        made.append(Task("word " * (number % 30) + "sort", Signals(logprob / 10, logprob, 8, 1, example), right))
+        made.append(Task("word " * (number % 30) + "sort", Signals(logprob / 10, logprob, 80, example), right))
     return made
 
 
 def test_what_was_run_decides() -> None:
     def after(example: Literal["passed", "failed", "none"]) -> float:
-        return shipped().after("reverse a string", Signals(-0.1, -1.2, 5, 0, example))
+        return shipped().after("reverse a string", Signals(-0.1, -1.5, 80, example))
 
-    assert after("passed") > 0.9 > after("none") > 0.5 > 0.2 > after("failed")
-    assert shipped().after("x", Signals(-0.05, -0.5, 5, 0)) > shipped().after("x", Signals(-0.5, -5.0, 5, 0))
-    assert shipped().after("x", Signals(-0.1, -1.0, 5, 0)) > shipped().after("x", Signals(-0.1, -1.0, 25, 5))
-
-
-def test_an_answer_is_measured_by_its_tokens_and_its_code() -> None:
-    code = "def sign(x):\n    if x < 0:\n        return -1\n    return 1 if x else 0\n"
-    assert Signals.of([-0.1, -3.0, -0.8, -0.1], code, "passed") == Signals(-1.0, -0.8, 4, 2, "passed")
-    assert Signals.of([-0.5], "def f(:\n") == Signals(-0.5, -0.5, 1, 0)
+    assert after("passed") > 0.8 > after("none") > 0.2 > after("failed")
+    assert shipped().after("x", Signals(-0.05, -0.5, 80)) > shipped().after("x", Signals(-0.5, -5.0, 80))
 
 
 def test_plain_tasks_are_not_called_unlikely() -> None:
@@ -90,9 +83,9 @@ def test_other_subjects_are_told_from_code() -> None:
 
 
 def test_reasons_are_named() -> None:
-    against = reasons(Signals(-1.0, -5.0, 9, 0, "failed", agreement=0.4, invented=True))
+    against = reasons(Signals(-1.0, -5.0, 9, "failed", agreement=0.4, invented=True))
     assert against == ["it fails the prompt's own example", "it names what does not exist", "proposals disagree"]
-    assert reasons(Signals(-1.0, -5.0, 9, 0, "passed", agreement=0.9)) == []
+    assert reasons(Signals(-1.0, -5.0, 9, "passed", agreement=0.9)) == []
 
 
 @pytest.fixture
@@ -150,7 +143,7 @@ def test_what_was_said_of_the_prompt_gives_way_to_a_likely_answer(
     said: str, confidence: float | None, stays: bool
 ) -> None:
     assessment = Assessment(0.2, 0.25, False, {}, said)
-    signals = Signals(-0.1, -1.0, 5, 0)
+    signals = Signals(-0.1, -1.0, 50)
     warning = warning_of(assessment, Completion("", "stop", 1, 1, (-0.1,)), signals, confidence)
     assert warning == (said if stays else "")
 

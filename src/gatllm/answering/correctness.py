@@ -1,19 +1,17 @@
 """P(correct): how likely this generator's answer to this prompt is right, before it is written and after.
 
 Two logistic models, fitted on tasks with hidden tests whose example assertion was part of the prompt
-(`benchmarks/confidence.py`). Before: from the prompt alone. After: also from the generator's log-probabilities, from
-the shape of the code, and from what running it against the prompt's own example showed. What they were fitted on is one
-generator; for another one the numbers are the same and nothing is certified.
+(`benchmarks/confidence.py`). Before: from the prompt alone. After: from the generator's log-probabilities and from what
+running the code against the prompt's own example showed. What they were fitted on is one generator; for another one the
+numbers are the same and nothing is certified.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from math import log1p
@@ -24,8 +22,7 @@ from gatllm.answering.library.words import plain_words
 
 BEFORE = ("ln(1 + words)", "conditions")
 AFTER = (
-    *BEFORE, "example passed", "example failed", "mean log-probability", "second least log-probability",
-    "ln(1 + lines)", "branches",
+    "before", "example passed", "example failed", "mean log-probability", "least log-probability", "ln(1 + tokens)"
 )  # fmt: skip
 SOLVED_WARNED = 0.05  # of the tasks that the generator solves, the fraction that may be warned about
 RISK = 0.05  # the fraction of wrong answers among those that are certified
@@ -55,53 +52,20 @@ _CONDITIONS = re.compile(
 )
 
 
-Example = Literal["passed", "failed", "none"]
-
-
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What is known about an answer once it is there.
 
-    ``mean_logprob`` and ``second_logprob`` are those of the first proposal's tokens: the mean, and the second least
-    (the least one alone is often a matter of taste, such as the first word of a comment). ``lines`` and ``branches``
-    are those of the code. ``example``: what running it against what the prompt states showed. ``agreement``: the
-    fraction of the proposals that compute the same; None where they were not compared. ``invented``: names in the code
-    that do not exist.
+    ``example``: what running it against what the prompt states showed. ``agreement``: the fraction of the proposals
+    that compute the same; None where they were not compared. ``invented``: names in the code that do not exist.
     """
 
     mean_logprob: float
-    second_logprob: float
-    lines: int
-    branches: int
-    example: Example = "none"
+    min_logprob: float
+    tokens: int
+    example: Literal["passed", "failed", "none"] = "none"
     agreement: float | None = None
     invented: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        logprobs: Sequence[float],
-        code: str,
-        example: Example = "none",
-        *,
-        agreement: float | None = None,
-        invented: bool = False,
-    ) -> Self:
-        """Measure a proposal by the log-probabilities of its tokens (at least one) and its code."""
-        second = sorted(logprobs)[min(1, len(logprobs) - 1)]
-        mean = sum(logprobs) / len(logprobs)
-        return cls(mean, second, code.count("\n"), _branches(code), example, agreement, invented)
-
-
-def _branches(code: str) -> int:
-    """Return how often code asks which way to go."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return 0
-    return sum(isinstance(node, ast.If | ast.IfExp) for node in ast.walk(tree))
 
 
 @dataclass(frozen=True)
@@ -131,8 +95,9 @@ class CorrectnessModel:
         # Every task twice: as it was, and as if its prompt had stated no example.
         after_rows, after_labels, groups = [], [], []
         for number, task in enumerate(tasks):
-            for signals in (task.signals, replace(task.signals, example="none")):
-                after_rows.append(after_features(task.prompt, signals))
+            chance = before.held_out[number][0]
+            for signals in (task.signals, _without_example(task.signals)):
+                after_rows.append(after_features(chance, signals))
                 after_labels.append(task.right)
                 groups.append(number)
         after = Estimator.fit(AFTER, after_rows, after_labels, groups=groups, balanced=False)
@@ -151,7 +116,7 @@ class CorrectnessModel:
 
     def after(self, prompt: str, signals: Signals) -> float:
         """Return the probability that an answer is right."""
-        return self.after_model.probability(after_features(prompt, signals))
+        return self.after_model.probability(after_features(self.before(prompt), signals))
 
     def is_for(self, generator: str) -> bool:
         """Tell whether the models were fitted on this generator (in any of its forms)."""
@@ -204,17 +169,20 @@ def before_features(prompt: str) -> list[float]:
     return [log1p(len(plain_words(prose))), float(min(len(_CONDITIONS.findall(prose)), 6))]
 
 
-def after_features(prompt: str, signals: Signals) -> list[float]:
+def after_features(before: float, signals: Signals) -> list[float]:
     """Return `AFTER` of an answer."""
     return [
-        *before_features(prompt),
+        before,
         float(signals.example == "passed"),
         float(signals.example == "failed"),
         signals.mean_logprob,
-        signals.second_logprob,
-        log1p(signals.lines),
-        float(min(signals.branches, 8)),
+        signals.min_logprob,
+        log1p(signals.tokens),
     ]
+
+
+def _without_example(signals: Signals) -> Signals:
+    return Signals(signals.mean_logprob, signals.min_logprob, signals.tokens)
 
 
 def reasons(signals: Signals) -> list[str]:

@@ -16,10 +16,11 @@ def signals_of(reviews: Sequence[CodeReview], first: Completion) -> Signals | No
         return None
     last = written[-1]
     outcome = last.trial.outcome if last.trial else ""
-    return Signals.of(
-        first.token_logprobs,
-        last.code,
-        "passed" if outcome == "passed" else "failed" if outcome == "failed" else "none",
+    return Signals(
+        mean_logprob=first.mean_logprob,
+        min_logprob=first.min_logprob,
+        tokens=first.completion_tokens,
+        example="passed" if outcome == "passed" else "failed" if outcome == "failed" else "none",
         agreement=last.agreement,
         invented=any(note.by == "knowledge" and note.error for each in written for note in each.notes),
     )
