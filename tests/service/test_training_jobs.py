@@ -72,7 +72,7 @@ def test_only_the_operator_trains(tmp_path: Path, connect: Connect) -> None:
         async with connect(app) as client:
             assert "Begin a run" not in (await client.get("/training")).text
             for _ in range(2):
-                for path in ("~begin", "mine/stop", "mine/go-on"):
+                for path in ("~begin", "mine/stop", "mine/resume"):
                     answer = await client.post(f"/training/{path}", data={"recipe": "alphabetize", "run": "mine"})
                     assert answer.status_code in (401, 403), path
                 await client.post("/account/sign-in", data={"name": "bob", "password": "correct horse"})
@@ -218,7 +218,7 @@ def test_a_run_is_stopped_gone_on_with_and_survives_kill_9(tmp_path: Path) -> No
     assert not Run.open(run).complete
     assert list((run / "checkpoints").iterdir())
 
-    work.go_on(me, "small")
+    work.resume(me, "small")
     reached = _updates(run)
     server = subprocess.Popen([sys.executable, "-c", SERVER, url, str(tmp_path / "runs")])
     _until(lambda: _updates(run) > reached + 20)

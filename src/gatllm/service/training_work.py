@@ -66,7 +66,7 @@ class TrainingWork:
         wanted = Recipe.load(recipe, {"name": run, **overrides})
         self._queue(account_id, run, wanted)
 
-    def go_on(self, account_id: str, run: str) -> None:
+    def resume(self, account_id: str, run: str) -> None:
         """Queue a run that lies there and is not finished.
 
         Raises:

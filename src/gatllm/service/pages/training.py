@@ -123,11 +123,11 @@ def _overrides(given: dict[str, str]) -> dict[str, Any]:
     return overrides
 
 
-@router.post("/{name}/go-on", response_model=None)
-async def go_on(request: Request, name: str, caller: Operator) -> Response:
-    """Go on with a run that is not finished."""
+@router.post("/{name}/resume", response_model=None)
+async def resume(request: Request, name: str, caller: Operator) -> Response:
+    """Resume a run that is not finished."""
     try:
-        await asyncio.to_thread(_work(request).go_on, caller.account_id, name)
+        await asyncio.to_thread(_work(request).resume, caller.account_id, name)
     except GatllmError as error:
         return await _index(request, caller, problem=str(error))
     return RedirectResponse("/training", 303)
@@ -155,10 +155,10 @@ async def _show(
         raise ApiError(404, "there is no such run (any more)")
     found = verification or await asyncio.to_thread(parts.training_runs.verified, name)
     active = parts.training is not None and await asyncio.to_thread(parts.training.active, name) is not None
-    may_go_on = parts.training is not None and (parts.training.place / name).is_dir() and not active
+    may_resume = parts.training is not None and (parts.training.place / name).is_dir() and not active
     return await page(
         request, caller, "run.html", status=400 if problem else 200, run=run, verification=found, problem=problem,
-        active=active, may_go_on=may_go_on and _operates(caller),
+        active=active, may_resume=may_resume and _operates(caller),
     )  # fmt: skip
 
 
