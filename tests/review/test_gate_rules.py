@@ -52,6 +52,8 @@ MOVED = "line 3 would move into the block above it"
         ("x = 3 4\n", "x = 3\n4\n", ("`4` alone on a line would do nothing",)),
         ("x = 3 4\n", "x = 3, 4\n", (TUPLE,)),
         ("f(\n4\n", "f()\n4\n", ()),
+        ("f(\n0x10\nname  # so\n1_000  # so\n", "f()\n0x10\nname  # so\n1_000  # so\n", ()),
+        ("f()(1\ng(\n", "f(), (1)\ng()\n", ("a call would come apart",)),
         # What stood at the top level stays there, unless it is the body that a header lacks.
         ("if a:\n    f(\nb = 2\n", "if a:\n    f()\n    b = 2\n", (MOVED,)),
         ("if a:\nb = 2\nf(\n", "if a:\n    b = 2\nf()\n", ()),

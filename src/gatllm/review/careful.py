@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from gatllm.errors import GatllmError
+from gatllm.review.ends import equal_ends
 
 # Of several texts with the same beginning, the log-probability (nats) of what follows it.
 Likelihood = Callable[[Sequence[str]], Sequence[float]]
@@ -42,16 +43,12 @@ def reweighed(texts: Sequence[str], probabilities: Sequence[float], likelihood: 
 
 def excerpts(texts: Sequence[str]) -> list[str]:
     """Return the part of each text in which they differ, with some of what they share around it."""
-    head = _shared(texts)
-    tail = min(_shared([text[::-1] for text in texts]), min(map(len, texts)) - head)
+    # What the first and the last in order begin with, all begin with.
+    head = equal_ends(min(texts), max(texts))[0]
+    turned = [text[::-1] for text in texts]
+    tail = min(equal_ends(min(turned), max(turned))[0], min(map(len, texts)) - head)
     start = texts[0].rfind("\n", 0, max(head - _BEFORE, 0)) + 1
     return [text[start : len(text) - max(tail - _AFTER, 0)] for text in texts]
-
-
-def _shared(texts: Sequence[str]) -> int:
-    """How many characters all texts begin with: as many as the first and the last in order."""
-    first, last = min(texts), max(texts)
-    return next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
 
 
 def load_likelihood() -> Likelihood:

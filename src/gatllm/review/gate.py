@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import io
 import re
 import sys
 import tokenize
@@ -25,6 +24,7 @@ from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
 from gatllm.review.ends import equal_ends
 from gatllm.review.misreadings import misread
+from gatllm.review.quotes import quoted
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import lexemes
 from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
@@ -66,7 +66,7 @@ _CODE = re.compile(
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
-_CALLED = re.compile(r"(?<!class )\b(\w+|[)\]])[ \t]*\(")
+_CALLED = re.compile(r"(?:(?<!class )\b(\w+)|[)\]])[ \t]*\(")
 _AFTER_DOT = re.compile(r"(?<=\w)\.[ \t]+[^\W\d]")
 _ONE_VALUE = re.compile(r"\s*(?:return|yield|[\w.\[\]'\"]+\s*=(?!=))")
 _VALUES_AFTER = re.compile(r"[^,()\[\]{}]*,[^,()\[\]{}]*")  # one comma, and no bracket that it may stand in
@@ -80,6 +80,7 @@ _OPERAND = re.compile(r"\s(?:[-+*/%]|and|or|in|if|else|==|!=)\s+([A-Za-z_]\w*)\b
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _LARGEST = 4_000_000  # pairs of lexemes compared at most
 _LONGEST = 200_000  # characters that are compared word by word
+_TEXTS = (tokenize.STRING, tokenize.COMMENT)
 _BESIDE = 50  # lines beside a difference that are compared in what is longer
 _READ = 1_000_000  # characters that are read as a program; what is longer is data
 
@@ -213,9 +214,9 @@ def _is_body(lines: list[str], number: int) -> bool:
 
 def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
     """Every string and comment of the repair stands in the text as it was; none of them swallowed code."""
-    known = {token.string for source in sources for token in _quoted(source)}
+    known = {token.string for source in sources for token in quoted(source, *_TEXTS)}
     lines = after.split("\n")
-    for token in _quoted(after):
+    for token in quoted(after, *_TEXTS):
         holds_code = any(_CODE.match(line) for line in token.string.split("\n")[1:])
         if holds_code and not _ENDS.match(lines[token.end[0] - 1][token.end[1] :]):
             yield "code would become a string"
@@ -288,15 +289,16 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
 
 def _alone(tree: ast.Module, unbound: set[str], before: str, after: str) -> Iterator[str]:
     """Names, numbers and strings that stand alone on a line since the repair, or always did and would fail."""
-    alone = {line.strip() for line in before.split("\n")}
+    given, lines = {line.strip() for line in before.split("\n")}, after.split("\n")
     for statement in _idle(tree):
+        is_new = lines[statement.lineno - 1].strip() not in given
         if isinstance(statement, ast.Name):
-            if statement.id not in alone:
+            if is_new:
                 yield f"`{statement.id}` alone on a line would do nothing"
             elif statement.id in unbound and statement.id in _ENDINGS:
                 yield f"`{statement.id}` alone on a line would fail"
         elif isinstance(statement.value, int | float | complex):
-            if str(statement.value) not in alone:
+            if is_new:
                 yield f"`{statement.value}` alone on a line would do nothing"
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
@@ -399,16 +401,6 @@ def _new_tuple(before: str, after: str) -> bool:
         one != other and _ONE_VALUE.match(one) and "," not in one and _VALUES_AFTER.fullmatch(other)
         for one, other in zip(old, new, strict=True)
     )
-
-
-def _quoted(source: str) -> Iterator[tokenize.TokenInfo]:
-    """The strings and comments of a text, as far as it can be read."""
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type in (tokenize.STRING, tokenize.COMMENT):
-                yield token
-    except (tokenize.TokenError, SyntaxError):
-        return
 
 
 def _inner(string: str) -> str:

@@ -7,10 +7,11 @@ repair becomes a suggestion.
 from __future__ import annotations
 
 import ast
-import io
 import re
 import tokenize
 from collections.abc import Iterator
+
+from gatllm.review.quotes import quoted
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _FORMATTED = re.compile(r"(?:[rR]?[fF][rR]?)(\"\"\"|'''|\"|')")
@@ -44,7 +45,7 @@ def _strings(before: str, after: str) -> Iterator[str]:
         yield "two strings would be empty"
     elif more and len(_BLANK.findall(after)) > len(_BLANK.findall(before)):
         yield "a string of blanks would be empty"
-    for token in _quoted(after):
+    for token in quoted(after, tokenize.STRING):
         if token.string in before:
             continue
         if _FORMATTED.match(token.string):
@@ -103,12 +104,3 @@ def _idle_pass(node: ast.AST) -> bool:
         if isinstance(body, list) and len(body) > 1 and any(isinstance(one, ast.Pass) for one in body):
             return not any(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in body[:1])
     return False
-
-
-def _quoted(source: str) -> Iterator[tokenize.TokenInfo]:
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type == tokenize.STRING:
-                yield token
-    except (tokenize.TokenError, SyntaxError):
-        return

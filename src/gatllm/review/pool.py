@@ -56,12 +56,12 @@ def _by_search(text: str, given: str, begun: Sequence[Step], until: float) -> It
     plain, error, steps = apply_rules(given, compile_error(given), limit)
     steps = (*begun, *steps)
     if error is None:
-        yield Found(plain, None, 0, frozenset({"rule"}), harm(text, plain, steps), steps)
+        yield Found(plain, None, frozenset({"rule"}), harm(text, plain, steps), steps)
         return
     fixed = search(plain, seconds=until - time.monotonic())
     if fixed is not None:
         fixed = fixed if steps else minimal(text, fixed)
-        yield Found(fixed, None, 0, frozenset({"search"}), harm(text, fixed, steps), steps)
+        yield Found(fixed, None, frozenset({"search"}), harm(text, fixed, steps), steps)
 
 
 def _by_model(
@@ -69,10 +69,10 @@ def _by_model(
 ) -> Iterable[Found]:
     if begun and compile_error(given) is None:
         return
-    for rank, one in enumerate(_ranked(given, repair(tagger, given, most=most, seconds=seconds))):
+    for one in _ranked(given, repair(tagger, given, most=most, seconds=seconds)):
         steps = (*begun, *one.steps)
         by = frozenset({"rule"} if one.edits == len(one.steps) else {"model"})
-        yield Found(one.text, one.score, rank, by, harm(text, one.text, steps), steps)
+        yield Found(one.text, one.score, by, harm(text, one.text, steps), steps)
 
 
 def _merged(found: Iterable[Found]) -> list[Found]:
@@ -83,11 +83,9 @@ def _merged(found: Iterable[Found]) -> list[Found]:
         if known is None:
             out[one.tree] = one
             continue
-        score, rank = (known.score, known.rank) if one.score is None else (one.score, one.rank)
-        if known.score is not None and one.score is not None and known.score >= one.score:
-            score, rank = known.score, known.rank
+        score = max((found.score for found in (known, one) if found.score is not None), default=None)
         better = known if not known.harm or one.harm else one
-        out[one.tree] = Found(better.text, score, rank, known.by | one.by, better.harm, better.steps)
+        out[one.tree] = Found(better.text, score, known.by | one.by, better.harm, better.steps)
     return list(out.values())
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
+from collections.abc import Iterator
 
 from gatllm.review.critics import compile_error
 
@@ -38,3 +41,13 @@ def with_blanks_inside(before: str, after: str) -> str:
             if compile_error(tried) is None:
                 new[number] = moved
     return "\n".join(new)
+
+
+def quoted(source: str, *kinds: int) -> Iterator[tokenize.TokenInfo]:
+    """Yield the tokens of some kinds, such as ``tokenize.STRING``, as far as a text can be read."""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type in kinds:
+                yield token
+    except (tokenize.TokenError, SyntaxError):
+        return

@@ -373,8 +373,8 @@ class Reviewer:
         if not texts and self._tagger is not None and (solution := improve(self._tagger, text)) is not None:
             scores[solution.text] = solution.score
         if not (texts or scores):
-            looked = "the discriminator is" if self._tagger is not None else "critics and shapes are"
-            return Repair(text, False, True, (), "", f"{looked} not sure of any change")
+            looked = "the discriminator is not sure of any change" if self._tagger is not None else "nothing is suspect"
+            return Repair(text, False, True, (), "", looked)
         unproven = ("nothing proves it",)
         candidates = [
             Candidate(one, scores.get(one), unproven) for one in (*texts, *scores) if compile_error(one) is None

@@ -60,7 +60,6 @@ class Found:
 
     text: str
     score: float | None
-    rank: int
     by: frozenset[str]
     harm: tuple[str, ...]
     steps: tuple[Step, ...] = ()
