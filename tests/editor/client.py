@@ -17,8 +17,14 @@ PATIENCE = 120  # seconds; a busy machine is slow, a test that waits for ever is
 class Client:
     """A running server and what it said."""
 
-    def __init__(self, *arguments: str, folder: Path | None = None, capabilities: dict[str, Any] | None = None) -> None:
-        command = [sys.executable, "-m", "gatllm", "lsp", *arguments]
+    def __init__(
+        self,
+        *arguments: str,
+        folder: Path | None = None,
+        capabilities: dict[str, Any] | None = None,
+        script: str | None = None,
+    ) -> None:
+        command = [sys.executable, *(("-m", "gatllm", "lsp") if script is None else ("-c", script)), *arguments]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder)
         self.heard: list[dict[str, Any]] = []

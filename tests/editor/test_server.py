@@ -228,6 +228,43 @@ def test_torch_is_not_needed() -> None:
     assert asyncio.run(session()).server_info is not None
 
 
+# A server whose language model likes the repair with `1))` in it best.
+_CAREFUL = """
+import sys
+from gatllm.editor.server import serve
+from gatllm.review.default import load_reviewer
+reviewer = load_reviewer(quick=True)
+likes = lambda texts: [0.0 if "1))" in one else -200.0 for one in texts]
+serve(reviewer, sys.stdin.buffer, sys.stdout.buffer, careful=reviewer.careful(likes))
+"""
+_RESOLVES = {"textDocument": {"codeAction": {"resolveSupport": {"properties": ["edit"]}}}}
+_TWO_WAYS = "def f(a, b):\n    x = g(h(a - b, 1)\n    return x\n"
+
+
+def test_the_language_model_is_one_more_quick_fix_whose_edit_comes_when_it_is_chosen() -> None:
+    uri = "file:///somewhere/two.py"
+    with Client(script=_CAREFUL, capabilities=_RESOLVES) as client:
+        assert client.server["capabilities"]["codeActionProvider"]["resolveProvider"]
+        found = client.open(uri, _TWO_WAYS)
+        *others, last = client.actions(uri, found)
+        assert all("edit" in action for action in others)
+        assert last["title"] == "Fix as the language model chooses"
+        assert "edit" not in last
+        edits = client.ask("codeAction/resolve", last)["edit"]["changes"][uri]
+        assert applied(_TWO_WAYS, edits) == _TWO_WAYS.replace("1)", "1))")
+        client.change(uri, 2, _TWO_WAYS + "\n")
+        assert client.answer(client.request("codeAction/resolve", last))["error"]["code"] == -32801
+        one_way = client.open("file:///somewhere/one.py", "def f(x)\n    return x\n")
+        assert all("edit" in action for action in client.actions("file:///somewhere/one.py", one_way))
+
+
+def test_an_editor_that_resolves_nothing_is_offered_no_action_without_an_edit() -> None:
+    uri = "file:///somewhere/two.py"
+    with Client(script=_CAREFUL) as client:
+        found = client.open(uri, _TWO_WAYS)
+        assert all("edit" in action for action in client.actions(uri, found))
+
+
 async def _pygls_session(text: str) -> tuple[list[types.Diagnostic], list[types.CodeAction], list[types.Diagnostic]]:
     """Open a file, take the preferred quick fix: what was found before and after."""
     client = LanguageClient("test", "1")

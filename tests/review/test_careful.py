@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatllm.errors import GatllmError
 from gatllm.review import careful
-from gatllm.review.careful import excerpts, load_likelihood, reweighed
+from gatllm.review.careful import LONGEST, excerpts, load_likelihood, reweighed
 from gatllm.review.default import load_reviewer
 
 AMBIGUOUS = "def f(a, b):\n    return g(h(a - b, 1)\n"
@@ -35,6 +35,14 @@ def test_excerpts_hold_all_that_differs(before: str, middles: list[str], after: 
         assert excerpt in text
     cut = {text.replace(excerpt, "", 1) for text, excerpt in zip(texts, excerpts(texts), strict=True)}
     assert len(cut) <= 1 or len(set(texts)) == 1 or len({len(one) for one in cut}) == 1
+
+
+def test_what_differs_too_far_apart_is_not_read() -> None:
+    def never(texts: Sequence[str]) -> Sequence[float]:
+        raise AssertionError
+
+    between = "é" * (LONGEST // 2)
+    assert reweighed([f"1{between}1", f"2{between}2"], [0.5, 0.25], never) == [0.5, 0.25]
 
 
 def test_the_language_model_chooses_among_what_the_gate_lets_through() -> None:

@@ -20,8 +20,10 @@ from gatllm.data import Dataset, build
 from gatllm.editor.targeting import TargetReviewer
 from gatllm.errors import GatllmError
 from gatllm.models import ChatGenerator, ChatOptions
+from gatllm.models.pretrained import PretrainedLM
 from gatllm.progress import Report, silent
 from gatllm.records import sha256
+from gatllm.review.careful import LONGEST
 from gatllm.review.default import load_reviewer
 from gatllm.sandbox import Runner
 
@@ -66,7 +68,6 @@ def open_assistant(
     contributed = list(data) or find_datasets()
     library = Library.open(contributed or [_standard_library(report)], report=report)
     loaded = load_reviewer(discriminator)
-    reviewer: CodeReviewer = TargetReviewer(loaded, target_version) if target_version else loaded
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
     alone = len(council) == 1 and council[0].isdigit()
     runner = open_sandbox()
@@ -74,6 +75,10 @@ def open_assistant(
         chosen: ChatGenerator = Council([read_address(address) for address in council])
     else:
         chosen = generator or load_generator(model, small=small, report=report)
+    # The generator is loaded anyway: let it choose where several repairs may be written. A token has a byte at least.
+    if isinstance(chosen, PretrainedLM) and chosen.context > LONGEST:
+        loaded = loaded.careful(chosen.logprobs)
+    reviewer: CodeReviewer = TargetReviewer(loaded, target_version) if target_version else loaded
     if alone and int(council[0]) > 1:
         chosen = Council(
             seats(Node(chosen.name, Identity.generate(), chosen, reviewer, runner=runner), int(council[0]))

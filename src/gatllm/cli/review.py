@@ -54,6 +54,12 @@ def _reviewer(model: str | None, names: Sequence[str]) -> Reviewer:
     return reviewer
 
 
+def _careful(reviewer: Reviewer) -> Reviewer:
+    from gatllm.review.careful import load_likelihood
+
+    return reviewer.careful(load_likelihood())
+
+
 def check(
     *files: Files,
     format: Format = "text",  # noqa: A002  # the flag's name
@@ -139,9 +145,7 @@ def fix(
 
     reviewer, linter = _reviewer(model, names), Linter(target_version or "", note)
     if careful:
-        from gatllm.review.careful import load_likelihood
-
-        reviewer = reviewer.careful(load_likelihood())
+        reviewer = _careful(reviewer)
     failed: list[str] = []
     told = []
     for file in read_all(names, failed):
@@ -184,10 +188,12 @@ def _write(file: PythonFile, repaired: Repaired) -> None:
         file.write(repaired.text)
 
 
-def lsp(*, model: str | None = None) -> int:
+def lsp(*, careful: Annotated[bool, Parameter(negative=())] = False, model: str | None = None) -> int:
     """Serve an editor over standard input and output: diagnostics, quick fixes, formatting through errors.
 
     Args:
+        careful: where several repairs are offered also offer what the default chat generator's model for code, if it
+            is in the cache, chooses among them (0.7 GB of memory once it was asked).
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -196,7 +202,8 @@ def lsp(*, model: str | None = None) -> int:
 
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever a library prints must not come between the messages
-    return serve(load_reviewer(model, quick=True), source, sink)
+    reviewer = load_reviewer(model, quick=True)
+    return serve(reviewer, source, sink, careful=_careful(reviewer) if careful else None)
 
 
 def mcp(*, model: str | None = None) -> None:

@@ -37,11 +37,14 @@ def wanted(context: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in context.get("diagnostics", []) if is_repairable(one)]
 
 
-def quick_fixes(reviewer: Reviewer, document: Document, context: dict[str, Any]) -> list[dict[str, Any]]:
+def quick_fixes(
+    reviewer: Reviewer, document: Document, context: dict[str, Any], *, careful: bool = False
+) -> list[dict[str, Any]]:
     """Return what may repair a document that does not compile, best first.
 
     What the gate does not let through is offered as a suggestion. For code that is being typed (its error is in the
-    lines changed last, or it breaks off) nothing is preferred, and nothing is offered but what completes it.
+    lines changed last, or it breaks off) nothing is preferred, and nothing is offered but what completes it. With
+    ``careful`` the choice among several repairs is offered as one more action, whose edit `chosen_fix` finds.
     """
     mine = wanted(context)
     text = plain(document)
@@ -51,7 +54,8 @@ def quick_fixes(reviewer: Reviewer, document: Document, context: dict[str, Any])
     typing = error.line - 1 in _around(document.edited)
     unfinished = typing or is_unfinished(text, error)
     actions: list[dict[str, Any]] = []
-    for candidate in reviewer.fix(text, candidates=_MOST, seconds=_SECONDS).candidates:
+    offered = reviewer.fix(text, candidates=_MOST, seconds=_SECONDS).candidates
+    for candidate in offered:
         found = edits(text, candidate.text)
         if (masked(document.text).touched(found) if document.is_cell else False) or (
             unfinished and not only_completes(found)
@@ -60,7 +64,21 @@ def quick_fixes(reviewer: Reviewer, document: Document, context: dict[str, Any])
         preferred = not actions and not unfinished and not candidate.harm
         kind = "Suggestion" if candidate.harm else "Fix"
         actions.append(_action(document, found, mine, kind=kind, preferred=preferred))
+    if careful and not unfinished and sum(not one.harm for one in offered) > 1:
+        about = {"uri": document.uri, "version": document.version}
+        title = "Fix as the language model chooses"
+        actions.append({"title": title, "kind": QUICK_FIX, "diagnostics": mine, "isPreferred": False, "data": about})
     return actions
+
+
+def chosen_fix(reviewer: Reviewer, document: Document, action: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an action of `quick_fixes` with its edit, which takes a second or more; None where nothing is sure."""
+    text = plain(document)
+    repair = reviewer.fix(text, candidates=_MOST, seconds=_SECONDS)
+    found = edits(text, repair.text)
+    if not repair.changed or (document.is_cell and masked(document.text).touched(found)):
+        return None
+    return action | {"edit": {"changes": {document.uri: text_edits(document.lines, found)}}}
 
 
 def _around(edited: range) -> range:

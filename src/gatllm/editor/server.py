@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from gatllm import __version__
 from gatllm.editor import wire
-from gatllm.editor.actions import QUICK_FIX, quick_fixes
+from gatllm.editor.actions import QUICK_FIX, chosen_fix, quick_fixes
 from gatllm.editor.documents import Document
 from gatllm.editor.formatting import format_edits
 from gatllm.editor.linting import Linter
@@ -32,15 +32,20 @@ class Server:
         reviewer: what checks and repairs.
         source: where messages come from, bytes.
         sink: where messages go.
+        careful: a reviewer that asks a language model which of several repairs is meant, slower; None: not offered.
     """
 
-    def __init__(self, reviewer: Reviewer, source: BinaryIO, sink: BinaryIO) -> None:
+    def __init__(
+        self, reviewer: Reviewer, source: BinaryIO, sink: BinaryIO, *, careful: Reviewer | None = None
+    ) -> None:
         self._wire = Wire(source, sink)
         self._reviewer = reviewer
         self._linter = Linter(note=self._warn)
         self._documents: dict[str, Document] = {}
         self._watch = Watch(reviewer, self._linter, self._documents.get, self._publish)
+        self._careful = careful
         self._pulls = False
+        self._resolves = False  # whether the editor asks for an action's edit once somebody chooses it
         self._state = "new"
         self._slow = ThreadPoolExecutor(1, "gatllm-requests")
         self._running: dict[Any, Future[None]] = {}
@@ -50,7 +55,10 @@ class Server:
             "shutdown": self._shutdown,
         }
         self._long: dict[str, Callable[[Document, dict[str, Any]], Any]] = {
-            "textDocument/codeAction": lambda document, given: quick_fixes(self._reviewer, document, given["context"]),
+            "textDocument/codeAction": lambda document, given: quick_fixes(
+                self._reviewer, document, given["context"], careful=self._resolves
+            ),
+            "codeAction/resolve": self._resolve,
             "textDocument/formatting": lambda document, _: format_edits(self._reviewer, document),
             "textDocument/diagnostic": lambda document, _: {"kind": "full", "items": self._watch.look(document)},
         }
@@ -108,10 +116,18 @@ class Server:
 
     def _long_one(self, method: str, given: dict[str, Any]) -> Any:
         self._expect_ready(method)
-        document = self._documents.get(given["textDocument"]["uri"])
+        about = given["data"] if method == "codeAction/resolve" else given["textDocument"]
+        document = self._documents.get(about["uri"])
         if document is None:
             raise RpcError(wire.INVALID_PARAMS, "that document is not open")
         return self._long[method](document, given)
+
+    def _resolve(self, document: Document, action: dict[str, Any]) -> dict[str, Any]:
+        if action["data"]["version"] != document.version:
+            raise RpcError(wire.MODIFIED, "the text has changed since")
+        if (done := chosen_fix(self._careful or self._reviewer, document, action)) is None:
+            raise RpcError(wire.REQUEST_FAILED, "the language model does not know either what was meant")
+        return done
 
     def _expect_ready(self, method: str) -> None:
         if self._state == "new" and method != "initialize":
@@ -136,13 +152,15 @@ class Server:
         self._wire.send(reply)
 
     def _initialize(self, given: dict[str, Any]) -> dict[str, Any]:
-        client = given.get("capabilities") or {}
-        self._pulls = "diagnostic" in (client.get("textDocument") or {})
+        client = (given.get("capabilities") or {}).get("textDocument") or {}
+        self._pulls = "diagnostic" in client
+        resolves = (client.get("codeAction") or {}).get("resolveSupport") or {}
+        self._resolves = self._careful is not None and "edit" in resolves.get("properties", ())
         self._state = "ready"
         capabilities: dict[str, Any] = {
             "positionEncoding": "utf-16",
             "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": True},
-            "codeActionProvider": {"codeActionKinds": [QUICK_FIX]},
+            "codeActionProvider": {"codeActionKinds": [QUICK_FIX], "resolveProvider": self._resolves},
             "documentFormattingProvider": True,
         }
         if self._pulls:  # an editor that asks for diagnostics would show those sent unasked a second time
@@ -199,6 +217,6 @@ class Server:
         self._wire.notify("window/logMessage", {"type": _WARNING, "message": f"gatllm: {message}"})
 
 
-def serve(reviewer: Reviewer, source: BinaryIO, sink: BinaryIO) -> int:
+def serve(reviewer: Reviewer, source: BinaryIO, sink: BinaryIO, *, careful: Reviewer | None = None) -> int:
     """Serve an editor over two byte streams; return the exit code."""
-    return Server(reviewer, source, sink).serve()
+    return Server(reviewer, source, sink, careful=careful).serve()

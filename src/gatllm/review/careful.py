@@ -20,6 +20,7 @@ Likelihood = Callable[[Sequence[str]], Sequence[float]]
 COMPARED = 4  # the likeliest repairs, of which one is nearly always right where any is (`dev/LOG.md`)
 _WEIGHT = 0.4  # of the language model's nats; chosen on 43 cases, judged on others (`dev/LOG.md`)
 _BEFORE = 500  # characters before the first difference that are read
+LONGEST = 4000  # bytes of one excerpt: beyond it reading takes seconds, and what differs lies far apart
 _AFTER = 100  # characters after the last one: what follows tells whether a bracket was closed in the right place
 
 
@@ -27,14 +28,17 @@ def reweighed(texts: Sequence[str], probabilities: Sequence[float], likelihood: 
     """Return the probabilities of repairs with the language model's word; their sum stays what it was.
 
     Args:
-        texts: the repairs, likeliest first, no two the same.
+        texts: the repairs, likeliest first, no two the same; where they differ too far apart nothing is read.
         probabilities: the fast tier's, each above 0.
         likelihood: the language model.
     """
     total = sum(probabilities)
     if len(texts) < 2 or total <= 0:
         return list(probabilities)
-    nats = likelihood(excerpts(texts))
+    read = excerpts(texts)
+    if max(len(one.encode(errors="replace")) for one in read) > LONGEST:
+        return list(probabilities)
+    nats = likelihood(read)
     logs = [math.log(max(p, 1e-9)) + _WEIGHT * value for p, value in zip(probabilities, nats, strict=True)]
     most = max(logs)
     parts = [math.exp(value - most) for value in logs]
