@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gatllm.review import compile_error
+from gatllm.review.critics import Finding
 from gatllm.review.rules import RULES, Rule, apply_rules
 from gatllm.review.rules.pages import pages
 
@@ -21,6 +25,43 @@ def test_the_example_of_a_rule_is_repaired_as_its_page_says(rule: Rule) -> None:
     text, left, _ = apply_rules(rule.before, error, time.monotonic() + 10)
     assert left is None
     assert text == rule.after
+
+
+_MESSAGES = [
+    "invalid syntax",
+    "positional argument follows keyword argument",
+    "keyword argument repeated: a",
+    "unterminated string literal (detected at line 1)",
+    "name 'x' is used prior to global declaration",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from([rule.before for rule in RULES]), min_size=1, max_size=2),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), st.sampled_from([*"()[]{}:,=*'\"\\\n\t é", "()", "f'{"]))),
+    st.floats(0, 1),
+    st.integers(-1, 5),
+    st.sampled_from(_MESSAGES),
+)
+def test_no_rule_raises_whatever_the_text_and_wherever_the_error_is(
+    parts: list[str], edits: list[tuple[float, int, str]], where: float, beyond: int, message: str
+) -> None:
+    text = "".join(parts)
+    for place, cut, new in edits:
+        at = int(place * len(text))
+        text = text[:at] + new + text[at + cut :]
+    at = int(where * len(text))
+    line, column = text.count("\n", 0, at) + 1, max(at - text.rfind("\n", 0, at) + beyond, 1)
+    for rule in RULES:
+        for new in islice(rule.rewrite(text, Finding(line, column, "SyntaxError", message, "compiler")), 40):
+            assert isinstance(new, str)
+
+
+def test_a_call_without_arguments_beside_the_error_is_none_to_reorder() -> None:
+    text = "def f():\n    y()\n"
+    error = Finding(2, 8, "SyntaxError", "positional argument follows keyword argument", "compiler")
+    assert all(isinstance(new, str) for rule in RULES for new in rule.rewrite(text, error))
 
 
 def test_names_are_unique_and_can_be_typed() -> None:

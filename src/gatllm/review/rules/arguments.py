@@ -49,6 +49,8 @@ def _positional_first(text: str, error: Finding) -> Iterator[str]:
     for _, arguments in calls(text, offset(text, error.line, error.column) - 1):
         parts = [text[start:end] for start, end in arguments]
         trailing = not parts[-1].strip()
+        if len(parts) == trailing:  # nothing between these brackets
+            continue
         order = sorted(parts[: len(parts) - trailing], key=lambda part: bool(_KEYWORD.match(part)))
         spaces = [part[: len(part) - len(part.lstrip())] for part in parts]
         moved = [space + part.strip() for space, part in zip(spaces, order, strict=False)]
