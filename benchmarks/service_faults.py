@@ -212,6 +212,7 @@ class _Actor:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         self.seen = seen
         self.minted: list[str] = []
+        self.doing = ""  # upload, check, publish or mint
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask until somebody answers."""
@@ -233,7 +234,8 @@ class _Actor:
 
     def contribute(self, number: int) -> None:
         """Bring one dataset from the upload to its token."""
-        text = "".join(f"def add_{n}(a, b):\n    return a + b + {number * 1000 + n}\n\n\n" for n in range(300)).encode()
+        text = "".join(f"def add_{n}(a, b):\n    return a + b + {number * 1000 + n}\n\n\n" for n in range(60)).encode()
+        self.doing = "upload"
         made = self.call("POST", "/contribute", data={"licence": "MIT"}, headers={"accept": "application/json"})
         if made.status_code != 201:
             self.seen.check(False, f"could not begin: {made.text[:200]}")
@@ -242,7 +244,7 @@ class _Actor:
         files = f"/contribute/{name}/files"
         size = 0
         while size < len(text):
-            piece = text[size : size + 512]
+            piece = text[size : size + 64]
             answer = self.call("PUT", files, params={"file": "a.py", "offset": size}, content=piece)
             now = int(answer.json().get("size", -1))
             self.seen.check(now >= size, f"an upload shrank from {size} to {now}: {answer.text[:100]}")
@@ -253,7 +255,8 @@ class _Actor:
         self._mint(name)
 
     def _until(self, name: str, what: str, sign: str, form: dict[str, str]) -> None:
-        ends = time.monotonic() + 600
+        ends = time.monotonic() + 1800
+        self.doing = what
         while time.monotonic() < ends:
             page = self.call("GET", f"/contribute/{name}").text
             if sign in page:
@@ -265,7 +268,8 @@ class _Actor:
         self.seen.check(False, f"{what} of {name} does not end")
 
     def _mint(self, name: str) -> None:
-        ends = time.monotonic() + 120
+        ends = time.monotonic() + 600
+        self.doing = "mint"
         while time.monotonic() < ends:
             prepared = self.call("POST", f"/contribute/{name}/prepare")
             if prepared.status_code != 200:
@@ -299,7 +303,7 @@ class _Actor:
 
 
 def contributions(times: int) -> Row:
-    """Kill the service while a dataset is uploaded, checked, sealed and minted; then count tokens."""
+    """Kill the service so often during uploads, during jobs and during mints; then count tokens."""
     from gatllm.market import Chain, DatasetTokens, Devnet, deploy
 
     seen, chance, over = Seen(), random.Random(2), threading.Event()
@@ -320,12 +324,18 @@ def contributions(times: int) -> Row:
 
         worker = threading.Thread(target=act)
         worker.start()
-        for number in range(times):
-            _until(seen.counts.total() + chance.randrange(0, 40), seen.counts.total, seconds=300)
-            worker.join(chance.uniform(0, 4))
+        left = Counter({"upload": times, "check": times - times // 2, "publish": times // 2, "mint": times})
+        while left.total():
+            # What is being done says when, so that each kind gets its kills; how far it is then, chance.
+            while not left[actor.doing]:
+                time.sleep(0.01)
+            worker.join(chance.uniform(0, 1.5))
+            killed = actor.doing
             _kill(pid)
             pid, _ = forks.start(folder, *options, "--port", str(port))
-            _say(number + 1, times, seen)
+            left[killed] -= bool(left[killed])
+            seen.counts[f"kills during {killed}"] += 1
+            _say(3 * times - left.total(), 3 * times, seen)
         over.set()
         worker.join()
         _kill(pid, signal.SIGTERM)
@@ -333,7 +343,7 @@ def contributions(times: int) -> Row:
         seen.check(len(tokens) == len(set(tokens)), "a token was minted twice")
         seen.check(set(tokens) == set(actor.minted), f"{len(actor.minted)} were minted, the chain has {len(tokens)}")
         seen.counts["tokens"] = len(tokens)
-    return seen.row("kill -9 during uploads, jobs and mints", times)
+    return seen.row("kill -9 during uploads, jobs and mints", 3 * times)
 
 
 # ---- kill -9 during training

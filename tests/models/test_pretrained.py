@@ -122,7 +122,6 @@ def test_an_answer_that_is_interrupted_within_a_step_leaves_nothing_behind(folde
     with pytest.raises(KeyboardInterrupt):
         streamed(lm, options, LONG)
     hook.remove()
-    assert lm._known is None  # its layers hold unequal numbers of tokens
     assert streamed(lm, options, LONG)[0] == whole
 
 

@@ -32,7 +32,7 @@ def serve(
     discriminator: Path | None = None,
     target_version: Version | None = None,
     max_tokens: int = 400,
-    slots: int = 1,
+    slots: int = 8,
     queue: int = 8,
     rate: float | None = None,
     grace: float = 10.0,
@@ -61,7 +61,7 @@ def serve(
         discriminator: see `gatllm ask`.
         target_version: the oldest Python that written code is for (default: the one that runs here).
         max_tokens: the longest answer, where a request says nothing else.
-        slots: how many answers are generated at once.
+        slots: how many answers are generated at once; those of a pretrained model grow in one batch.
         queue: how many more requests may wait; the next ones are told to come back later.
         rate: how many questions a minute one key, account or address may ask; by default 60 where others can reach the
             service, without end on this machine alone; 0: without end.

