@@ -27,6 +27,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -76,25 +77,34 @@ def modules(part: str) -> Iterator[str]:
                 continue
 
 
+def scan(text: str) -> tuple[list[str], list[tuple[int, int]]]:
+    """Return the lexemes of a function and where each stands (characters), up to where Python can't read on."""
+    begins = list(accumulate((len(line) + 1 for line in text.split("\n")), initial=0))
+    lexemes: list[str] = []
+    spans: list[tuple[int, int]] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
+                word = {tokenize.NEWLINE: "<nl>", tokenize.INDENT: "<in>", tokenize.DEDENT: "<out>"}.get(token.type)
+                lexemes.append(word or (token.string if len(token.string) < 60 else "<text>"))
+                (row, column), (last, end) = token.start, token.end
+                spans.append((begins[row - 1] + column, begins[min(last, len(begins)) - 1] + end))
+    except (SyntaxError, tokenize.TokenError):
+        pass
+    return lexemes, spans
+
+
 def code_of(text: str) -> Code | None:
     """Return a function's lexemes and gaps; None where it is too short, too long or no Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
-        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    except (SyntaxError, tokenize.TokenError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
-    lexemes: list[str] = []
-    starts: dict[tuple[int, int], int] = {}
-    ends: dict[tuple[int, int], int] = {}
-    for token in tokens:
-        if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
-            continue
-        starts[token.start] = len(lexemes)
-        word = {tokenize.NEWLINE: "<nl>", tokenize.INDENT: "<in>", tokenize.DEDENT: "<out>"}.get(token.type)
-        lexemes.append(word or (token.string if len(token.string) < 60 else "<text>"))
-        ends[token.end] = len(lexemes)
+    lexemes, spans = scan(text)
+    starts = {start: number for number, (start, _) in enumerate(spans)}
+    ends = {end: number + 1 for number, (_, end) in enumerate(spans)}
     node = tree.body[0] if tree.body else None
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not 24 <= len(lexemes) <= 400:
         return None
@@ -102,8 +112,8 @@ def code_of(text: str) -> Code | None:
     gaps = [Gap("token", at, at + 1) for at in range(header, len(lexemes)) if lexemes[at][0] not in "<\"'"]
     for inner in ast.walk(node):
         if isinstance(inner, ast.Call | ast.BinOp | ast.Compare | ast.Attribute | ast.Subscript | ast.BoolOp):
-            first = starts.get((inner.lineno, _column(text, inner.lineno, inner.col_offset)))
-            last = ends.get((inner.end_lineno or 0, _column(text, inner.end_lineno or 1, inner.end_col_offset or 0)))
+            first = starts.get(_place(text, inner.lineno, inner.col_offset))
+            last = ends.get(_place(text, inner.end_lineno or 1, inner.end_col_offset or 0))
             if first is not None and last is not None and first >= header and 2 <= last - first <= LONGEST - 2:
                 gaps.append(Gap("expression", first, last))
     begin = header
@@ -118,10 +128,12 @@ def code_of(text: str) -> Code | None:
     return Code(lexemes, header, gaps) if gaps else None
 
 
-def _column(text: str, line: int, offset: int) -> int:
-    """Return the column in characters of an offset in bytes."""
-    row = text.split("\n")[line - 1]
-    return offset if row.isascii() else len(row.encode()[:offset].decode("utf-8", "replace"))
+def _place(text: str, line: int, offset: int) -> int:
+    """Return the place in characters of an offset in bytes within a line."""
+    rows = text.split("\n")
+    row = rows[line - 1]
+    column = offset if row.isascii() else len(row.encode()[:offset].decode("utf-8", "replace"))
+    return sum(len(one) + 1 for one in rows[: line - 1]) + column
 
 
 def corpus(part: str, most: int) -> list[Code]:
@@ -250,6 +262,10 @@ class Filler:
 
     def fill(self, code: Code, gap: Gap) -> list[str]:
         """Return the likeliest lexemes for one gap, one after the other."""
+        return self.write(code, gap)[0]
+
+    def write(self, code: Code, gap: Gap) -> tuple[list[str], float]:
+        """Return what `fill` does, and the mean log-probability of its lexemes and end."""
         torch = self.torch
         known: dict[str, int] = {}
         lexemes = sight(code, [gap], self.design)
@@ -261,6 +277,7 @@ class Filler:
             encoded = self.inner.encode(source, padding)
             written: list[str] = []
             given = [GAP0]
+            likely = 0.0
             while len(written) < LONGEST:
                 words, attention, gate = self.mixture(encoded, padding, places[None], torch.tensor([given]))
                 scores = torch.zeros(self.size + len(known))
@@ -268,12 +285,13 @@ class Filler:
                 scores.index_add_(0, places, (1 - gate[0, -1]) * attention[0, -1])
                 scores[[PAD, *range(GAP0, GAP0 + self.design.gaps)]] = 0
                 best = int(scores.argmax())
+                likely += float(scores[best].clamp_min(1e-9).log())
                 if best == END:
                     break
                 word = names[best] if best >= self.size else self.words[best]
                 written.append(word)
                 given.append(self.read([word])[0][0])
-        return written
+        return written, likely / (len(written) + 1)
 
     def _square(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         longest = max(map(len, rows))
@@ -396,7 +414,7 @@ def save(filler: Filler, optimizer: Any, updates: int, spent: float, folder: Pat
 
 
 def restore(filler: Filler, optimizer: Any, folder: Path) -> tuple[int, float]:
-    """Take back what `save` wrote; return updates and minutes."""
+    """Take back what `save` wrote (None for the optimizer: the model alone); return updates and minutes."""
     from safetensors import safe_open
 
     with safe_open(folder / SAVED, "pt") as file:
@@ -407,7 +425,8 @@ def restore(filler: Filler, optimizer: Any, folder: Path) -> tuple[int, float]:
         part, _, rest = name.partition("/")
         parts[part][rest] = tensor
     filler.model.load_state_dict(parts["model"])
-    optimizer.load(parts["optimizer"])
+    if optimizer is not None:
+        optimizer.load(parts["optimizer"])
     return int(notes["updates"]), float(notes["spent"])
 
 

@@ -1,11 +1,11 @@
 """Reinforcement by tests: a pretrained model learns from its own solutions to some templates of small tasks; others?
 
-    python benchmarks/reinforcement_code.py --base smollm2 --rounds 4
+    python benchmarks/reinforcement_code.py --base smollm2 --rounds 2
 
-Each template makes tasks with another number and other tests. The base is asked first; templates of which it solves
-10 to 60 % are used, half of them to learn from, half never seen. What counts is pass@1 (ten answers a task, judged by
-values in the sandbox) on the unseen ones, before and after, on the same tasks. Prints a table and, as the last line,
-one line of JSON.
+Each template makes tasks with another number and other tests. One task of each chooses the templates: those of which
+the base solves 10 to 60 % are used, half of them to learn from, half never seen. What counts is pass@1 (ten answers a
+task, judged by values in the sandbox) on other tasks of the unseen ones, before and after: what was chosen by is not
+measured on. Prints a table and, as the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-# What to write, and a solution in one expression of the argument; {k} is a number from 2 to 5.
+# What to write, and a solution in one expression of the argument; {k} is a number from 2 to 7.
 NUMBERS = {
     "add": ("returns the list with {k} added to each number", "[x + {k} for x in values]"),
     "scale": ("returns the list with each number multiplied by {k}", "[x * {k} for x in values]"),
@@ -48,14 +48,17 @@ WORDS = {
 VOCABULARY = ("river", "a", "to", "stone", "green", "of", "light", "cat", "under", "is", "water", "we")
 
 
+CHOOSING = 1  # tasks of each template that choose it
+
+
 def tasks(count: int, seed: int) -> dict[str, list[dict[str, Any]]]:
-    """Return ``count`` tasks of each template, as rows of programming tasks with tests."""
+    """Return ``count`` tasks of each template, as rows of programming tasks with tests and a solution."""
     found: dict[str, list[dict[str, Any]]] = {}
     for of_numbers, group in ((True, NUMBERS), (False, WORDS)):
         for name, (told, solution) in group.items():
             rng = random.Random(f"{seed}/{name}")
             found[name] = []
-            for k in rng.sample(range(2, 6), min(count, 4)):
+            for k in rng.sample(range(2, 8), count):
                 function, what = f"{name}_{k}", "a list of numbers" if of_numbers else "a text"
                 tests = []
                 for _ in range(4):
@@ -64,7 +67,8 @@ def tasks(count: int, seed: int) -> dict[str, list[dict[str, Any]]]:
                     value = eval(solution.format(k=k), {"values": values})  # noqa: S307  # written above
                     tests.append(f"assert {function}({values!r}) == {value!r}")
                 prompt = f"Write a Python function {function}(values) that takes {what} and {told.format(k=k)}."
-                found[name].append({"task_id": f"{name}/{k}", "prompt": prompt, "test_list": tests})
+                code = f"def {function}(values):\n    return {solution.format(k=k)}\n"
+                found[name].append({"task_id": f"{name}/{k}", "prompt": prompt, "test_list": tests, "code": code})
     return found
 
 
@@ -78,8 +82,8 @@ def main() -> None:
     """Ask, choose, reinforce, ask again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", default="smollm2")
-    parser.add_argument("--tasks", type=int, default=3, help="of each template, at most 4")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--tasks", type=int, default=4, help="of each template, to learn from or to measure on (1-4)")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE over the recipe of reinforcement")
     options = parser.parse_args()
@@ -92,10 +96,11 @@ def main() -> None:
 
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp())
-    every = tasks(options.tasks, options.seed)
+    every = tasks(CHOOSING + options.tasks, options.seed)
+    choosing = write([row for rows in every.values() for row in rows[:CHOOSING]], folder / "choosing.jsonl")
+    every = {name: rows[CHOOSING:] for name, rows in every.items()}
     began = time.process_time()
-    asked = measure(f"code:{write([row for rows in every.values() for row in rows], folder / 'all.jsonl')}",
-                    open_subject(options.base), limit=10_000)  # fmt: skip
+    asked = measure(f"code:{choosing}", open_subject(options.base), limit=10_000)
     solved: dict[str, list[float]] = defaultdict(list)
     for item in asked.items:
         solved[item.key.partition(":")[2].partition("/")[0]].append(item.score)

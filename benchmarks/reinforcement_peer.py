@@ -5,10 +5,10 @@
 
 The model is Llama-shaped and made on the spot; it is first taught to answer with any letters. The reward is the
 fraction of vowels in the answer, so that there is something to climb. Both draw at temperature 1, learn each round's
-answers in four updates by AdamW at one rate, clip ratios at 0.2 and hold to no reference; trl is told not to divide by
-deviations or lengths (``dr_grpo``), as ours does not. Seconds are those of the processor, whole rounds: ours writes a
-run folder with log, checkpoint and answers each round, trl writes nothing. Prints a table and, as the last line, one
-line of JSON.
+answers in four updates by AdamW at rates that fall evenly to nothing, clip ratios at 0.2, hold to no reference; trl is
+told not to divide by deviations or lengths (``dr_grpo``), as ours does not. Seconds are those of the processor, whole
+rounds: ours writes a run folder with log, checkpoint and answers each round, trl writes nothing. Prints a table and, as
+the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def theirs(base: Path, questions: list[str], rounds: int) -> tuple[list[float], 
         output_dir=tempfile.mkdtemp(), use_cpu=True, bf16=False,
         per_device_train_batch_size=PROMPTS * ANSWERS // UPDATES,
         steps_per_generation=UPDATES, num_generations=ANSWERS, max_completion_length=TOKENS, max_steps=rounds * UPDATES,
-        learning_rate=LR, lr_scheduler_type="constant", beta=0.0, loss_type="dr_grpo", scale_rewards=False,
+        learning_rate=LR, lr_scheduler_type="linear", beta=0.0, loss_type="dr_grpo", scale_rewards=False,
         temperature=1.0, report_to=[], save_strategy="no", logging_steps=1, disable_tqdm=True, seed=1,
         gradient_checkpointing=False,
     )  # fmt: skip

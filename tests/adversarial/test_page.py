@@ -16,7 +16,10 @@ def test_the_page_shows_intervals_and_code(tmp_path: Path) -> None:
         return Standing(number, 0.7, 0.1, 0.5, {"colon": 0.5}, loss=3.0, distinct=0.8, **shares)
 
     samples = {number: [{"text": f"def f{number}(): pass"}] * 8 for number in (0, 1, 2)}
-    page = write_page(tmp_path, [standing(number) for number in (0, 1, 2)], [], samples).read_text()
+    page = write_page(tmp_path, [standing(number) for number in (0, 1, 2)], [], samples, 100).read_text()
+    assert "on 100 untouched functions" in page
+    assert "10.0% (5.5% to 17.4%)" in page
+    assert "a small model trained from nothing" in page
     assert "50.0% (22% to 78%)" in page
     assert "def f0(): pass" in page
     assert "def f2(): pass" in page

@@ -15,10 +15,11 @@ import pytest
 from gatllm.data import Dataset
 from gatllm.errors import GatllmError, UsageError
 from gatllm.training import Recipe, Run, reinforcing, replay, train
+from gatllm.training.objectives.answers import Written
 from gatllm.training.objectives.data_tables import PolicyTable
 from gatllm.training.objectives.questions import load_questions
 from gatllm.training.reinforcing import Round, reinforce, result
-from gatllm.training.rewards import load_reward
+from gatllm.training.rewards import Asked, Judged, load_reward
 from tests.models.tiny_lm import write_tiny_lm
 
 SHORT = {"batch": 16, "optimizer": "adamw", "lr": 3e-3, "precision": "fp32", "threads": 1, "evaluations": 1}
@@ -77,9 +78,6 @@ def test_every_answer_that_is_learnt_stands_with_its_verdict_in_what_the_run_com
 
 
 def test_groups_that_are_all_right_or_all_wrong_are_passed_over() -> None:
-    from gatllm.training.objectives.answers import Written
-    from gatllm.training.rewards import Asked, Judged
-
     asked = [Asked("a", "1"), Asked("b", "1"), Asked("c", "1")]
     groups = [[Written([number], [0.0], text) for number, text in enumerate("xyz")]] * 3
     verdicts = [Judged(value) for value in (1, 1, 1, 0, 0, 0, 1, 0, 0)]
@@ -92,10 +90,56 @@ def test_groups_that_are_all_right_or_all_wrong_are_passed_over() -> None:
         assert sum(record["advantage"] for record in records) == pytest.approx(1 if method == "raft" else 0, abs=1e-5)
 
 
-def test_answers_that_agree_because_they_are_right_are_no_collapse() -> None:
-    from gatllm.training.objectives.answers import Written
-    from gatllm.training.rewards import Asked, Judged
+class _Sure:
+    """Stands for a model that is wrong, some of the time, on every ``odd``th question alone."""
 
+    def __init__(self, odd: int) -> None:
+        self.odd, self.asked = odd, 0
+        self.table = PolicyTable(source="alphabetize", length=2, prompts=40, answers=2)
+        self.recipe, self.answering = recipe(Path("start")), self
+        self.seen: list[str] = []
+
+    def prompt(self, text: str) -> str:
+        self.seen.append(text)
+        return text
+
+    def fits(self, _: object) -> bool:
+        return True
+
+    def write(self, _: object, prompts: list[str], **__: object) -> list[list[Written]]:
+        self.asked += len(prompts)
+        return [[Written([1], [0.0], f"{text} {turn}") for turn in range(2)] for text in prompts]
+
+    def reward(self, asked: list[Asked], answers: list[str]) -> list[Judged]:
+        wrong = [at % 2 == 0 and (at // 2) % self.odd == 0 for at in range(len(answers))]
+        return [Judged(1.0 - float(one)) for one in wrong]
+
+
+def test_a_round_in_which_nearly_all_is_right_asks_more() -> None:
+    for odd, parts in ((4, 1), (10, 3), (40, 4)):  # 10, 4 and 1 of 40 groups teach; 10 are enough
+        model: Any = _Sure(odd)
+        records, notes = reinforcing._drawn(model, model, 1, lambda _: None)
+        assert model.asked == notes["groups"] == 40 * parts
+        assert len(records) == notes["mixed"] == -(-40 // odd) * parts
+        assert model.seen[:40] != model.seen[40:80]
+
+
+def test_the_questions_of_a_round_are_asked_once(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.json"
+    file.write_text(json.dumps({f"question {number}?": "a" for number in range(30)}))
+    draw = load_questions(PolicyTable(source=str(file), prompts=12), 1).draw
+    parts = [[one.prompt for one in draw(3, part)] for part in range(4)]
+    assert [len(part) for part in parts] == [12, 12, 6, 0]
+    assert len({prompt for part in parts for prompt in part}) == 30
+
+
+def test_rates_fall_from_round_to_round() -> None:
+    wanted = recipe(Path("start"), rounds=4)
+    rates = [reinforcing._round_recipe(wanted, number, "run", Path("answers")).train.lr for number in (1, 2, 3, 4)]
+    assert rates == pytest.approx([wanted.train.lr * left for left in (1, 0.75, 0.5, 0.25)])
+
+
+def test_answers_that_agree_because_they_are_right_are_no_collapse() -> None:
     def distinct(say: Callable[[int, int], str]) -> float:
         asked = [Asked(str(number), str(number)) for number in range(20)]
         groups = [[Written([1], [0.0], say(number, turn)) for turn in range(4)] for number in range(20)]
@@ -118,7 +162,7 @@ def test_answers_that_agree_because_they_are_right_are_no_collapse() -> None:
 
 def test_a_reward_that_tells_nothing_apart_is_one_clear_line(begun: Path, tmp_path: Path) -> None:
     (tmp_path / "same.py").write_text("def same(asked, answers): return [0.5] * len(answers)\n")
-    with pytest.raises(GatllmError, match=r"tells none of 96 groups of answers apart \(all get 0\.50\)"):
+    with pytest.raises(GatllmError, match=r"tells none of 384 groups of answers apart \(all get 0\.50\)"):
         reinforce(recipe(begun, reward=f"{tmp_path / 'same.py'}:same"), tmp_path / "out")
 
 
@@ -179,7 +223,7 @@ def test_programming_tasks_that_prove_nothing_are_left_out(tmp_path: Path) -> No
     file = tmp_path / "tasks.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
     questions = load_questions(PolicyTable(source=str(file), reward="tests"), 1)
-    assert [one.key for one in questions.draw(1)] == ["tasks.jsonl:1"]
+    assert [one.key for one in questions.draw(1, 0)] == ["tasks.jsonl:1"]
     assert len(questions.left_out) == 2
     assert "assert add(1, 2) == 3" in questions.held_out[0].prompt
 
@@ -198,7 +242,7 @@ def test_tasks_in_the_form_of_humaneval_are_asked_and_judged(tmp_path: Path) -> 
     file = tmp_path / "tasks.jsonl"
     file.write_text("\n".join(map(json.dumps, [row, near, none, odd])))
     questions = load_questions(PolicyTable(source=str(file), reward="tests"), 1)
-    (asked,) = questions.draw(1)
+    (asked,) = questions.draw(1, 0)
     assert asked.tests == ("assert down(1.5) == 1", "assert 3 == down(3.9), 'exactly'")
     assert len(questions.left_out) == 3
     compile(asked.reference, "reference", "exec")

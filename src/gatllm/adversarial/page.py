@@ -14,6 +14,10 @@ from gatllm.training.fewshot import wilson
 
 FOLDER = "report"
 Value = float | None
+_DEMONSTRATION = (
+    "The generator is a small model trained from nothing: what it writes shows how the rounds go and is not usable code. "
+    "Answers to people come from a pretrained model."
+)
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("repaired", "repaired", "%"),
@@ -76,14 +80,18 @@ def write_page(
     standings: Sequence[Standing],
     entries: Sequence[Mapping[str, Any]],
     samples: Mapping[int, Sequence[Mapping[str, Any]]],
+    untouched: int = 0,
 ) -> Path:
-    """Write (or renew) the report of rounds and return its page; ``samples`` is what each round's generator wrote."""
+    """Write (or renew) the report of rounds and return its page.
+
+    ``samples`` is what each round's generator wrote, ``untouched`` how many functions false alarms were counted on.
+    """
     with new_folder(out / FOLDER, replace=True) as folder:
         _draw(standings, folder / "rounds.png")
         (folder / "rounds.json").write_text(
             json.dumps([one.as_dict() for one in standings], indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
-        (folder / "report.md").write_text(_page(standings, entries, samples), encoding="utf-8")
+        (folder / "report.md").write_text(_page(standings, entries, samples, untouched), encoding="utf-8")
     return out / FOLDER / "report.md"
 
 
@@ -91,6 +99,7 @@ def _page(
     standings: Sequence[Standing],
     entries: Sequence[Mapping[str, Any]],
     samples: Mapping[int, Sequence[Mapping[str, Any]]],
+    untouched: int,
 ) -> str:
     names, table = rows(standings)
     parts = [
@@ -100,6 +109,7 @@ def _page(
         "more real to it).",
         markdown_table(names, table),
         _meanings(standings),
+        _alarms(standings, untouched),
         _intervals(standings, samples),
         "![Both sides over the rounds](rounds.png)",
         _written(samples),
@@ -118,6 +128,18 @@ def _meanings(standings: Sequence[Standing]) -> str:
         if any(getattr(one, name) is not None for one in standings)
     ]
     return "\n".join(lines)
+
+
+def _alarms(standings: Sequence[Standing], untouched: int) -> str:
+    """Return the false alarms with their 95 % intervals."""
+    if not untouched:
+        return ""
+    table = []
+    for one in standings:
+        low, high = wilson(round(one.false_alarms * untouched), untouched)
+        table.append([_name(one), f"{one.false_alarms:.1%} ({low:.1%} to {high:.1%})"])
+    heading = f"## False alarms on {untouched} untouched functions, with 95 % intervals\n\n"
+    return heading + markdown_table(["round", "false alarms"], table)
 
 
 def _intervals(standings: Sequence[Standing], samples: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
@@ -147,7 +169,7 @@ def _written(samples: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
     parts = [
         f"Round {number}:\n\n````python\n{samples[number][0]['text']}\n````" for number in wanted if samples[number]
     ]
-    return "## What it writes\n\n" + "\n\n".join(parts) if parts else ""
+    return f"## What it writes\n\n{_DEMONSTRATION}\n\n" + "\n\n".join(parts) if parts else ""
 
 
 def _course(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -309,7 +309,7 @@ def _write_page(game: Game, standings: list[Standing]) -> None:
         file = game.folder(one.round) / _SAMPLES
         if one.phase == "round" and file.is_file():
             samples[one.round] = json.loads(file.read_text(encoding="utf-8"))
-    write_page(game.out, standings, read_log(game.log.path), samples)
+    write_page(game.out, standings, read_log(game.log.path), samples, len(game.held.clean))
 
 
 def _keep_samples(game: Game, number: int, answers: list[Written]) -> None:

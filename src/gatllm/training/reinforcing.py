@@ -17,7 +17,7 @@ from torch import nn
 
 from gatllm.data import Dataset, DatasetWriter
 from gatllm.errors import GatllmError, UsageError
-from gatllm.models import load_run, weights_root
+from gatllm.models import choose_device, load_run, weights_root
 from gatllm.models.tuned import KIND, build_tuned, is_tuned, read_tuned
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import HashLog, new_folder, read_log, sha256
@@ -33,6 +33,8 @@ from gatllm.training.training import train
 
 LOG = "reinforce.jsonl"
 _REPEATING = 0.5  # of the first round's different answers must be left
+_PARTS = 4  # times ``data.prompts`` questions that a round asks at most
+_TEACHING = 0.25  # of ``data.prompts``: groups of different worth that are enough for a round
 
 EventCallback = Callable[["Round"], None]
 
@@ -154,10 +156,16 @@ def _play(wanted: Recipe, folder: Path, rounds: list[Round], log: HashLog, repor
 
 
 def _round_recipe(wanted: Recipe, number: int, before: str, answers: Path) -> Recipe:
+    """Return the recipe of a round's run. Rates fall from round to round, as they would over one long run: at the first
+    round's rates a model that is nearly always right is moved about rather than improved.
+    """
+    left = 1 - (number - 1) / cast(PolicyTable, wanted.data).rounds
     changes = {
         "name": f"{wanted.name}-{number}",
         "start": before,
         "data.collected": str(answers),
+        "train.lr": wanted.train.lr * left,
+        "train.matrix_lr": wanted.train.matrix_lr * left,
     }
     return wanted.replace(changes)
 
@@ -187,7 +195,7 @@ def _opened(wanted: Recipe, before: str, report: Report) -> tuple[Policy, nn.Mod
 
             config = PretrainedConfig.model_validate(policy.model_config)
             model = build_tuned(config, seed=derive(wanted.seed, "init"))
-    return policy, model.eval()
+    return policy, model.to(choose_device(wanted.train.device)).eval()
 
 
 def _measured(policy: Policy, model: nn.Module) -> dict[str, float]:
@@ -202,18 +210,7 @@ def _collected(
     if not place.is_dir():
         policy, model = _opened(wanted, before, report)
         table = policy.table
-        asked = load_questions(table, wanted.seed).draw(number)
-        prompts = [policy.answering.prompt(one.prompt) for one in asked]
-        fitting = [at for at, prompt in enumerate(prompts) if policy.answering.fits((prompt, [0]))]
-        asked, prompts = [asked[at] for at in fitting], [prompts[at] for at in fitting]
-        report(Progress("answers", 0, len(prompts), "questions"))
-        seed = derive(wanted.seed, "answers", number) % (1 << 31)
-        drawing = {"tokens": table.tokens, "n": table.answers, "temperature": table.temperature, "seed": seed}
-        with torch.no_grad():
-            groups = policy.answering.write(model, prompts, **drawing)  # type: ignore[arg-type]
-        texts = [one.text for group in groups for one in group]
-        verdicts = policy.reward([one for one in asked for _ in range(table.answers)], texts)
-        records, notes = _judged(table, asked, groups, verdicts)
+        records, notes = _drawn(policy, model, number, report)
         notes |= {"round": number, "writer": before, "weights_root": weights_root(model.state_dict())}
         place.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(place) as temporary, DatasetWriter(temporary, "positive", place.parent.name) as writer:
@@ -222,6 +219,40 @@ def _collected(
             writer.finish(sources=[table.source], made_with=notes)
     dataset = Dataset.open(place)
     return dataset, dataset.manifest.made_with
+
+
+def _drawn(
+    policy: Policy, model: nn.Module, number: int, report: Report
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Have the model answer the questions of a round; return what `_judged` does.
+
+    Once most groups are all right they teach nothing: more questions are asked then, up to `_PARTS` times as many
+    (Yu et al. 2025, "dynamic sampling").
+    """
+    table, seed = policy.table, policy.recipe.seed
+    draw = load_questions(table, seed).draw
+    asked: list[Asked] = []
+    groups: list[list[Written]] = []
+    verdicts: list[Judged] = []
+    records, notes = _judged(table, asked, groups, verdicts)
+    for part in range(_PARTS):
+        some = [(one, policy.answering.prompt(one.prompt)) for one in draw(number, part)]
+        some = [(one, prompt) for one, prompt in some if policy.answering.fits((prompt, [0]))]
+        if not some:
+            break
+        report(Progress("answers", len(asked), len(asked) + len(some), "questions"))
+        with torch.no_grad():
+            written = policy.answering.write(
+                model, [prompt for _, prompt in some], tokens=table.tokens, n=table.answers,
+                temperature=table.temperature, seed=derive(seed, "answers", number, part) % (1 << 31),
+            )  # fmt: skip
+        texts = [one.text for group in written for one in group]
+        verdicts += policy.reward([one for one, _ in some for _ in range(table.answers)], texts)
+        asked, groups = [*asked, *(one for one, _ in some)], [*groups, *written]
+        records, notes = _judged(table, asked, groups, verdicts)
+        if notes["mixed"] >= _TEACHING * table.prompts:
+            break
+    return records, notes
 
 
 def _judged(

@@ -66,7 +66,7 @@ def passes(subject: Subject, source: str, limit: int, shots: int, seed: int) -> 
 
 def _all(table: PolicyTable, seed: int) -> list[Asked]:
     whole = load_questions(table.model_copy(update={"prompts": 1 << 30}), seed)
-    return list(whole.draw(0))
+    return list(whole.draw(0, 0))
 
 
 def infilling(subject: Subject, source: str, limit: int, shots: int, seed: int) -> Measured:

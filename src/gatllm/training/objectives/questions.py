@@ -25,12 +25,14 @@ _ROWS_OF_TASKS = (".jsonl", ".json")
 
 @dataclass(frozen=True)
 class Questions:
-    """``draw(round)`` gives the questions of a round; ``held_out`` ones are never drawn where ``apart``.
+    """``draw(round, part)`` gives the questions of a round, part after part, none twice; after the last one nothing.
+
+    ``held_out`` ones are never drawn where ``apart``.
 
     ``root`` commits to all; ``left_out`` says what of the source can't be asked, and why.
     """
 
-    draw: Callable[[int], list[Asked]]
+    draw: Callable[[int, int], list[Asked]]
     held_out: list[Asked]
     root: str
     apart: bool = True
@@ -60,9 +62,9 @@ def load_questions(table: PolicyTable, seed: int) -> Questions:
         raise GatllmError(f"{table.source} holds no question to ask{why}", "see docs/training.md, Reinforcement")
     train, held_out, apart = divide([(one.key, one) for one in asked])
 
-    def draw(number: int) -> list[Asked]:
-        order = random.Random(derive(seed, "questions", number))
-        return order.sample(train, min(table.prompts, len(train)))
+    def draw(number: int, part: int) -> list[Asked]:
+        order = random.Random(derive(seed, "questions", number)).sample(train, len(train))
+        return order[part * table.prompts : (part + 1) * table.prompts]
 
     return Questions(draw, held_out[: table.validation_limit], root, apart, left_out)
 
@@ -74,9 +76,9 @@ def _endless(table: PolicyTable, seed: int) -> Questions:
     give = pairs.endless
     assert give is not None  # noqa: S101  # that of alphabetize never ends
 
-    def draw(number: int) -> list[Asked]:
+    def draw(number: int, part: int) -> list[Asked]:
         # Far from the rows that supervised training draws first: reinforcement sees strings of its own.
-        first = (1 << 40) + number * table.prompts
+        first = (1 << 40) + (number << 32) + part * table.prompts
         return [Asked(*give(first + at), key=f"alphabetize:{first + at}") for at in range(table.prompts)]
 
     held = [Asked(text, wanted, key=f"held:{at}") for at, (text, wanted) in enumerate(pairs.validation)]
