@@ -15,8 +15,8 @@ from gatllm.training.fewshot import wilson
 FOLDER = "report"
 Value = float | None
 _DEMONSTRATION = (
-    "The generator is a small model trained from nothing: what it writes shows how the rounds go and is not usable code. "
-    "Answers to people come from a pretrained model."
+    "The generator is a small model trained from nothing: what it writes shows how the rounds go and is not usable "
+    "code. Answers to people come from a pretrained model."
 )
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (

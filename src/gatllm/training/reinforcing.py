@@ -281,7 +281,8 @@ def _judged(
             if advantage and written.tokens:
                 records.append(_record(table, one, written, verdict, advantage, place))
     # One answer of each question: those to the same question are equal in the end because they are right.
-    first = [group[0].text for group in groups]
+    # As many in every round: of more questions fewer have an answer of their own, where few answers are possible.
+    first = [group[0].text for group in groups[: table.prompts]]
     notes = {
         **counts,
         "groups": len(groups),
