@@ -162,10 +162,14 @@ def judge(row: Row, original: str, written: str | None, line: int, seconds: floa
 
 def at_most(count: int, of: int) -> float:
     """Return the one-sided 95 % upper bound of a fraction (Clopper and Pearson), found by halving."""
-    low, high = count / max(of, 1), 1.0
+    if count >= of:
+        return 1.0
+    low, high = count / of, 1.0
+    ways = [math.lgamma(of + 1) - math.lgamma(n + 1) - math.lgamma(of - n + 1) for n in range(count + 1)]
     for _ in range(50):
         middle = (low + high) / 2
-        below = sum(math.comb(of, n) * middle**n * (1 - middle) ** (of - n) for n in range(count + 1))
+        one, none = math.log(middle), math.log1p(-middle)
+        below = sum(math.exp(way + n * one + (of - n) * none) for n, way in enumerate(ways))
         low, high = (middle, high) if below > 0.05 else (low, middle)
     return high
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatllm.review.ends import equal_ends
+from gatllm.review.ends import differences, equal_ends, opcodes
 
 WORDS = st.lists(st.sampled_from("ab"), max_size=6)
 
@@ -16,3 +16,13 @@ def test_what_is_left_out_is_equal_and_no_more_could_be(old: list[str], new: lis
     assert old[len(old) - tail :] == new[len(new) - tail :]
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     assert not left or not right or (left[0] != right[0] and left[-1] != right[-1])
+
+
+@given(WORDS, WORDS)
+def test_what_differs_put_in_gives_the_other(old: list[str], new: list[str]) -> None:
+    out, at = [], 0
+    for i1, i2, j1, j2 in differences(old, new):
+        out += [*old[at:i1], *new[j1:j2]]
+        at = i2
+    assert [*out, *old[at:]] == new
+    assert [line for kind, i1, i2, _, _ in opcodes(old, new) if kind != "insert" for line in old[i1:i2]] == old

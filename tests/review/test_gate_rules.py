@@ -7,6 +7,10 @@ from gatllm.review.gate import Step, harm, minimal
 TUPLE = "a comma would make a tuple, where an operator may be missing"
 STRING = "code would become a string"
 SAYS = "what a string says would change"
+FIRST = "line 2 would move into the block above it"
+JOINED = "line 2 would move into the line of the header before it"
+ODD = "line 2 would stand at a margin that nothing else has"
+OPERAND = "a decorator would become an operand"
 MOVED = "line 3 would move into the block above it"
 
 
@@ -63,8 +67,28 @@ MOVED = "line 3 would move into the block above it"
          ("line 2 would move into the block above it",)),
         ("g(\nif a:\n    if b:\n\n    c = 1\n", "g()\nif a:\n    if b:\n\n        c = 1\n",
          ("line 5 would move into the block above it",)),
-        ("g(\nif a:\n\nb()\n", "g()\nif a: b()\n", ("statement 3 would move into the line of the header before it",)),
+        ("g(\nif a:\n\nb()\n", "g()\nif a: b()\n", ("line 4 would move into the line of the header before it",)),
         ("g(\nif a:\nb()\n", "g()\nif a: b()\n", ()),
+        # A function's body moves whole or not at all, no method leaves its class, no line has a margin of its own.
+        ("def f():\na = 1\nb = a\n", "def f():\n    a = 1\nb = a\n", (FIRST,)),
+        ("def f():\na = 1\n\nb = a\n", "def f():\n    a = 1\n\nb = a\n", (FIRST,)),
+        ("def f():\na = 1\nb = a\n", "def f(): a = 1\nb = a\n", (JOINED,)),
+        ("def f():\na = 1\nb = a\n", "def f():\n    a = 1\n    b = a\n", ()),
+        ("def f():\na = 1\n\n\nb = a\n", "def f():\n    a = 1\n\n\nb = a\n", ()),
+        ("def f():\nreturn 1\nb = f()\n", "def f():\n    return 1\nb = f()\n", ()),
+        ("def f():\na = 1\ndef g(): pass\n", "def f():\n    a = 1\ndef g(): pass\n", ()),
+        ("def f():\n'Doc.'\n    return 1\n", "def f():\n    'Doc.'\n    return 1\n", ()),
+        ("def f():\ndef f():\n    return 1\n", "def f():\n   def f():\n    return 1\n", (ODD,)),
+        ("class A:\n    def f(self):\nreturn 1\n", "class A:\n    pass\ndef f(self):\n    return 1\n",
+         ("`pass` would appear", "line 2 would leave its class", "line 2 would move out, and its block in")),
+        ("def g():\n    for a in b:\n    for a in c:\n        a()\n",
+         "def g():\n    pass\nfor a in b:\n    for a in c:\n        a()\n",
+         ("`pass` would appear",)),
+        ("def g(b):\n    x = 1\n    while b:\n    b.pop()\n", "def g(b):\n    x = 1\nwhile b:\n        b.pop()\n", (
+            "line 3 would move out, and its block in",
+        )),
+        ("a = [\n    1,\n\n@b\ndef f(): pass\n", "a = [\n    1,\n\n]@b\ndef f(): pass\n", (OPERAND,)),
+        ("f(*None,)(1)\ng(\n", "f((*None,)(1))\ng()\n", ("`None` can't be unpacked",)),
         # Strings and comments stand in the text as they were.
         ("s = 'one, two\nf()\n", "s = 'one, two'\nf()\n", ()),
         ("s = 'one, two\nf()\n", "s = 'one two'\nf()\n", (SAYS,)),

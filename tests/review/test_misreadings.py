@@ -36,13 +36,13 @@ RIGHT = [
 
 @pytest.mark.parametrize(("before", "after", "words"), DOUBTED)
 def test_what_reads_otherwise_is_doubted(before: str, after: str, words: str) -> None:
-    assert any(words in one for one in misread(before, after, ast.parse(after)))
+    assert any(words in one for one in misread(before, after, list(ast.walk(ast.parse(after)))))
     assert harm(before, after)
 
 
 @pytest.mark.parametrize(("before", "after"), RIGHT)
 def test_what_was_meant_is_not(before: str, after: str) -> None:
-    assert list(misread(before, after, ast.parse(after))) == []
+    assert list(misread(before, after, list(ast.walk(ast.parse(after))))) == []
 
 
 @pytest.mark.parametrize("text", ['x = f"{self.name): {y}"\n', 'raise E(ffailed {n} times")\n'])

@@ -15,18 +15,17 @@ import sys
 import tokenize
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
-from gatllm.review.ends import equal_ends
+from gatllm.review.ends import differences, equal_ends, opcodes
 from gatllm.review.misreadings import misread
 from gatllm.review.quotes import quoted
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexing.lenient import lexemes
+from gatllm.tokenizers.lexing.lenient import all_lexemes
 from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
 
 
@@ -67,12 +66,18 @@ _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
 _CALLED = re.compile(r"(?:(?<!class )\b(\w+)|[)\]])[ \t]*\(")
+_OPERAND_AT = re.compile(r"^[ \t]*[)\]}]+[ \t]*@[ \t]*[A-Za-z_]", re.M)
 _AFTER_DOT = re.compile(r"(?<=\w)\.[ \t]+[^\W\d]")
 _ONE_VALUE = re.compile(r"\s*(?:return|yield|[\w.\[\]'\"]+\s*=(?!=))")
 _VALUES_AFTER = re.compile(r"[^,()\[\]{}]*,[^,()\[\]{}]*")  # one comma, and no bracket that it may stand in
 _TWO_IMPORTED = re.compile(r"^[ \t]*import[ \t]+([\w.]+)[ \t]+(?!as\b)(\w+)[ \t]*$", re.M)
 _PRINT_TO = re.compile(r"^[ \t]*print[ \t]*>>", re.M)
 _ENDS = re.compile(r"\s*(?:$|[).,\]}:;%+#]|(?:if|else|and|or|in|is|for)\b)")  # what may follow a string of many lines
+_LAYOUT = frozenset({"block-not-indented", "tabs-beside-spaces"})  # rules that move lines, and know where to
+_TAIL = 200  # characters by which the end of a text is known
+_FUNCTION = re.compile(r"\s*(?:async\s+)?def\b")
+_BEGINS = re.compile(r"\s*(?:@|(?:async\s+)?def\b|class\b|if __name__\b|[)\]}])")
+_LEAVES = re.compile(r"\s*(?:return|raise)\b")
 _ENDINGS = frozenset({"end", "endif", "endfor", "endwhile", "fi", "done", "esac", "begin", "then"})
 _HEADER = re.compile(r":\s*(?:#.*)?$")
 _RAW_END = re.compile(r"^[bB]?[rR][bB]?['\"].*\\['\"]{2}$")  # r"…\"" : the backslash was to be the last
@@ -94,7 +99,7 @@ def harm(before: str, after: str, steps: Sequence[Step] = ()) -> tuple[str, ...]
         steps: what named rules did on the way.
     """
     old, new = _differing(before, after) if len(before) > _LONGEST else (before, after)
-    found = [*_content(old, new, steps), *_indentation(old, new)]
+    found = [*_content(old, new, steps), *_indentation(old, new, steps)]
     if len(before) <= _READ:
         sources = (before, *(step.after for step in steps))
         found += [*_strings(sources, after), *_nonsense(before, after, steps)]
@@ -115,9 +120,8 @@ def _lexemes(text: str) -> list[str]:
 def _hunks(before: str, after: str) -> Iterator[tuple[list[str], list[str], list[str], list[str]]]:
     """Yield (removed, added, the words before, the words after) for each place where what carries meaning differs."""
     old, new = _lexemes(before), _lexemes(after)
-    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind != "equal":
-            yield old[i1:i2], new[j1:j2], old[max(i1 - 12, 0) : i1], old[i2 : i2 + 1]
+    for i1, i2, j1, j2 in differences(old, new):
+        yield old[i1:i2], new[j1:j2], old[max(i1 - 12, 0) : i1], old[i2 : i2 + 1]
 
 
 def _content(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
@@ -168,23 +172,71 @@ def _forced(word: str, context: list[str]) -> bool:
     return word in _FORCED and re.search(_FORCED[word], " ".join(context)) is not None
 
 
-def _indentation(before: str, after: str) -> Iterator[str]:
-    """What stood at the top level stays there, unless it is the body that a header lacks."""
+def _indentation(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
+    """What stood at the top level stays there, unless it is the body that a header lacks; no margin is a new one."""
     old, new = before.split("\n"), after.split("\n")
-    matcher = SequenceMatcher(None, [line.strip() for line in old], [line.strip() for line in new], autojunk=False)
-    for at, other, size in matcher.get_matching_blocks():
-        for number in range(size):
-            line, moved = old[at + number], new[other + number]
-            if not line.strip() or _METHOD.match(line):
-                continue
-            outermost = not line[0].isspace() and moved[0].isspace()
-            if (outermost and not _is_body(old, at + number)) or _apart(old, at + number, moved):
-                yield f"line {at + number + 1} would move into the block above it"
+    granted = _granted(before, steps)
+    moves = {at: line for _, at, line in _moved_lines(before, after) if granted[old[at].strip()] <= 0}
+    known = {len(_margin(line).expandtabs()) for line in old if line.strip()}
+    unit = min(known - {0}, default=4)
+    for at, moved in moves.items():
+        line, to = old[at], len(_margin(moved).expandtabs())
+        out = to < len(_margin(line).expandtabs())
+        if out and not to and _METHOD.match(line.strip()):
+            yield f"line {at + 1} would leave its class"
+        if _METHOD.match(line):
+            continue
+        outermost = not line[0].isspace() and moved[0].isspace()
+        if (outermost and not _is_body(old, at)) or _apart(old, at, moved) or _is_cut_short(old, at, moves):
+            yield f"line {at + 1} would move into the block above it"
+        elif to not in known and to % unit:
+            yield f"line {at + 1} would stand at a margin that nothing else has"
+        elif (
+            out and _HEADER.search(line) and at + 1 in moves and len(_margin(moves[at + 1])) > len(_margin(old[at + 1]))
+        ):
+            yield f"line {at + 1} would move out, and its block in"
     said = {"".join(line.split()) for line in new} - {"".join(line.split()) for line in old}
-    for number, (header, line) in enumerate(pairwise(line for line in old if line.strip()), 2):
-        apart = _HEADER.search(header) and "".join((header + line).split()) in said
-        if apart and f"{header}\n{line}" not in before:
-            yield f"statement {number} would move into the line of the header before it"
+    for above, at in pairwise(number for number, line in enumerate(old) if line.strip()):
+        if _HEADER.search(old[above]) and "".join((old[above] + old[at]).split()) in said:
+            inside = {at: _margin(old[above]) + " " * unit + old[at].strip()}
+            if at - above > 1 or _is_cut_short(old, at, inside):
+                yield f"line {at + 1} would move into the line of the header before it"
+
+
+def _granted(before: str, steps: Sequence[Step]) -> Counter[str]:
+    """The lines that rules about blocks moved: those that saw the end of the text, not of a part of it."""
+    seen = [step for step in steps if step.rule in _LAYOUT and before[-_TAIL:] == step.before[-_TAIL:]]
+    return Counter(old[at].strip() for step in seen for old, at, _ in _moved_lines(step.before, step.after))
+
+
+def _moved_lines(before: str, after: str) -> Iterator[tuple[list[str], int, str]]:
+    """Yield the lines of ``before``, the number of one that stands at another margin in ``after``, and it there."""
+    old, new = before.split("\n"), after.split("\n")
+    head, tail = equal_ends(old, new)
+    left, right = (lines[head : len(lines) - tail] for lines in (old, new))
+    for kind, i1, i2, j1, _ in opcodes([line.strip() for line in left], [line.strip() for line in right]):
+        for at in range(i1, i2) if kind == "equal" else ():
+            line, moved = left[at], right[j1 + at - i1]
+            if line.strip() and _margin(line) != _margin(moved):
+                yield old, head + at, moved
+
+
+def _is_cut_short(lines: list[str], number: int, moves: Mapping[int, str]) -> bool:
+    """Tell whether only the first lines of a function's body would move into it, and the next ones may be its too."""
+    line, above = lines[number], lines[number - 1] if number else ""
+    if not _FUNCTION.match(above) or not _HEADER.search(above) or len(_margin(moves[number])) <= len(_margin(line)):
+        return False
+    if len(_margin(line)) > len(_margin(above)):
+        return False
+    for at in range(number + 1, len(lines)):
+        if not lines[at].strip() or _margin(lines[at]) > _margin(line):
+            continue
+        apart = at - max((n for n in range(at) if lines[n].strip()), default=at) > 2
+        left = _LEAVES.match(lines[at - 1]) or _LEAVES.match(line)
+        ends = apart or left or _BEGINS.match(lines[at]) or _margin(lines[at]) < _margin(line)
+        if at not in moves or ends:
+            return at not in moves and not ends
+    return False
 
 
 def _apart(lines: list[str], number: int, moved: str) -> bool:
@@ -262,23 +314,25 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     lost = _calls(before) - _calls(after) - sum(max(_calls(old) - _calls(new), 0) for old, new, _ in steps)
     if lost > 0 or len(_APART.findall(after)) > len(_APART.findall(before)):
         yield "a call would come apart"
-    tree = _parsed(after)
+    if len(_OPERAND_AT.findall(after)) > len(_OPERAND_AT.findall(before)):
+        yield "a decorator would become an operand"
+    nodes = list(ast.walk(_parsed(after)))
     given, lines = {*before.split("\n")}, after.split("\n")
 
     def known(call: ast.Call) -> bool:
         """A call whose lines the repair left as they were; in others the same words may belong to another call."""
         return given.issuperset(lines[call.lineno - 1 : call.end_lineno])
 
-    yield from (f"`{name}` takes fewer arguments" for name in too_many(tree, known))
-    yield from _constants(tree)
-    yield from misread(before, after, tree)
-    unbound = _unbound(tree)
+    yield from (f"`{name}` takes fewer arguments" for name in too_many(nodes, known))
+    yield from _constants(nodes)
+    yield from misread(before, after, nodes)
+    unbound = _unbound(nodes)
     for name in sorted(unbound):
         if _quotes_at(name, before) > _quotes_at(name, after):
             yield f"`{name}` of a string would become a name"
     if len(_AFTER_DOT.findall(after)) > len(_AFTER_DOT.findall(before)):
         yield "a line would become an attribute of the one before"
-    yield from _alone(tree, unbound, before, after)
+    yield from _alone(nodes, unbound, before, after)
     yield from _imports(before, after)
     joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new, _ in steps))
     for name in sorted(joined & unbound):
@@ -287,10 +341,10 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
         yield "a comma would make a tuple, where an operator may be missing"
 
 
-def _alone(tree: ast.Module, unbound: set[str], before: str, after: str) -> Iterator[str]:
+def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str) -> Iterator[str]:
     """Names, numbers and strings that stand alone on a line since the repair, or always did and would fail."""
     given, lines = {line.strip() for line in before.split("\n")}, after.split("\n")
-    for statement in _idle(tree):
+    for statement in _idle(nodes):
         is_new = lines[statement.lineno - 1].strip() not in given
         if isinstance(statement, ast.Name):
             if is_new:
@@ -309,9 +363,9 @@ def _calls(text: str) -> int:
     return sum(name not in _KEYWORDS for name in _CALLED.findall(text))
 
 
-def _constants(tree: ast.Module) -> Iterator[str]:
+def _constants(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Constants where they mean nothing: as the bound of a slice or as the type of a parameter."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Slice):
             bounds = (node.lower, node.upper, node.step)
             if any(isinstance(one, ast.Constant) and isinstance(one.value, str | bytes) for one in bounds):
@@ -336,9 +390,9 @@ def _parsed(text: str) -> ast.Module:
         return ast.parse(text)
 
 
-def _idle(tree: ast.Module) -> Iterator[ast.Name | ast.Constant]:
+def _idle(nodes: Sequence[ast.AST]) -> Iterator[ast.Name | ast.Constant]:
     """Names, numbers and strings that are statements of their own, docstrings aside."""
-    for node in ast.walk(tree):
+    for node in nodes:
         body = getattr(node, "body", None)
         if not isinstance(body, list):
             continue
@@ -353,11 +407,11 @@ def _does_nothing(value: object, number: int) -> bool:
     return isinstance(value, int | float | complex) or (isinstance(value, str) and number > 0)
 
 
-def _unbound(tree: ast.Module) -> set[str]:
+def _unbound(nodes: Sequence[ast.AST]) -> set[str]:
     """Names that a module uses and neither it nor Python defines; none where a star import may bring them."""
     bound: set[str] = set(dir(builtins))
     used: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
         elif isinstance(node, ast.arg):
@@ -375,17 +429,21 @@ def _unbound(tree: ast.Module) -> set[str]:
 
 def _tupled(before: str, after: str) -> set[str]:
     """What stands beside a comma that a repair put outside all brackets: a guess, if it is an unbound name."""
-    old, new = ([piece for piece in lexemes(text) if piece.kind != "space"] for text in (before, after))
+    old, new = ([piece for piece in all_lexemes(text) if piece.kind != "space"] for text in (before, after))
+    texts = [piece.text for piece in new]
     if len(old) * len(new) > _LARGEST:
         return set()
-    matcher = SequenceMatcher(None, [piece.text for piece in old], [piece.text for piece in new], autojunk=False)
     found: set[str] = set()
-    for kind, _, _, j1, j2 in matcher.get_opcodes():
-        for at in range(j1, j2) if kind in ("insert", "replace") else ():
-            depth = sum((piece.text in "([{") - (piece.text in ")]}") for piece in new[:at])
-            if new[at].text == "," and depth == 0:
+    for _, _, j1, j2 in differences([piece.text for piece in old], texts):
+        for at in range(j1, j2):
+            if texts[at] == "," and _depth(texts[:at]) == 0:
                 found.update(piece.text for piece in new[max(at - 1, 0) : at + 2] if piece.kind in ("name", "number"))
     return found
+
+
+def _depth(texts: Sequence[str]) -> int:
+    """How many brackets are open behind lexemes."""
+    return sum(texts.count(opening) - texts.count(closing) for opening, closing in ("()", "[]", "{}"))
 
 
 def _quotes_at(name: str, text: str) -> int:
@@ -413,18 +471,18 @@ def minimal(before: str, after: str) -> str:
 
     ``after`` compiles; so does what is returned.
     """
-    old, new = ([piece.text for piece in lexemes(text)] for text in (before, after))
+    old, new = ([piece.text for piece in all_lexemes(text)] for text in (before, after))
     head, tail = equal_ends(old, new)
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(left) * len(right) > _LARGEST:
         return after
-    hunks = [code for code in SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if code[0] != "equal"]
+    hunks = list(differences(left, right))
     before_all, after_all = "".join(new[:head]), "".join(new[len(new) - tail :]) if tail else ""
     kept = list(hunks)
 
-    def written(chosen: Sequence[tuple[str, int, int, int, int]]) -> str:
+    def written(chosen: Sequence[tuple[int, int, int, int]]) -> str:
         out, at = [], 0
-        for _, i1, i2, j1, j2 in chosen:
+        for i1, i2, j1, j2 in chosen:
             out += [*left[at:i1], *right[j1:j2]]
             at = i2
         return before_all + "".join([*out, *left[at:]]) + after_all

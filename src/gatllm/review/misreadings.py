@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gatllm.review.quotes import quoted
 
@@ -26,17 +26,17 @@ _EMPTY = re.compile(r"(?<!\")\"\"(?!\")|(?<!')''(?!')")
 _BLANK = re.compile(r"(?:(?<!\")\"\"|(?<!')'')\s+[,)\]}]")
 
 
-def misread(before: str, after: str, tree: ast.Module) -> Iterator[str]:
+def misread(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Yield in plain words where a repair may say something else than was meant.
 
     Args:
         before: the text as it was given.
         after: the repaired text.
-        tree: its syntax tree.
+        nodes: all nodes of its syntax tree.
     """
     yield from _strings(before, after)
-    yield from _values(before, after, tree)
-    yield from _attributes(before, after, tree)
+    yield from _values(before, after, nodes)
+    yield from _attributes(before, after, nodes)
 
 
 def _strings(before: str, after: str) -> Iterator[str]:
@@ -77,23 +77,25 @@ def _unbalanced(text: str) -> bool:
     return bool(opened)
 
 
-def _values(before: str, after: str, tree: ast.Module) -> Iterator[str]:
+def _values(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
     had = len(re.findall(r"\bpass\b", before))
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Attribute(value=ast.Constant(value=value), attr=name) if not hasattr(value, name):
                 yield f"`{name}` is nothing that such a value has"
-    if len(re.findall(r"\bpass\b", after)) > had and any(_idle_pass(node) for node in ast.walk(tree)):
+            case ast.Starred(value=ast.Constant(value=value)) if not isinstance(value, str | bytes):
+                yield f"`{value}` can't be unpacked"
+    if len(re.findall(r"\bpass\b", after)) > had and any(_idle_pass(node) for node in nodes):
         yield "`pass` would stand beside other statements"
 
 
-def _attributes(before: str, after: str, tree: ast.Module) -> Iterator[str]:
+def _attributes(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
     """``f(self node)``: where ``node`` is a name of its own, a comma is as likely missing as a dot."""
     for name in dict.fromkeys(_SELF.findall(before)):
         joined = re.search(rf"\b(?:self|cls)\.{name}\b", after) and not re.search(rf"\bself\.{name}\b", before)
         if joined and any(
             (isinstance(node, ast.arg) and node.arg == name) or (isinstance(node, ast.Name) and node.id == name)
-            for node in ast.walk(tree)
+            for node in nodes
         ):
             yield "a comma may be missing after `self`"
 

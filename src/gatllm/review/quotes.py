@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
 
 from gatllm.review.critics import compile_error
 
@@ -43,11 +44,15 @@ def with_blanks_inside(before: str, after: str) -> str:
     return "\n".join(new)
 
 
-def quoted(source: str, *kinds: int) -> Iterator[tokenize.TokenInfo]:
-    """Yield the tokens of some kinds, such as ``tokenize.STRING``, as far as a text can be read."""
-    try:
+def quoted(source: str, *kinds: int) -> list[tokenize.TokenInfo]:
+    """Return the tokens of some kinds, such as ``tokenize.STRING``, as far as a text can be read."""
+    return [token for token in _tokens(source) if token.type in kinds]
+
+
+@lru_cache(maxsize=16)  # each candidate is compared with the same broken text, by several rules
+def _tokens(source: str) -> tuple[tokenize.TokenInfo, ...]:
+    found: list[tokenize.TokenInfo] = []
+    with suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type in kinds:
-                yield token
-    except (tokenize.TokenError, SyntaxError):
-        return
+            found.append(token)
+    return tuple(found)

@@ -12,14 +12,13 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import cached_property
 
 from gatllm.review.critics import Finding, quietly_parsed
-from gatllm.review.ends import equal_ends
+from gatllm.review.ends import differences, equal_ends
 from gatllm.review.gate import Step
 from gatllm.review.region import line_span, offset, region
-from gatllm.tokenizers.lexing.lenient import Lexeme, lexemes
+from gatllm.tokenizers.lexing.lenient import Lexeme, all_lexemes, lexemes
 from gatllm.tokenizers.lexing.words import STATEMENT_WORDS
 
 _LARGEST = 1_000_000  # pairs of lexemes compared at most
@@ -163,18 +162,16 @@ def _kinds(hunks: Sequence[_Hunk]) -> tuple[float, ...]:
 
 
 def _hunks(before: str, after: str) -> Iterator[_Hunk]:
-    old, new = list(lexemes(before)), list(lexemes(after))
+    old, new = all_lexemes(before), all_lexemes(after)
     head, tail = equal_ends([lexeme.text for lexeme in old], [lexeme.text for lexeme in new])
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     first = old[head].start if head < len(old) else len(before)
     if len(left) * len(right) > _LARGEST:
-        yield _Hunk(first, tuple(left), tuple(right))
+        yield _Hunk(first, left, right)
         return
-    matcher = SequenceMatcher(None, [lexeme.text for lexeme in left], [lexeme.text for lexeme in right], autojunk=False)
-    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
-        if kind != "equal":
-            at = left[i1].start if i1 < len(left) else left[-1].end if left else first
-            yield _Hunk(at, tuple(left[i1:i2]), tuple(right[j1:j2]))
+    for i1, i2, j1, j2 in differences([lexeme.text for lexeme in left], [lexeme.text for lexeme in right]):
+        at = left[i1].start if i1 < len(left) else left[-1].end if left else first
+        yield _Hunk(at, left[i1:i2], right[j1:j2])
 
 
 def _slack(before: str, error: Finding, one: Found, hunks: Sequence[_Hunk]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from gatllm.review.critics import Finding, quietly_parsed
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexing.lenient import outside_strings
+from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 _HEADER = re.compile(r"expected an indented block after (.*) on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
@@ -17,8 +17,8 @@ _BEGINS = re.compile(r"\s*(?:@|(?:async\s+)?def\b|class\b|if __name__\b)")
 _OPENS = re.compile(
     r"^(\s*)(?:async\s+)?(?:def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b.*:\s*(?:#.*)?$"
 )
-_OPEN = re.compile(r"[(\[{,\\]\s*$")  # the statement continues in the next line
 _LEAVES = re.compile(r"\s*(?:return|break|continue|raise)\b")
+_RETURNS = re.compile(r"return\b|yield\b")
 _MOST = 200  # lines of a block
 
 
@@ -31,56 +31,107 @@ def _indented(text: str, error: Finding) -> Iterator[str]:
     header = int(found[2])
     if header != error.line - 1:
         return  # a comment or a blank line says that the body is still to come
-    margin = _margin(lines[header - 1])
-    run = _run(lines, error.line - 1, margin, found[1])
-    if not run:
+    inside, quoted = _continued(text)
+    margin, own = _margin(lines[header - 1]), _margin(lines[error.line - 1])
+    run = _run(lines, error.line - 1, margin, found[1], inside)
+    if not run or any(quoted[number] for number in range(*run)):
         return
-    unit = "\t" if any(line.startswith("\t") for line in lines) else "    "
-    yield "\n".join(
-        [
-            *lines[: run[0]],
-            *((unit + line if line.strip() else line) for line in lines[run[0] : run[1]]),
-            *lines[run[1] :],
-        ]
-    )
+    new = margin + ("\t" if any(line.startswith("\t") for line in lines) else "    ")
+    moved = [new + line[len(own) :] if line.strip() else line for line in lines[run[0] : run[1]]]
+    yield "\n".join([*lines[: run[0]], *moved, *lines[run[1] :]])
 
 
 def _margin(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def _run(lines: list[str], first: int, margin: str, what: str) -> tuple[int, int] | None:
-    """The lines of the block, or None where nothing tells where it ends.
+def _continued(text: str) -> tuple[list[bool], list[bool]]:
+    """Tell for each line whether it begins inside brackets or a string, and whether inside a string."""
+    inside, quoted = [False], [False]
+    depth = 0
+    for piece, outside in bare(text):
+        if piece.kind in ("line", "joined"):
+            breaks = piece.text.count("\n")
+            string = piece.kind == "line" and not outside
+            inside += [depth > 0 or string or piece.kind == "joined"] * breaks
+            quoted += [string] * breaks
+        elif "\n" in piece.text:
+            inside += [True] * piece.text.count("\n")
+            quoted += [True] * piece.text.count("\n")
+        elif outside and piece.text in ("(", "[", "{"):
+            depth += 1
+        elif outside and piece.text in (")", "]", "}"):
+            depth = max(depth - 1, 0)
+    return inside, quoted
 
-    It ends before a clause of the same header, at a blank line, at the end; a loop's or condition's body of several
-    lines ends nowhere that can be seen, unless its last line leaves it.
+
+def _run(lines: list[str], first: int, margin: str, what: str, inside: list[bool]) -> tuple[int, int] | None:
+    """The lines of the block, from its first at the header's margin or further out; None where its end can't be seen.
+
+    It ends before a clause of the same header, where the text continues as deep as it should, at a line that leaves it,
+    at the end of the paragraph. A loop's or condition's body of several lines ends nowhere that can be seen otherwise.
     """
-    whole = what.startswith(("function", "class"))
-    if _BEGINS.match(lines[first]) and not what.startswith("class"):
+    own, whole = _margin(lines[first]), what.startswith(("function", "class"))
+    if (_BEGINS.match(lines[first]) and not what.startswith("class")) or len(own) > len(margin):
         return None  # what follows is not a body: the header has lost it
-    last = first
-    while last < len(lines) and last - first < _MOST and lines[last].strip():
+    last, leaves, flat = first, False, 0
+    while last < len(lines) and last - first < _MOST:
         line = lines[last]
-        if len(_margin(line)) < len(margin) or (_margin(line) == margin and last > first and _BEGINS.match(line)):
+        if inside[last] and line.strip():
+            last += 1
+            continue
+        depth = len(_margin(line))
+        if leaves or not line.strip() or depth < len(own):
             break
-        if _margin(line) == margin and _CLAUSE.match(line) and not _opened_since(lines[first:last], margin):
-            return first, last
-        deeper = len(_margin(line)) > len(margin)
-        if (
-            deeper
-            and last > first
-            and not _opened_since(lines[first:last], margin)
-            and not _OPEN.search(lines[last - 1])
-        ):
+        opened = last > first and _opened_since(lines[first:last], own)
+        if depth == len(own):
+            if last > first and _BEGINS.match(line):
+                break
+            if own == margin and _CLAUSE.match(line) and not opened:
+                return first, last
+            flat += 1
+            leaves = _LEAVES.match(line) is not None
+        elif last > first and not opened:
             return first, last  # the block continues as it should
         last += 1
-        if _LEAVES.match(line) and _margin(line) == margin and not whole:
-            break
-    flat = [line for line in lines[first:last] if _margin(line) == margin]
-    leaves = bool(flat) and _LEAVES.match(flat[0]) is not None
-    if not flat or not (whole or len(flat) == 1 or leaves):
+    if own != margin:
+        return (first, last) if _resumes(lines, last, own, margin, leaves) else None
+    if whole and not leaves and not _is_over(lines, last, own):
+        returned = None if own else _returned(lines, last)  # at the margin of the file it is out of its function
+        return None if returned is None else (first, returned)
+    return (first, last) if flat and (whole or flat == 1 or leaves) else None
+
+
+def _next(lines: list[str], at: int) -> int:
+    """The number of the first line from ``at`` on that is not blank; that of the end where there is none."""
+    return next((number for number in range(at, len(lines)) if lines[number].strip()), len(lines))
+
+
+def _is_over(lines: list[str], last: int, own: str) -> bool:
+    """Tell whether a paragraph that ends at ``last`` is its block's last: no other statement of its margin is near."""
+    following = _next(lines, last)
+    if following == len(lines) or following - last >= 2 or _margin(lines[following]) != own:
+        return True
+    return _BEGINS.match(lines[following]) is not None or following == last
+
+
+def _returned(lines: list[str], last: int) -> int | None:
+    """The end of the last `return` at the margin before the next definition; None where there is none."""
+    following = range(last, len(lines))
+    end = next((number for number in following if _BEGINS.match(lines[number])), len(lines))
+    found = [number for number in range(last, end) if _RETURNS.match(lines[number])]
+    if not found:
         return None
-    return first, last
+    return next((n for n in range(found[-1] + 1, end) if not lines[n].strip() or not lines[n][0].isspace()), end)
+
+
+def _resumes(lines: list[str], last: int, own: str, margin: str, leaves: bool) -> bool:
+    """Tell whether what follows a block that stands further out than its header is as deep as the header."""
+    following = _next(lines, last)
+    if following == len(lines):
+        return leaves or last == len(lines) or not any(lines[last:])
+    depth = _margin(lines[following])
+    return len(own) < len(depth) <= len(margin) or (leaves and depth == own)
 
 
 def _opened_since(lines: list[str], margin: str) -> bool:

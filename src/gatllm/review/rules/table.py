@@ -18,12 +18,14 @@ from gatllm.review.rules import (
     old_python,
     pasted,
     placement,
+    truncated,
 )
 from gatllm.review.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
     *chat.RULES,
     *placement.RULES,
+    *truncated.RULES,
     *aliases.RULES,
     *arguments.RULES,
     *expressions.RULES,

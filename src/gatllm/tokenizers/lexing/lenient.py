@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from gatllm.tokenizers.lexing.words import OPERATORS, STATEMENT_WORDS
@@ -45,6 +46,12 @@ class Lexeme(NamedTuple):
 def lexemes(text: str) -> Iterator[Lexeme]:
     """Yield the lexemes of ``text`` in order; their texts concatenate to ``text``, whatever it is."""
     return map(Lexeme._make, scan(text))
+
+
+@lru_cache(maxsize=16)  # several questions are asked about the same few versions of a text, one after the other
+def all_lexemes(text: str) -> tuple[Lexeme, ...]:
+    """Return the lexemes of ``text`` at once."""
+    return tuple(lexemes(text))
 
 
 def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
