@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""The picture of the chat in the README: a real service and a real review; only the generator's words are written here.
+"""The pictures of the pages: a real service and a real review; only the generator's words are written here.
 
     python web/screenshot.py docs/images/chat.png
+    python web/screenshot.py --training docs/images/training.png
     python web/screenshot.py --pages FOLDER [RUNS]
 
-With ``--pages`` every page that needs no chain, light and dark, for phone, tablet, desk and wide screen.
+``--training`` trains a small run, signs its proof and verifies it on its page. With ``--pages`` every page that needs
+no chain, light and dark, for phone, tablet, desk and wide screen.
 
 Needs the Playwright package and a Chromium (Debian: apt install chromium).
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -119,6 +122,23 @@ def chat(target: Path) -> None:
         page.screenshot(path=target)
 
 
+def training(target: Path) -> None:
+    """Train a run, verify it with a click, and keep the picture of its page."""
+    with tempfile.TemporaryDirectory() as place:
+        run = Path(place) / "runs" / "alphabetize"
+        gatllm = [sys.executable, "-m", "gatllm"]
+        subprocess.run([*gatllm, "train", "alphabetize", "--steps", "400", "--out", str(run), "--quiet"], check=True)
+        subprocess.run([*gatllm, "proof", "write", str(run), "--key", str(Path(place) / "key")], check=True)
+        with _served(run.parent) as site, _browser() as browser:
+            page = browser.new_page(viewport={"width": 1180, "height": 1010}, device_scale_factor=1)
+            page.goto(f"{site}/training/{run.name}")
+            page.click("text=Verify now")
+            page.wait_for_selector(".outcome", timeout=60_000)
+            page.locator("img.curves").scroll_into_view_if_needed()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=target, full_page=True)
+
+
 def pages(folder: Path, *runs: Path) -> None:
     """Keep a picture of every page in every size, light and dark."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,5 +166,7 @@ def pages(folder: Path, *runs: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--pages"]:
         pages(*map(Path, sys.argv[2:]))
+    elif sys.argv[1:2] == ["--training"]:
+        training(Path(sys.argv[2] if len(sys.argv) > 2 else "docs/images/training.png"))
     else:
         chat(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/chat.png"))

@@ -151,8 +151,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"n": 100}, "Invalid 'n': above maximum value"),
     ({"tool_choice": "required"}, "'tool_choice' is not supported"),
     ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "'tool_choice' is not supported"),
-    ({"response_format": {"type": "json_object"}}, "'json_object' is not supported"),
-    ({"response_format": {"type": "json_schema", "json_schema": {}}}, "'json_schema' is not supported"),
+    (
+        {"response_format": {"type": "json_object"}},
+        "Invalid parameter: 'response_format' of type 'json_object' is not supported with this model",
+    ),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {}}},
+        "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model",
+    ),
     ({"modalities": ["text", "audio"]}, "only 'text'"),
     ({"web_search_options": {}}, "not supported"),
     ({"stream_options": {"include_usage": True}}, "only allowed when 'stream' is enabled"),

@@ -51,7 +51,8 @@ def _beyond(found: Found, name: str, side: str, sign: str, limit: Any) -> Said:
 def _value(found: Found, name: str) -> Said:
     words = str(found["msg"]).removeprefix("Value error, ")
     if "not supported" in words:
-        return f"'{name}' {words}", "unsupported_parameter"
+        start = "Invalid parameter: " if words.startswith("of type") else ""
+        return f"{start}'{name}' {words}", "unsupported_parameter"
     return (words if "'" in words else f"Invalid '{name}': {words}."), "invalid_value"
 
 

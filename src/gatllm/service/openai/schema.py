@@ -31,7 +31,7 @@ class ResponseFormat(Body):
 
 def _text_only(value: ResponseFormat | None) -> ResponseFormat | None:
     if value is not None and value.type != "text":
-        raise ValueError(f"{value.type!r} is not supported by this model: it answers in words and code, not in JSON")
+        raise ValueError(f"of type {value.type!r} is not supported with this model: it answers in words and code")
     return value
 
 
