@@ -11,6 +11,8 @@ FIRST = "line 2 would move into the block above it"
 JOINED = "line 2 would move into the line of the header before it"
 ODD = "line 2 would stand at a margin that nothing else has"
 OPERAND = "a decorator would become an operand"
+BLANK = "a string of blanks would be empty"
+FIELD = "a field of an f-string may begin or end elsewhere"
 MOVED = "line 3 would move into the block above it"
 
 
@@ -83,12 +85,28 @@ MOVED = "line 3 would move into the block above it"
          ("`pass` would appear", "line 2 would leave its class", "line 2 would move out, and its block in")),
         ("def g():\n    for a in b:\n    for a in c:\n        a()\n",
          "def g():\n    pass\nfor a in b:\n    for a in c:\n        a()\n",
-         ("`pass` would appear",)),
+         ("`pass` would appear", "line 2 would leave its block, and `pass` would stand for it")),
         ("def g(b):\n    x = 1\n    while b:\n    b.pop()\n", "def g(b):\n    x = 1\nwhile b:\n        b.pop()\n", (
             "line 3 would move out, and its block in",
         )),
         ("a = [\n    1,\n\n@b\ndef f(): pass\n", "a = [\n    1,\n\n]@b\ndef f(): pass\n", (OPERAND,)),
         ("f(*None,)(1)\ng(\n", "f((*None,)(1))\ng()\n", ("`None` can't be unpacked",)),
+        # A quote or a brace that may belong elsewhere.
+        ("res.append( ')\n", "res.append( '')\n", (BLANK,)),
+        ("f({')\n", "f('')\n", ("a string would be empty, and more would change",)),
+        ("x = d.get('a', +')\n", "x = d.get('a', +'')\n", ("an operator before a string may belong into it",)),
+        ("x = '\n", "x = ''\n", ()),
+        ("def f(a: 'A | None):\n    pass\n", "def f(a: 'A' | None):\n    pass\n",
+         ("a quote may belong behind the whole type",)),
+        ("s = f'{a!r, b'\ng()\n", "s = f'{a}!r, b'\ng()\n", (FIELD,)),
+        ("s = f'a * b}'\ng()\n", "s = f'a * {b}'\ng()\n", (FIELD,)),
+        ("s = f'a b}'\ng()\n", "s = f'a b'\ng()\n", ("a field of an f-string would become text",)),
+        ("s = f'{{a}'\ng()\n", "s = f'{a}'\ng()\n", ()),
+        ("f('a, b=c)\n", "f('a, b=c')\n", (STRING,)),
+        ("f(', *a)\n", "f(', *a')\n", (STRING,)),
+        ("f('a, the_b)\n", "f('a, the_b')\n", (STRING,)),
+        ("f('a, b)\n", "f('a, b')\n", ()),
+        ("str'(in %s)')\n", "str('in %s)')\n", (SAYS,)),
         # Strings and comments stand in the text as they were.
         ("s = 'one, two\nf()\n", "s = 'one, two'\nf()\n", ()),
         ("s = 'one, two\nf()\n", "s = 'one two'\nf()\n", (SAYS,)),

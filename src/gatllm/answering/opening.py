@@ -69,7 +69,7 @@ def open_assistant(
     library = Library.open(contributed or [_standard_library(report)], report=report)
     loaded = load_reviewer(discriminator)
     calibration = store_folder() / f"calibration-{library.roots[0][:24]}.json"
-    alone = len(council) == 1 and council[0].isdigit()
+    alone = len(council) == 1 and council[0].isdecimal()
     runner = open_sandbox()
     if council and not alone:
         chosen: ChatGenerator = Council([read_address(address) for address in council])

@@ -160,7 +160,7 @@ def _replacement(old: Span, new: Span, broken: Sequence[Span], number: int) -> i
     direct = TAG_IDS.get(Tag("replace", new.text))
     if direct is not None:
         return direct
-    if old.text.isdigit() and new.text.isdigit() and abs(int(old.text) - int(new.text)) == 1:
+    if old.text.isdecimal() and new.text.isdecimal() and abs(int(old.text) - int(new.text)) == 1:
         return TAG_IDS[Tag("more" if int(new.text) > int(old.text) else "less")]
     if old.text[0].isalnum() or old.text[0] == "_":
         return TAG_IDS[Tag("respell" if close(old.text, new.text) else "rename")]

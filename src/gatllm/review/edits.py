@@ -74,7 +74,7 @@ def _changes(text: str, tokens: Sequence[Span], number: int, tag: Tag, word: str
             return _replace(text, token, word)
         case "delete":
             return [_delete(text, token)]
-        case "more" | "less" if token.text.isdigit():
+        case "more" | "less" if token.text.isdecimal():
             return [Change(token.start, token.end, str(max(int(token.text) + (1 if tag.action == "more" else -1), 0)))]
         case "swap" | "join":
             return _with_next(tokens, number, tag.action)

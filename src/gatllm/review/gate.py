@@ -195,12 +195,20 @@ def _indentation(before: str, after: str, steps: Sequence[Step]) -> Iterator[str
             out and _HEADER.search(line) and at + 1 in moves and len(_margin(moves[at + 1])) > len(_margin(old[at + 1]))
         ):
             yield f"line {at + 1} would move out, and its block in"
+        elif out and _passed_before(new, moved, before):
+            yield f"line {at + 1} would leave its block, and `pass` would stand for it"
     said = {"".join(line.split()) for line in new} - {"".join(line.split()) for line in old}
     for above, at in pairwise(number for number, line in enumerate(old) if line.strip()):
         if _HEADER.search(old[above]) and "".join((old[above] + old[at]).split()) in said:
             inside = {at: _margin(old[above]) + " " * unit + old[at].strip()}
             if at - above > 1 or _is_cut_short(old, at, inside):
                 yield f"line {at + 1} would move into the line of the header before it"
+
+
+def _passed_before(lines: list[str], moved: str, before: str) -> bool:
+    """Tell whether a new `pass` stands before a line that was moved out."""
+    above = next((one for one, other in pairwise(lines) if other == moved and one.strip() == "pass"), None)
+    return above is not None and f"{above}\n" not in before
 
 
 def _granted(before: str, steps: Sequence[Step]) -> Counter[str]:

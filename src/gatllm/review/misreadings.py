@@ -10,10 +10,13 @@ import ast
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from gatllm.review.quotes import quoted
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
+_TRIPLE = ('"""', "'''")
+_LEXEMES = (tokenize.STRING, tokenize.NAME, tokenize.OP, tokenize.NUMBER)
 _FORMATTED = re.compile(r"(?:[rR]?[fF][rR]?)(\"\"\"|'''|\"|')")
 _FIELD = re.compile(r"\{\{|\}\}|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 _PREFIXED = re.compile(
@@ -22,6 +25,13 @@ _PREFIXED = re.compile(
 _LEFT = re.compile(r"(?:\"{3}|'{3})(?:[ \t]*(?:\"{1,2}|'{1,2})[ \t]*\n)|\n[ \t]*(?:\"{1,2}|'{1,2})\s*(?:\"{3}|'{3})\Z")
 _ARGUMENT = re.compile(r",\s*([A-Za-z_]\w*)\s*$")
 _SELF = re.compile(r"[(,]\s*(?:self|cls)[ \t]+([A-Za-z_]\w*)\b(?=\s*[,)])")
+_KEYWORD = re.compile(
+    r",\s*(?:\*{0,2}[A-Za-z_]\w*\s*=(?!=)|\*{1,2}[A-Za-z_]\w*\b)|,\s*\w*[a-z]_[a-z]\w*$"
+)  # more arguments of a call
+_BROKEN = re.compile(r"[(\[{,]\n")
+_CONVERTED = re.compile(r"\}![rsa]\b")
+_HALF_FIELD = re.compile(r"[\w.)\]]\s[-+*/%]\s\{")  # `{` behind an operator: the field may begin before it
+_ODD_EMPTY = re.compile(r"(?:[(\[{][ \t]+|[ \t]{2,}|[(,][ \t]*\()(?:(?<!\")\"\"(?!\")|(?<!')''(?!'))|[(,][ \t]+[)\]}]")
 _EMPTY = re.compile(r"(?<!\")\"\"(?!\")|(?<!')''(?!')")
 _BLANK = re.compile(r"(?:(?<!\")\"\"|(?<!')'')\s+[,)\]}]")
 
@@ -43,23 +53,63 @@ def _strings(before: str, after: str) -> Iterator[str]:
     more = len(_EMPTY.findall(after)) - len(_EMPTY.findall(before))
     if more > 1:
         yield "two strings would be empty"
+    elif more == 1 and _other_marks(before) != _other_marks(after):
+        yield "a string would be empty, and more would change"
     elif more and len(_BLANK.findall(after)) > len(_BLANK.findall(before)):
         yield "a string of blanks would be empty"
+    if len(_ODD_EMPTY.findall(after)) > len(_ODD_EMPTY.findall(before)):
+        yield "a string of blanks would be empty"
+    yield from _beside(before, after)
     for token in quoted(after, tokenize.STRING):
         if token.string in before:
             continue
         if _FORMATTED.match(token.string):
-            if _unbalanced(_literal(token.string)):
-                yield "a bracket in an f-string may be meant as a brace"
-            continue
-        inner = token.string.strip("\"'")
-        if _LEFT.search(token.string):
-            yield "quotes of a docstring would stay in it"
-        if _PREFIXED.match(token.string):
-            yield "the first letter of a string may be its prefix"
-        argument = _ARGUMENT.search(inner)
-        if argument is not None and re.search(rf"\b{argument[1]}\b", after.replace(token.string, "")):
-            yield "code would become a string"
+            yield from _fields(before, token.string)
+        else:
+            yield from _said(before, after, token.string)
+
+
+def _other_marks(text: str) -> list[int]:
+    """How many brackets of each kind and how many quotes of the rarer kind a text has."""
+    return [*map(text.count, "()[]{}"), min(map(text.count, "'\""))]
+
+
+def _beside(before: str, after: str) -> Iterator[str]:
+    """Two strings beside each other in a line that the repair changed: a quote may belong elsewhere."""
+    given = {*before.split("\n")}
+    for one, other in pairwise(quoted(after, *_LEXEMES)):
+        both = one.type == other.type == tokenize.STRING
+        if both and one.end[0] == other.start[0] and other.line.rstrip("\n") not in given:
+            yield "two strings would stand beside each other"
+
+
+def _fields(before: str, string: str) -> Iterator[str]:
+    if _unbalanced(_literal(string)):
+        yield "a bracket in an f-string may be meant as a brace"
+    bare = string.replace("{", "").replace("}", "")
+    line = next((one for one in before.split("\n") if bare in one.replace("{", "").replace("}", "")), "")
+    braces = string.count("{") + string.count("}")
+    doubled = "{{" in line or "}}" in line
+    if line and braces < line.count("{") + line.count("}") and (not doubled or "{{" in string or "}}" in string):
+        yield "a field of an f-string would become text"
+    if _CONVERTED.search(string) or (_HALF_FIELD.search(string) and string not in before):
+        yield "a field of an f-string may begin or end elsewhere"
+
+
+def _said(before: str, after: str, string: str) -> Iterator[str]:
+    inner = string.strip("\"'")
+    if _LEFT.search(string) or (string[:3] in _TRIPLE and any(other in inner for other in _TRIPLE)):
+        yield "quotes of a docstring would stay in it"
+    if string[:3] in _TRIPLE and _BROKEN.search(string) and string.count("\n") == 1:
+        yield "a line may have been broken within a string"
+    if _PREFIXED.match(string):
+        yield "the first letter of a string may be its prefix"
+    argument = _ARGUMENT.search(inner)
+    known = argument is not None and re.search(rf"\b{argument[1]}\b", after.replace(string, ""))
+    if known or _KEYWORD.search(inner) or re.match(r",\s*\S", inner):
+        yield "code would become a string"
+    if inner and re.search(rf"(['\"])(?:[(\[{{]+{re.escape(inner)}|{re.escape(inner)}[)\]}}]+)\1", before):
+        yield "what a string says would change"
 
 
 def _literal(string: str) -> str:
@@ -83,6 +133,13 @@ def _values(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
         match node:
             case ast.Attribute(value=ast.Constant(value=value), attr=name) if not hasattr(value, name):
                 yield f"`{name}` is nothing that such a value has"
+            case ast.UnaryOp(operand=ast.Constant(value=str())):
+                yield "an operator before a string may belong into it"
+            case (
+                ast.BinOp(op=ast.BitOr(), left=ast.Constant(value=str()))
+                | ast.BinOp(op=ast.BitOr(), right=ast.Constant(value=str()))
+            ):
+                yield "a quote may belong behind the whole type"
             case ast.Starred(value=ast.Constant(value=value)) if not isinstance(value, str | bytes):
                 yield f"`{value}` can't be unpacked"
     if len(re.findall(r"\bpass\b", after)) > had and any(_idle_pass(node) for node in nodes):

@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not self.path.startswith("/council/") or step not in _STEPS:
             return self._send(404, {"error": f"there is /council/ with {', '.join(_STEPS)}"})
-        if not length.isdigit() or int(length) > MOST_BYTES:
+        if not length.isdecimal() or int(length) > MOST_BYTES:
             self.close_connection = True
             return self._send(413, {"error": f"a request has at most {MOST_BYTES} bytes, and says how many"})
         try:

@@ -195,8 +195,8 @@ def _rename(candidate: Candidate) -> bool:
 
 def _tuning(candidate: Candidate) -> bool:
     sides = [(old[0], new[0]) for old, new in candidate.hunks if len(old) == len(new) == 1]
-    numbers = [(a, b) for a, b in sides if a[0].isdigit() and b[0].isdigit()]
-    return any(not (a.isdigit() and b.isdigit() and abs(int(a) - int(b)) == 1) for a, b in numbers)
+    numbers = [(a, b) for a, b in sides if a[0].isdecimal() and b[0].isdecimal()]
+    return any(not (a.isdecimal() and b.isdecimal() and abs(int(a) - int(b)) == 1) for a, b in numbers)
 
 
 def _deprecation(candidate: Candidate) -> bool:

@@ -115,9 +115,9 @@ def _by_operator(old: list[str], new: list[str], lost: list[str], added: list[st
         return "condition"
     if lost and added and set(lost + added) <= _ARITHMETIC:
         return "arithmetic"
-    if single and old[0].isdigit() and new[0].isdigit():
+    if single and old[0].isdecimal() and new[0].isdecimal():
         return "off-by-one"
-    if single and (old[0] in _CONSTANTS or new[0] in _CONSTANTS or (old[0] + new[0])[0].isdigit()):
+    if single and (old[0] in _CONSTANTS or new[0] in _CONSTANTS or (old[0] + new[0])[0].isdecimal()):
         return "constant"
     return ""
 

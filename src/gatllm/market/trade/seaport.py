@@ -337,7 +337,7 @@ def _numbers(value: Any) -> Any:
         return {name: _numbers(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_numbers(item) for item in value]
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _components(parameters: dict[str, Any]) -> dict[str, Any]:
