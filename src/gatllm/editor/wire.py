@@ -59,7 +59,7 @@ class Wire:
             name, _, value = line.partition(b":")
             if name.strip().lower() == b"content-length":
                 digits = value.strip()
-                if not digits.isdecimal() or int(digits) > _MOST:
+                if not digits.isdigit() or int(digits) > _MOST:
                     raise EOFError("the header's Content-Length is not a sensible number")
                 length = int(digits)
         return None
