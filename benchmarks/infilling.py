@@ -264,8 +264,11 @@ class Filler:
         """Return the likeliest lexemes for one gap, one after the other."""
         return self.write(code, gap)[0]
 
-    def write(self, code: Code, gap: Gap) -> tuple[list[str], float]:
-        """Return what `fill` does, and the mean log-probability of its lexemes and end."""
+    def write(self, code: Code, gap: Gap, length: int = 0) -> tuple[list[str], float]:
+        """Return what `fill` does, and the mean log-probability of its lexemes and end.
+
+        With a ``length`` it writes so many lexemes, as one who replaces a token or an expression knows what it was.
+        """
         torch = self.torch
         known: dict[str, int] = {}
         lexemes = sight(code, [gap], self.design)
@@ -278,12 +281,12 @@ class Filler:
             written: list[str] = []
             given = [GAP0]
             likely = 0.0
-            while len(written) < LONGEST:
+            while len(written) < (length or LONGEST):
                 words, attention, gate = self.mixture(encoded, padding, places[None], torch.tensor([given]))
                 scores = torch.zeros(self.size + len(known))
                 scores[: self.size] = gate[0, -1] * words[0, -1].exp()
                 scores.index_add_(0, places, (1 - gate[0, -1]) * attention[0, -1])
-                scores[[PAD, *range(GAP0, GAP0 + self.design.gaps)]] = 0
+                scores[[PAD, *range(GAP0, GAP0 + self.design.gaps), *([END] if length else [])]] = 0
                 best = int(scores.argmax())
                 likely += float(scores[best].clamp_min(1e-9).log())
                 if best == END:

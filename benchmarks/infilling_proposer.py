@@ -117,7 +117,7 @@ def proposals(filler: Filler, reviewer: Any, broken: str) -> list[tuple[float, s
             whole = (spans[inside[0]][0], spans[inside[-1]][1])
             tries.append((lexemes, Gap("token", inside[0], inside[-1] + 1), whole))
         for row, gap, (first, last) in tries:
-            wrote, likely = filler.write(Code(row, header, [gap]), gap)
+            wrote, likely = filler.write(Code(row, header, [gap]), gap, gap.stop - gap.start)
             if writable(wrote):
                 text = f"{broken[:first]}{spelt(wrote)}{' ' if first == last else ''}{broken[last:]}"
                 if compile_error(text) is None:
@@ -193,10 +193,11 @@ def peers(held: Sequence[Placed], filler: Filler, grams: NGrams, count: int, see
         some = [one for one in held if any(gap.kind == kind for gap in one.code.gaps)]
         for one in rng.sample(some, min(count, len(some))):
             cases.append((one, rng.choice([gap for gap in one.code.gaps if gap.kind == kind])))
-    found = {"generator": Counter[str](), "n-gram": Counter[str]()}
+    found = {"generator": Counter[str](), "generator, length told": Counter[str](), "n-gram": Counter[str]()}
     for one, gap in cases:
         wanted = one.code.lexemes[gap.start : gap.stop]
         found["generator"][gap.kind] += filler.fill(one.code, gap) == wanted
+        found["generator, length told"][gap.kind] += filler.write(one.code, gap, len(wanted))[0] == wanted
         found["n-gram"][gap.kind] += grams.fill(one.code, gap) == wanted
     for name, small in (("SmolLM2-135M", True), ("Qwen2.5-Coder-0.5B", False)):
         lm = PretrainedLM.load(None, small=small, dtype="int8")
@@ -250,9 +251,10 @@ def main() -> None:
     def other(code: Code, gap: Gap) -> list[str]:
         return [rng.choice([lexeme for lexeme in code.lexemes[code.header :] if lexeme[0] not in "<\"'"])]
 
-    made = fakes(
-        held, {"generator": filler.fill, "n-gram": grams.fill, "another lexeme": other}, reviewer, options.seed
-    )
+    def own(code: Code, gap: Gap) -> list[str]:
+        return filler.write(code, gap, gap.stop - gap.start)[0]
+
+    made = fakes(held, {"generator": own, "n-gram": grams.fill, "another lexeme": other}, reviewer, options.seed)
     print(f"generator after {updates} updates; {len(held)} functions of packages never trained on")
     for name, one in made.items():
         print(f"{name:16} {one['fakes']:4} fakes, AUROC of the discriminator {one['auroc'] or 0:.3f}")
@@ -261,7 +263,7 @@ def main() -> None:
         print(f"{name:48} {count:4}")
     filled = peers(held, filler, grams, options.peers, options.seed) if options.peers else {}
     for name, counts in filled.items():
-        print(f"{name:20} of {options.peers} each: {', '.join(f'{kind} {counts.get(kind, 0)}' for kind in KINDS)}")
+        print(f"{name:24} of {options.peers} each: {', '.join(f'{kind} {counts.get(kind, 0)}' for kind in KINDS)}")
     print(f"{time.process_time() - began:.0f} s of the processor")
     print(json.dumps({"fakes": made, "repairs": pooled, "exact": filled}))
 

@@ -25,6 +25,7 @@ from typing import Any
 
 LEARNT_FROM, MEASURED = range(511, 975), range(11, 511)
 TOKENS, AT_ONCE = 200, 8
+END = ("\n```\n",)  # of the code; explanations behind it are not judged
 
 
 def chosen(file: Path, ids: range, count: int, seed: int, target: Path) -> Path:
@@ -93,10 +94,10 @@ def measured(open_model: Any, tasks: Sequence[Any], samples: int, kept: Path) ->
     for first in range(0, len(left), AT_ONCE):
         some = left[first : first + AT_ONCE]
         turns = [[{"role": "user", "content": one.prompt}] for one in some]
-        greedy = [one.text for one in model.generate(turns, ChatOptions(TOKENS))]
+        greedy = [one.text for one in model.generate(turns, ChatOptions(TOKENS, stop=END))]
         right = by_tests(some, greedy)
         for one, turn, verdict in zip(some, turns, right, strict=True):
-            drawn = model.generate([turn] * samples, ChatOptions(TOKENS, 0.8, seed=7))
+            drawn = model.generate([turn] * samples, ChatOptions(TOKENS, 0.8, seed=7, stop=END))
             verdicts = by_tests([one] * samples, [answer.text for answer in drawn])
             row = {
                 "key": one.key,
@@ -185,7 +186,7 @@ def main() -> None:
         "name": "mbpp", "objective": "policy", "seed": options.seed,
         "data": {"source": str(train), "reward": "tests", "rounds": options.rounds,
                  "prompts": len(train.read_text().splitlines()), "answers": options.answers, "temperature": 0.8,
-                 "tokens": TOKENS, "validation_limit": 8 if here else 128},
+                 "tokens": TOKENS, "validation_limit": 4 if here else 128},
         "model": {"kind": "pretrained", "base": options.base, "adapter": "lora", "rank": 16, "context": 512},
         "train": {"epochs": 1, "batch": 4, "optimizer": "adamw", "lr": 2e-4, "betas": [0.9, 0.999], "warmup": 0.1,
                   "evaluations": 1, "samples": 0, "checkpoints": 2, "keep": 1,
