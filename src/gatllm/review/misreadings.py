@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from gatllm.review.quotes import quoted
+from gatllm.review.typos import is_typo
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _TRIPLE = ('"""', "'''")
 _LEXEMES = (tokenize.STRING, tokenize.NAME, tokenize.OP, tokenize.NUMBER)
+_BEFORE_NAMES = ("global", "nonlocal", "return", "raise", "import", "from", "assert", "yield", "await", "del")
 _FORMATTED = re.compile(r"(?:[rR]?[fF][rR]?)(\"\"\"|'''|\"|')")
 _FIELD = re.compile(r"\{\{|\}\}|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 _PREFIXED = re.compile(
@@ -98,7 +100,8 @@ def _fields(before: str, string: str) -> Iterator[str]:
 
 def _said(before: str, after: str, string: str) -> Iterator[str]:
     inner = string.strip("\"'")
-    if _LEFT.search(string) or (string[:3] in _TRIPLE and any(other in inner for other in _TRIPLE)):
+    more = string[:3] in _TRIPLE and (string[3:4] == string[0] or any(other in inner for other in _TRIPLE))
+    if more or _LEFT.search(string):
         yield "quotes of a docstring would stay in it"
     if string[:3] in _TRIPLE and _BROKEN.search(string) and string.count("\n") == 1:
         yield "a line may have been broken within a string"
@@ -133,6 +136,9 @@ def _values(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
         match node:
             case ast.Attribute(value=ast.Constant(value=value), attr=name) if not hasattr(value, name):
                 yield f"`{name}` is nothing that such a value has"
+            case ast.AnnAssign(target=ast.Name(id=name), value=None) if f"{name}:" not in before:
+                if any(is_typo(name, word) for word in _BEFORE_NAMES):
+                    yield f"`{name}` may be a misspelt keyword"
             case ast.UnaryOp(operand=ast.Constant(value=str())):
                 yield "an operator before a string may belong into it"
             case (
