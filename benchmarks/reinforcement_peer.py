@@ -7,7 +7,8 @@ The model is Llama-shaped and made on the spot; it is first taught to answer wit
 fraction of vowels in the answer, so that there is something to climb. Both draw at temperature 1, learn each round's
 answers in four updates by AdamW at rates that fall evenly to nothing, clip ratios at 0.2, hold to no reference; trl is
 told not to divide by deviations or lengths (``dr_grpo``), as ours does not. Seconds are those of the processor, whole
-rounds: ours writes a run folder with log, checkpoint and answers each round, trl writes nothing. Prints a table and, as
+rounds: ours writes a run folder with log, checkpoint and answers each round, trl writes nothing. Ours may end before
+trl, by its guard against collapse; seconds are compared only of equally many rounds. Prints a table and, as
 the last line, one line of JSON.
 """
 
