@@ -94,7 +94,7 @@ def _fields(before: str, string: str) -> Iterator[str]:
     doubled = "{{" in line or "}}" in line
     if line and braces < line.count("{") + line.count("}") and (not doubled or "{{" in string or "}}" in string):
         yield "a field of an f-string would become text"
-    if _CONVERTED.search(string) or (_HALF_FIELD.search(string) and string not in before):
+    if _CONVERTED.search(string) or _HALF_FIELD.search(string):
         yield "a field of an f-string may begin or end elsewhere"
 
 
