@@ -11,7 +11,7 @@ from gatllm.data import Dataset, build_negative
 from gatllm.errors import GatllmError
 from gatllm.models import ChatOptions, Completion, ContextOverflowError, Message, Seq2SeqConfig
 from gatllm.models import build as build_model
-from gatllm.models.pretrained import PretrainedLM
+from gatllm.models.pretrained import QWEN_CODER, PretrainedLM
 from gatllm.models.weights import save_weights
 from gatllm.tokenizers import train_bpe
 from tests.models.tiny_lm import write_tiny_lm
@@ -36,9 +36,15 @@ def test_datasets_with_errors_in_them_are_not_compared_with(dataset: Path, tmp_p
     assert ours.ask("choose a random element").confidence is not None
 
 
-@pytest.mark.parametrize(("context", "tier"), [(128, "fast"), (8192, "careful")])
-def test_a_loaded_language_model_chooses_among_repairs(dataset: Path, tmp_path: Path, context: int, tier: str) -> None:
-    generator = PretrainedLM.load(write_tiny_lm(tmp_path / "lm", context=context))
+@pytest.mark.parametrize(
+    ("name", "context", "tier"),
+    [("default", 8192, "careful"), ("default", 128, "fast"), ("another", 8192, "fast")],
+)
+def test_the_default_generator_chooses_among_repairs_and_no_other(
+    dataset: Path, tmp_path: Path, name: str, context: int, tier: str
+) -> None:
+    folder = tmp_path / (Path(QWEN_CODER.name).stem if name == "default" else name)
+    generator = PretrainedLM.load(write_tiny_lm(folder, context=context))
     ours = open_assistant(generator=generator, data=[dataset])
     assert ours.reviewer.fix("def f(a, b):\n    return g(h(a - b, 1)\n").tier == tier
 

@@ -20,7 +20,7 @@ from gatllm.data import Dataset, build
 from gatllm.editor.targeting import TargetReviewer
 from gatllm.errors import GatllmError
 from gatllm.models import ChatGenerator, ChatOptions
-from gatllm.models.pretrained import PretrainedLM
+from gatllm.models.pretrained import QWEN_CODER, PretrainedLM
 from gatllm.progress import Report, silent
 from gatllm.records import sha256
 from gatllm.review.careful import LONGEST
@@ -75,8 +75,10 @@ def open_assistant(
         chosen: ChatGenerator = Council([read_address(address) for address in council])
     else:
         chosen = generator or load_generator(model, small=small, report=report)
-    # The generator is loaded anyway: let it choose where several repairs may be written. A token has a byte at least.
-    if isinstance(chosen, PretrainedLM) and chosen.context > LONGEST:
+    # The generator is loaded anyway: let it choose where several repairs may be written, if it is the one that this was
+    # measured with. A token has a byte at least.
+    measured = isinstance(chosen, PretrainedLM) and chosen.name == Path(QWEN_CODER.name).stem
+    if isinstance(chosen, PretrainedLM) and measured and chosen.context > LONGEST:
         loaded = loaded.careful(chosen.logprobs)
     reviewer: CodeReviewer = TargetReviewer(loaded, target_version) if target_version else loaded
     if alone and int(council[0]) > 1:
