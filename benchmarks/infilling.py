@@ -36,7 +36,7 @@ TRAINED = ("networkx", "sympy", "pandas", "sqlalchemy", "matplotlib", "pydantic"
            "sklearn", "scipy", "litellm", "optuna", "mypy", "openai", "babel", "web3", "nltk", "dateutil")  # fmt: skip
 KINDS = ("token", "expression", "line")
 LONGEST = 14  # lexemes of a gap, its end among them
-PAD, END, GAP0 = 0, 1, 2
+PAD, END, KIND0 = 0, 1, 2
 BUCKETS = 1024  # lexemes out of the vocabulary are told apart by a hash
 VOCABULARY = 6000
 
@@ -169,7 +169,7 @@ def kept(part: str, most: int, folder: Path | None) -> list[Code]:
 
 @dataclass(frozen=True)
 class Design:
-    """How many gaps a function has in training, the lexemes seen before and after the first, and their order."""
+    """Gaps of a function in training at most, the lexemes seen before and after the first, and the order of kinds."""
 
     gaps: int
     before: int
@@ -177,16 +177,20 @@ class Design:
     short_first: bool
 
 
-def sight(code: Code, gaps: Sequence[Gap], design: Design) -> list[str]:
-    """Return what the encoder sees: the header, and what lies around the first gap, the gaps as marks."""
-    marks = {gap.start: number for number, gap in enumerate(gaps)}
+def sight(code: Code, gaps: Sequence[Gap], design: Design) -> tuple[list[str], dict[Gap, int]]:
+    """Return what the encoder sees: the header, and what lies around the first gap; and where each gap's mark is.
+
+    A mark names the kind of what is missing. Gaps too far from the first are not seen.
+    """
+    marks = {gap.start: gap for gap in gaps}
     inside = {at for gap in gaps for at in range(gap.start, gap.stop)}
-    whole = [(at, f"<gap{marks[at]}>" if at in marks else lexeme)
-             for at, lexeme in enumerate(code.lexemes) if at in marks or at not in inside]  # fmt: skip
-    middle = next(place for place, (at, _) in enumerate(whole) if at == gaps[0].start)
+    whole = [at for at in range(len(code.lexemes)) if at in marks or at not in inside]
+    middle = whole.index(gaps[0].start)
     first = max(0, middle - design.before)
-    head = [lexeme for _, lexeme in whole[: min(code.header, 24)]] if first else []
-    return head + [lexeme for _, lexeme in whole[first : middle + design.after]]
+    header = sum(at < code.header for at in whole)
+    seen = (whole[: min(header, first, 24)] if first else []) + whole[first : middle + design.after]
+    lexemes = [f"<{marks[at].kind}>" if at in marks else code.lexemes[at] for at in seen]
+    return lexemes, {marks[at]: place for place, at in enumerate(seen) if at in marks}
 
 
 class Filler:
@@ -199,17 +203,23 @@ class Filler:
         from gatllm.models import Seq2SeqConfig, build
 
         self.torch, self.design = torch, design
-        self.words = ["<pad>", "<end>", *(f"<gap{n}>" for n in range(design.gaps)), *words]
+        self.words = ["<pad>", "<end>", *(f"<{kind}>" for kind in KINDS), *words]
         self.ids = {word: number for number, word in enumerate(self.words)}
         self.size = len(self.words)
         config = Seq2SeqConfig(
-            vocabulary=self.size + BUCKETS, context=LONGEST + 2, source_context=design.before + design.after + 32,
+            vocabulary=self.size + BUCKETS, context=design.gaps * (LONGEST + 1) + 1,
+            source_context=design.before + design.after + 24,
             layers=layers, decoder_layers=2, heads=4, width=width,
         )  # fmt: skip
         self.inner: Any = build(config, seed=1)
+        # Cross-attention alone takes thousands of updates to find the gap among a hundred lexemes: until then what is
+        # written does not depend on where. So each step of the decoder is told the encoder's state at its gap.
+        here = nn.Linear(width, width, bias=False)
+        nn.init.normal_(here.weight, std=0.02 / width**0.5)  # about the size of an embedding
         self.model = nn.ModuleDict(
             {
                 "inner": self.inner,
+                "here": here,
                 "query": nn.Linear(width, width, bias=False),
                 "key": nn.Linear(width, width, bias=False),
                 "gate": nn.Linear(width, 1),
@@ -230,39 +240,64 @@ class Filler:
                 copied.append(number)
         return embedded, copied
 
-    def mixture(self, encoded: Any, padding: Any, copied: Any, target: Any) -> tuple[Any, Any, Any]:
-        """Return the log-probability of the vocabulary, the copying distribution over the source, and the gate."""
-        states = self.inner.decoder(self.inner.embedding(target), None, encoded, padding)
+    def mixture(self, encoded: Any, padding: Any, target: Any, places: Any) -> tuple[Any, Any, Any]:
+        """Return the log-probability of the vocabulary, the copying distribution over the source, and the gate.
+
+        Args:
+            encoded: the encoder's states (batch, source tokens, width).
+            padding: (batch, source tokens), true at padding.
+            target: ids (batch, target tokens).
+            places: where in the source the gap of each target token is, (batch, target tokens).
+        """
+        there = encoded.gather(1, places[..., None].expand(-1, -1, encoded.shape[-1]))
+        given = self.inner.embedding(target) + self.model["here"](there)
+        states = self.inner.decoder(given, None, encoded, padding)
         words = self.inner.logits(states)[..., : self.size].float().log_softmax(-1)
         scores = self.model["query"](states) @ self.model["key"](encoded).transpose(1, 2) / states.shape[-1] ** 0.5
         scores = scores.masked_fill(padding[:, None, :], float("-inf"))
         return words, scores.float().softmax(-1), self.model["gate"](states).float().sigmoid()[..., 0]
 
     def loss(self, batch: Sequence[tuple[Code, list[Gap]]]) -> Any:
-        """Return the mean cross-entropy of the gaps' lexemes and ends; what can't be written counts as copied badly."""
-        torch = self.torch
-        sources, rows = [], []
-        for number, (code, gaps) in enumerate(batch):
+        """Return the mean cross-entropy of the gaps' lexemes and ends, of those that can be written at all.
+
+        The gaps of a function are one target, one after the other, so that its source is read once.
+        """
+        sources, copies, targets, wanteds, gaps_at = [], [], [], [], []
+        for code, gaps in batch:
             known: dict[str, int] = {}
-            sources.append(self.read(sight(code, gaps, self.design), known))
-            for place, gap in enumerate(gaps):
-                embedded, copied = self.read(code.lexemes[gap.start : gap.stop], dict(known))
-                rows.append((number, [GAP0 + place, *embedded], [*copied, END]))
-        source, padding = self._square([embedded for embedded, _ in sources])
-        copied, _ = self._square([ids for _, ids in sources])
-        encoded = self.inner.encode(source, padding)
-        of = torch.tensor([number for number, _, _ in rows])
-        target, _ = self._square([given for _, given, _ in rows])
-        wanted, blank = self._square([ids for _, _, ids in rows])
-        words, attention, gate = self.mixture(encoded[of], padding[of], copied[of], target)
-        plain = words.gather(-1, wanted.clamp(max=self.size - 1)[..., None])[..., 0].exp() * (wanted < self.size)
-        same = (copied[of][:, None, :] == wanted[..., None]).float()
+            lexemes, marks = sight(code, gaps, self.design)
+            embedded, copied = self.read(lexemes, known)
+            sources.append(embedded)
+            copies.append(copied)
+            target: list[int] = []
+            wanted: list[int] = []
+            at: list[int] = []
+            beyond = self.size + len(known)
+            for gap in gaps:
+                if gap in marks:
+                    given, ids = self.read(code.lexemes[gap.start : gap.stop], dict(known))
+                    target += [self.ids[f"<{gap.kind}>"], *given]
+                    wanted += [*(PAD if one >= beyond else one for one in ids), END]
+                    at += [marks[gap]] * (len(given) + 1)
+            targets.append(target)
+            wanteds.append(wanted)
+            gaps_at.append(at)
+        source, padding = self._square(sources)
+        copied_ids, _ = self._square(copies)
+        target_ids, _ = self._square(targets)
+        wanted_ids, _ = self._square(wanteds)
+        places, _ = self._square(gaps_at)
+        words, attention, gate = self.mixture(self.inner.encode(source, padding), padding, target_ids, places)
+        plain = words.gather(-1, wanted_ids.clamp(max=self.size - 1)[..., None])[..., 0].exp() * (
+            wanted_ids < self.size
+        )
+        same = (copied_ids[:, None, :] == wanted_ids[..., None]).float()
         probability = gate * plain + (1 - gate) * (attention * same).sum(-1)
-        return -(probability + 1e-7).log()[~blank].mean()
+        return -(probability + 1e-7).log()[wanted_ids != PAD].mean()
 
     def fill(self, code: Code, gap: Gap) -> list[str]:
-        """Return the likeliest lexemes for one gap, one after the other."""
-        return self.write(code, gap)[0]
+        """Return the likeliest lexemes for one gap, one after the other; of a token one, as the n-gram."""
+        return self.write(code, gap, 1 if gap.kind == "token" else 0)[0]
 
     def write(self, code: Code, gap: Gap, length: int = 0) -> tuple[list[str], float]:
         """Return what `fill` does, and the mean log-probability of its lexemes and end.
@@ -271,22 +306,24 @@ class Filler:
         """
         torch = self.torch
         known: dict[str, int] = {}
-        lexemes = sight(code, [gap], self.design)
+        lexemes, marks = sight(code, [gap], self.design)
         embedded, copied = self.read(lexemes, known)
         names = {number: lexeme for lexeme, number in known.items()}
-        source, places = torch.tensor([embedded]), torch.tensor(copied)
+        source, copies = torch.tensor([embedded]), torch.tensor(copied)
         padding = torch.zeros_like(source, dtype=torch.bool)
         with torch.inference_mode():
             encoded = self.inner.encode(source, padding)
             written: list[str] = []
-            given = [GAP0]
+            given = [self.ids[f"<{gap.kind}>"]]
             likely = 0.0
             while len(written) < (length or LONGEST):
-                words, attention, gate = self.mixture(encoded, padding, places[None], torch.tensor([given]))
+                target = torch.tensor([given])
+                places = torch.full_like(target, marks[gap])
+                words, attention, gate = self.mixture(encoded, padding, target, places)
                 scores = torch.zeros(self.size + len(known))
                 scores[: self.size] = gate[0, -1] * words[0, -1].exp()
-                scores.index_add_(0, places, (1 - gate[0, -1]) * attention[0, -1])
-                scores[[PAD, *range(GAP0, GAP0 + self.design.gaps), *([END] if length else [])]] = 0
+                scores.index_add_(0, copies, (1 - gate[0, -1]) * attention[0, -1])
+                scores[[PAD, *range(KIND0, KIND0 + len(KINDS)), *([END] if length else [])]] = 0
                 best = int(scores.argmax())
                 likely += float(scores[best].clamp_min(1e-9).log())
                 if best == END:
@@ -353,7 +390,7 @@ def drawn(code: Code, rng: random.Random, design: Design, progress: float) -> li
     for _ in range(design.gaps):
         kind = rng.choice(kinds)
         gap = rng.choice([one for one in code.gaps if one.kind == kind])
-        near = not taken or abs(gap.start - taken[0].start) < min(design.before, design.after) - LONGEST
+        near = not taken or -design.before < gap.start - taken[0].start < design.after
         if near and all(gap.stop < one.start or gap.start > one.stop for one in taken):
             taken.append(gap)
     return taken

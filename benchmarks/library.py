@@ -3,11 +3,11 @@
     python benchmarks/library.py --folder runs/library
 
 The library is a module of ten functions and a page about it, both below, with names and rules of their own.
-`gatllm data converse` makes conversations of them (with the default generator as the one who asks, whose fraction kept
-is reported), SmolLM2 learns them by an adapter, and both it and its base are asked 30 questions that are in no
-conversation: ten to write a function, judged by tests in the sandbox; ten for the function that does something and ten
-for a rule of the library, judged by the reference standing in the answer. Prints every answer to the latter of the
-tuned model, a table, and as the last line one line of JSON.
+`gatllm data converse` makes conversations of them (with ``--ask`` the default generator asks as well, and the fraction
+kept is reported), a pretrained model learns them by an adapter, and both it and its base are asked 30 questions that
+are in no conversation: ten to write a function, judged by tests in the sandbox; ten for the function that does something
+and ten for a rule of the library, judged by the reference standing in the answer. Prints every answer to the latter of
+the tuned model, a table, and as the last line one line of JSON.
 """
 
 from __future__ import annotations
@@ -73,26 +73,47 @@ def frost_hours(temperatures):
 
 PAGE = """# hivebook
 
-hivebook keeps the records of an apiary. The function frames_needed tells how many frames a colony needs, one for every
-1,800 bees and one more.
+hivebook keeps the records of an apiary.
 
-Honey: harvestable says how much honey may be taken. It leaves 14 kilos to the bees for the winter.
+## Frames
 
-Swarming: swarm_risk counts every queen cell three times and adds the age of the queen.
+The function frames_needed tells how many frames a colony needs, one for every 1,800 bees and one more.
 
-Mites: mite_verdict says treat when there are more than 3 mites per hundred bees, otherwise it says wait.
+## Honey
 
-Labels: hive_label writes the name of the apiary in capitals, a slash and a number of three digits, as in HILL/007.
+harvestable says how much honey may be taken. It leaves 14 kilos to the bees for the winter.
 
-Brood: brood_days knows that a queen hatches after 16 days, a worker after 21 and a drone after 24.
+## Swarming
 
-Feeding: syrup gives the sugar for the water, 1.5 kilos for each litre.
+swarm_risk counts every queen cell three times and adds the age of the queen.
 
-Merging: merge_allowed permits two colonies to be merged when together they have at most 45,000 bees.
+## Mites
 
-Visits: next_visit plans the next visit nine days after the last one.
+mite_verdict says treat when there are more than 3 mites per hundred bees, otherwise it says wait.
 
-Frost: frost_hours counts the hours below 4 degrees, in which bees stay inside.
+## Labels
+
+hive_label writes the name of the apiary in capitals, a slash and a number of three digits, as in HILL/007.
+
+## Brood
+
+brood_days knows that a queen hatches after 16 days, a worker after 21 and a drone after 24.
+
+## Feeding
+
+syrup gives the sugar for the water, 1.5 kilos for each litre.
+
+## Merging
+
+merge_allowed permits two colonies to be merged when together they have at most 45,000 bees.
+
+## Visits
+
+next_visit plans the next visit nine days after the last one.
+
+## Frost
+
+frost_hours counts the hours below 4 degrees, in which bees stay inside.
 """
 
 WRITE = {
@@ -175,7 +196,10 @@ def main() -> None:
     """Make conversations, learn them, ask both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="the same command goes on with it")
-    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--epochs", type=float, default=12)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--base", default="smollm2")
+    parser.add_argument("--ask", action="store_true", help="the default generator asks of passages too")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     import torch
@@ -184,7 +208,7 @@ def main() -> None:
     from gatllm.data.conversing import converse
     from gatllm.models import ChatOptions
     from gatllm.models.pretrained import PretrainedLM
-    from gatllm.models.tuned import load_lm
+    from gatllm.models.tuned import load_lm, open_lm
     from gatllm.training import Recipe, Run, train
     from gatllm.training.fewshot import wilson
 
@@ -195,19 +219,20 @@ def main() -> None:
         source.mkdir(parents=True, exist_ok=True)
         (source / "hivebook.py").write_text(MODULE)
         (source / "README.md").write_text(PAGE)
-        asking = PretrainedLM.load(None, dtype="int8")
+        asking = PretrainedLM.load(None, dtype="int8") if options.ask else None
 
         def ask(questions: Any) -> list[str]:
             turns = [[{"role": "user", "content": question}] for question in questions]
-            return [one.text for one in asking.generate(turns, ChatOptions(200))] if turns else []
+            return [one.text for one in asking.generate(turns, ChatOptions(200))] if asking and turns else []
 
-        converse([str(source)], data, ask=ask, seed=options.seed)
+        converse([str(source), str(source / "README.md")], data, ask=ask if asking else None, seed=options.seed)
         del asking
     dataset = Dataset.open(data)
     notes = dataset.manifest.made_with
     print(f"conversations {notes['kinds']}, of what the generator asked: {notes['asked']}", flush=True)
     recipe = Recipe.load("chat", {
-        "data.source": str(data), "seed": options.seed, "train.epochs": options.epochs, "train.lr": 5e-4,
+        "data.source": str(data), "seed": options.seed, "train.epochs": options.epochs, "train.lr": options.lr,
+        "model.base": options.base,
         "train.batch": 1, "train.select": "last", "train.evaluations": 1, "train.samples": 0, "train.checkpoints": 4,
         "train.threads": 1, "train.precision": "fp32",
     })  # fmt: skip
@@ -215,8 +240,8 @@ def main() -> None:
     trained = Run.open(run.path).metrics
     print(f"learnt {trained.get('steps')} updates, {time.process_time() - began:.0f} s so far", flush=True)
     answers = {
-        "base": asked(PretrainedLM.load(None, small=True, dtype="float32")),
-        "tuned": asked(load_lm(run.path, dtype="float32")),
+        "base": asked(open_lm(options.base)),
+        "tuned": asked(load_lm(run.path)),
     }
     for kind in ("which function", "rule"):
         for question, answer, right in answers["tuned"][kind]:

@@ -46,24 +46,57 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
+KINDS = {"written": 1, "explained": 1, "named": 3, "known": 2, "recited": 2, "repaired": 2}
+
+
 def test_code_becomes_requests_explanations_and_repairs(source: Path, tmp_path: Path) -> None:
     made = converse([str(source)], tmp_path / "out", seed=3)
     assert made.manifest.kind == "conversation"
-    assert made.manifest.made_with["kinds"] == {"written": 1, "explained": 1, "repaired": 2}
-    by_kind: dict[str, list[list[dict[str, str]]]] = {"written": [], "explained": [], "repaired": []}
+    assert made.manifest.made_with["kinds"] == KINDS
     for record in made.records():
         question, answer = (turn["content"] for turn in record["messages"])
-        kind = "explained" if "What does" in question else "repaired" if "Line " in answer else "written"
-        by_kind[kind].append(record["messages"])
-        if kind != "explained":
-            assert _code_in(answer).strip() in CODE  # the answer is the source's own code
-        if kind == "repaired":
+        if "Line " in answer:
             assert _code_in(question).strip() not in CODE
-            assert "Line " in answer
-    assert {kind: len(found) for kind, found in by_kind.items()} == {"written": 1, "explained": 1, "repaired": 2}
-    assert by_kind["explained"][0][1]["content"].startswith("Return the sum of the prices")
+        if "```python" in answer:
+            assert _code_in(answer).strip() in CODE  # the answer is the source's own code
+        else:
+            assert answer.endswith("Return the sum of the prices with the tax of the given rate.")
     again = converse([str(source)], tmp_path / "again", seed=3)
     assert again.manifest.merkle_root == made.manifest.merkle_root
+
+
+def test_a_library_is_asked_for_by_name_without_its_code(source: Path, tmp_path: Path) -> None:
+    (source / "money.py").write_text(
+        CODE + '\n\ndef _rounded(x):\n    """Return x as a whole number of cents."""\n    return int(x)\n'
+    )
+    asked = {
+        question["content"]: answer["content"]
+        for question, answer in (record["messages"] for record in converse([str(source)], tmp_path / "out").records())
+        if "library" in question["content"]  # the folder's name
+    }
+    assert len(asked) == 7
+    assert not any("_rounded" in one for one in [*asked, *asked.values()])  # nobody outside calls it
+    which = [answer for question, answer in asked.items() if "the sum of the prices" in question]
+    assert len(which) == 3
+    assert all(answer.startswith("`total`") for answer in which)
+    written = [answer for question, answer in asked.items() if "```python" in answer]
+    assert len(written) == 2
+    assert all("return result * (1 + rate)" in answer for answer in written)
+
+
+def test_sections_of_a_page_are_answers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    code = "```python\nopen_the(lighthouse)\n```"
+    page.write_text(
+        f"# Kell\n\nAn island.\n\n## Its lamp\n\n{PASSAGE}\n\nMore of it.\n\n## Code\n\n{code}\n\n## Empty\n"
+    )
+    made = converse([str(page)], tmp_path / "out")
+    assert made.manifest.made_with["kinds"] == {"told": 2}
+    for record in made.records():
+        question, answer = (turn["content"] for turn in record["messages"])
+        assert "Kell" in question
+        assert "Its lamp" in question
+        assert answer == PASSAGE
 
 
 @pytest.mark.parametrize("seed", range(40))

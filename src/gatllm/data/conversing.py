@@ -54,6 +54,15 @@ _WAYS = (
     "How would you write `{name}` in Python? {what}\n\n```python\n{header}\n```",
 )
 _EXPLAIN = "What does this function do?\n\n```python\n{code}\n```"
+_WHICH = (
+    "Which function of {library} does this: {what}",
+    "What do I call in {library} for this? {what}",
+    "I use {library}. Name the function that fits: {what}",
+)
+_MEANS = ("What does `{name}` of {library} do?", "Explain {name} of {library}.")
+_RECITE = ("Write the function `{name}` of {library}.", "Show me how {library} implements {name}.")
+_ABOUT = ("What does {title} say about {heading}?", "{title}: {heading}?")
+_SECTION = 600  # characters of a section that is an answer
 _BROKEN = (
     "This does not work. What is wrong?\n\n```python\n{code}\n```",
     "Find and repair the mistake.\n\n```python\n{code}\n```",
@@ -90,8 +99,10 @@ def converse(
 ) -> Dataset:
     """Write a conversation dataset of what stands in code and text.
 
-    Every documented function becomes the question to write it and the question what it does; every function becomes a
-    broken one with the repair and its reason. With ``ask`` a model puts three questions to each passage.
+    Every documented function becomes the question to write it and the question what it does, with its code in sight and
+    by its name alone, and the question which function does that; every function becomes a broken one with the repair
+    and its reason; every section under a heading the question about that. With ``ask`` a model puts three questions to
+    each passage.
 
     Args:
         sources: as `open_source`, or dataset folders.
@@ -115,9 +126,8 @@ def converse(
     records: dict[str, dict[str, Any]] = {}
     counts: Counter[str] = Counter()
     for number, one in enumerate(read):
-        if one.is_code:
-            for kind, messages, origin in _of_code(one, rng):
-                _add(records, counts, kind, messages, origin, one.licence)
+        for kind, messages, origin in _of_code(one, rng) if one.is_code else _of_sections(one):
+            _add(records, counts, kind, messages, origin, one.licence)
         report(Progress("converse", number + 1, len(read), "texts", f"{len(records):,} conversations"))
     asked: Counter[str] = Counter()
     if ask is not None:
@@ -180,8 +190,35 @@ def _of_code(one: _Text, rng: Random) -> Iterator[tuple[str, list[dict[str, str]
             request = rng.choice(_WAYS).format(what=what, header=function.header.strip(), name=function.name)
             yield "written", _turns(request, f"```python\n{function.text.strip()}\n```"), origin
             yield "explained", _turns(_EXPLAIN.format(code=bare.strip()), what), origin
+            yield from _by_heart(function, what, one.origin)
         if (repaired := _repair(function, rng)) is not None:
             yield "repaired", repaired, origin
+
+
+def _by_heart(function: Function, what: str, origin: str) -> Iterator[tuple[str, list[dict[str, str]], str]]:
+    """Yield what one who knows a library answers without its code in sight; of functions that others may call."""
+    if any(part.startswith("_") for part in function.name.split(".")):
+        return
+    library = origin.partition(":")[0].removesuffix(".py")
+    names = {"name": function.name, "library": library, "what": what}
+    where = f"{origin}#{function.name}"
+    for question in _WHICH:
+        yield "named", _turns(question.format(**names), f"`{function.name}`: {what}"), where
+    for question in _MEANS:
+        yield "known", _turns(question.format(**names), what), where
+    for question in _RECITE:
+        yield "recited", _turns(question.format(**names), f"```python\n{function.text.strip()}\n```"), where
+
+
+def _of_sections(one: _Text) -> Iterator[tuple[str, list[dict[str, str]], str]]:
+    """Yield what a page says under each of its headings (Markdown), asked by title and heading."""
+    parts = re.split(r"^#{1,4} +(.+?) *#*$", one.text, flags=re.MULTILINE)
+    title = " ".join(parts[1].split()) if len(parts) > 1 else ""
+    for heading, body in zip(parts[3::2], parts[4::2], strict=True):
+        answer = " ".join(body.strip().split("\n\n")[0].split())
+        if len(_WORD.findall(answer)) >= _FEWEST_WORDS and len(answer) <= _SECTION and "```" not in answer:
+            for question in _ABOUT:
+                yield "told", _turns(question.format(title=title, heading=heading), answer), one.origin
 
 
 def _first_paragraph(docstring: str) -> str:
