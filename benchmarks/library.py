@@ -2,11 +2,11 @@
 
     python benchmarks/library.py --folder runs/library
 
-The library is a module of ten functions and a page about it, both below, with names and rules of their own.
-`gatllm data converse` makes conversations of them (with ``--ask`` the default generator asks as well, and the fraction
-kept is reported), a pretrained model learns them by an adapter, and both it and its base are asked 30 questions that
-are in no conversation: ten to write a function, judged by tests in the sandbox; ten for the function that does
-something and ten for a rule of the library, judged by the reference standing in the answer. Prints every answer to the latter of the
+The library is a module of ten functions and a page about it, both below, with names and rules of their own. `gatllm
+data converse` makes conversations of them (with ``--ask`` the default generator asks as well, and the fraction kept is
+reported), a pretrained model learns them by an adapter, and both it and its base are asked 30 questions that are in no
+conversation: ten to write a function, judged by tests in the sandbox; ten for the function that does something and ten
+for a rule of the library, judged by the reference standing in the answer. Prints every answer to the latter of the
 tuned model, a table, and as the last line one line of JSON.
 """
 
