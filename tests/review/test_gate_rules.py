@@ -59,7 +59,7 @@ MOVED = "line 3 would move into the block above it"
         ("x = 3 4\n", "x = 3, 4\n", (TUPLE,)),
         ("f(\n4\n", "f()\n4\n", ()),
         ("f(\n0x10\nname  # so\n1_000  # so\n", "f()\n0x10\nname  # so\n1_000  # so\n", ()),
-        ("f()(1\ng(\n", "f(), (1)\ng()\n", ("a call would come apart",)),
+        ("f()(1\ng(\n", "f(), (1)\ng()\n", ("a call would come apart", "the value of a line would go nowhere")),
         # What stood at the top level stays there, unless it is the body that a header lacks.
         ("if a:\n    f(\nb = 2\n", "if a:\n    f()\n    b = 2\n", (MOVED,)),
         ("if a:\nb = 2\nf(\n", "if a:\n    b = 2\nf()\n", ()),
@@ -134,7 +134,11 @@ MOVED = "line 3 would move into the block above it"
         ("a = b = 1\nx = a\\\n b\n", "a = b = 1\nx = a, b\n", ()),
         ("import os\nx = os. getcwd(\n", "import os\nx = os.getcwd()\n", ()),
         # What compiles and fails or does nothing as soon as it runs.
-        ("f = x = y = 1\nprint >>f, x y\n", "f = x = y = 1\nprint >>f, x, y\n", ("`print >>` of Python 2 would stay",)),
+        (
+            "f = x = y = 1\nprint >>f, x y\n",
+            "f = x = y = 1\nprint >>f, x, y\n",
+            ("`print >>` of Python 2 would stay", "the value of a line would go nowhere"),
+        ),
         ("f() = 2\n", "f,() = 2\n", ("a call would come apart",)),
         ("x = d['a' b]\n", "x = d['a':b]\n", ("a colon would make a slice of a key",)),
         ("x = d[1 b]\nb = 2\n", "x = d[1:b]\nb = 2\n", ()),

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from gatllm.review import Reviewer
+from gatllm.review.default import load_reviewer
 from gatllm.review.gate import harm
 from gatllm.review.misreadings import misread
 
@@ -55,3 +56,63 @@ def test_a_builtin_keeps_to_its_arguments_where_a_line_was_repaired() -> None:
     assert harm(text, "def f(a, b):\n    return max(abs(a - b, 1))\n") == ("`abs` takes fewer arguments",)
     assert harm(text, "def f(a, b):\n    return max(abs(a - b), 1)\n") == ()
     assert harm(f"abs(1, 2)\n{text}", f"abs(1, 2)\n{text.replace('b, 1', 'b), 1')}") == ()
+
+
+MADE_UP = [
+    "x = a $ b\n",
+    "case = $\n",
+    "n + 1 = 2\n",
+    "[a, b[1], c + 1] = [1, 2, 3]\n",
+    "def f(x, None):\n    pass\n",
+    "def f(a, *b=3, c=1):\n    pass\n",
+    "def f(a=1, d=, c=2):\n    pass\n",
+    "f(a={x: for x in y})\n",
+    "sizes = {1: 2, 3: 4, 5:}\n",
+    "match x x:\n    case 1:\n        pass\n",
+    "f'{x}' = 42\n",
+    "f'{x}-{y}' = 42\n",
+    "(): int\n",
+    "def f(x: int=3, y): pass\n",
+    "say(end1 + end2 = ' ')\n",
+    "Dear John\n",
+    "Expected output:\n",
+    "The result: %r\n",
+    'x = f"""{}\nfoo"""\n',
+    "a = b ==%r\n",
+    "print([1,\n-2,\n",
+    "f = lambda z:\n",
+    "f(x:int=3)\n",
+    "x = f'a { } b'\n",
+    "x = f'{!r}'\n",
+    "x = f'{n!g}'\n",
+    "x = f'{:2}'\n",
+    "x = f'{a $ b}'\n",
+    "x = f'{lambda n: n}'\n",
+    "rf'{\\'a\\'}'\n",
+    "raise Bad(2), 3\n",
+    "try:\n    go()\nexcept Bad (a):\n    pass\nexcept Bad, (b):\n    pass\n",
+]
+
+
+@pytest.mark.parametrize("text", MADE_UP)
+def test_nothing_is_made_up(text: str) -> None:
+    repair = load_reviewer(quick=True).fix(text)
+    assert not repair.changed, repair.text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("for n in range 10:\n    print(n)\n", "for n in range(10):\n    print(n)\n"),
+        ("for n in range 1, len(xs):\n    print(n)\n", "for n in range(1, len(xs)):\n    print(n)\n"),
+        ("try:\n    go()\nexcept A, B, C:\n    pass\n", "try:\n    go()\nexcept (A, B, C):\n    pass\n"),
+        ("try:\n    go()\nexcept A, B as e:\n    pass\n", "try:\n    go()\nexcept (A, B) as e:\n    pass\n"),
+        ("try:\n    go()\nexcept* A, B:\n    pass\n", "try:\n    go()\nexcept* (A, B):\n    pass\n"),
+        ("class A:\n    x int\n    y: str\n", "class A:\n    x: int\n    y: str\n"),
+        ("def f:\n    return 1\n", "def f():\n    return 1\n"),
+        ("x = f'{d['a']}'\n", "x = f'{d[\"a\"]}'\n"),
+        ("x = $name\n", "x = name\n"),
+    ],
+)
+def test_what_is_plain_is_written(before: str, after: str) -> None:
+    assert load_reviewer(quick=True).fix(before).text == after

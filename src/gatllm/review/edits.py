@@ -108,7 +108,8 @@ def _insert(text: str, at: int, new: str) -> Change:
         calls = calls and following is not None and following[0] not in _NO_VALUES
         return Change(at, at + 1, new) if calls else Change(at + 1, at + 1, new)  # `print("x"` or `= [x`
     before, after = text[at - 1 : at], text[at : at + 1]
-    spaced = (new.isidentifier() and keyword.iskeyword(new)) or (new not in _TIGHT and not new[0].isalnum())
+    mark = new not in _TIGHT and new[0] not in _OPENING and not new[0].isalnum()
+    spaced = (new.isidentifier() and keyword.iskeyword(new)) or mark
     if new == "=" and _inside_brackets(text, at):
         spaced = False
     left = (

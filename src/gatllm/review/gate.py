@@ -22,6 +22,7 @@ from typing import NamedTuple
 from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
 from gatllm.review.ends import differences, equal_ends, opcodes
+from gatllm.review.made_up import made_up
 from gatllm.review.misreadings import misread
 from gatllm.review.quotes import quoted
 from gatllm.review.typos import is_typo
@@ -58,7 +59,11 @@ _FOREIGN = {
     ("elsif", "elif"),
 }
 _NEVER = frozenset("$")  # what no Python program has outside strings, and other languages put before names
-_FORCED = {"in": r"\bfor\b[^\n]*$", "import": r"\bfrom\s+[\w.]+\s*$", "as": r"\b(?:import|with|except)\b[^\n]*$"}
+_FORCED = {
+    "in": r"\bfor\b(?:(?!\bin\b)[^\n])*$",
+    "import": r"\bfrom\s+[\w.]+\s*$",
+    "as": r"\b(?:import|with|except)\b[^\n]*$",
+}
 _CODE = re.compile(
     r"\s*(?:(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|import\s|from\s+\S+\s+import\b|return\b|@\w|\w[\w.]*\s*=[^=])"
 )
@@ -157,7 +162,7 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
         return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_typo(less, more)))
     if not added:  # what no program has, or what was typed twice
         doubled = removed in (context[-1:], following) and (less in _KEYWORDS or not _is_word(less))
-        return doubled or all(word in _NEVER for word in removed)
+        return doubled or (all(word in _NEVER for word in removed) and following[:1] > ["A"])
     return not removed and len(added) == 1 and _forced(more, context)
 
 
@@ -320,7 +325,8 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     if _PRINT_TO.search(after):
         yield "`print >>` of Python 2 would stay"
     lost = _calls(before) - _calls(after) - sum(max(_calls(old) - _calls(new), 0) for old, new, _ in steps)
-    if lost > 0 or len(_APART.findall(after)) > len(_APART.findall(before)):
+    apart = _parted(before, after) - sum(max(_parted(old, new), 0) for old, new, _ in steps)
+    if lost > 0 or apart > 0:
         yield "a call would come apart"
     if len(_OPERAND_AT.findall(after)) > len(_OPERAND_AT.findall(before)):
         yield "a decorator would become an operand"
@@ -335,6 +341,7 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     yield from _constants(nodes)
     yield from misread(before, after, nodes)
     unbound = _unbound(nodes)
+    yield from made_up(before, after, nodes, unbound, steps)
     for name in sorted(unbound):
         if _quotes_at(name, before) > _quotes_at(name, after):
             yield f"`{name}` of a string would become a name"
@@ -353,7 +360,9 @@ def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str)
     """Names, numbers and strings that stand alone on a line since the repair, or always did and would fail."""
     given, lines = {line.strip() for line in before.split("\n")}, after.split("\n")
     for statement in _idle(nodes):
-        is_new = lines[statement.lineno - 1].strip() not in given
+        # A line that the one before it went on in is new where that one ends now.
+        goes_on = f"{lines[statement.lineno - 2].strip()}," in given
+        is_new = goes_on or lines[statement.lineno - 1].strip() not in given
         if isinstance(statement, ast.Name):
             if is_new:
                 yield f"`{statement.id}` alone on a line would do nothing"
@@ -364,6 +373,11 @@ def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str)
                 yield f"`{statement.value}` alone on a line would do nothing"
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
+
+
+def _parted(before: str, after: str) -> int:
+    """How many more marks stand between what could be called and a bracket."""
+    return len(_APART.findall(after)) - len(_APART.findall(before))
 
 
 def _calls(text: str) -> int:

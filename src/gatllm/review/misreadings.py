@@ -49,6 +49,23 @@ def misread(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
     yield from _strings(before, after)
     yield from _values(before, after, nodes)
     yield from _attributes(before, after, nodes)
+    yield from _statements(before, after, nodes)
+
+
+def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """Lines that would never run since a statement was cut in two, and exceptions that would be called."""
+    given, lines = {line.strip() for line in before.split("\n")}, after.split("\n")
+    for node in nodes:
+        caught = node.type if isinstance(node, ast.ExceptHandler) else None
+        called = isinstance(caught, ast.Call | ast.Subscript | ast.Compare)
+        if caught is not None and called and (ast.get_source_segment(after, caught) or "") not in before:
+            yield "an exception would be called"
+        for field in ("body", "orelse", "finalbody"):
+            body = getattr(node, field, None)
+            for one, following in pairwise(body if isinstance(body, list) else ()):
+                cut = isinstance(one, ast.Return | ast.Raise | ast.Break | ast.Continue)
+                if cut and given.isdisjoint({lines[each.lineno - 1].strip() for each in (one, following)}):
+                    yield "what follows would never run"
 
 
 def _strings(before: str, after: str) -> Iterator[str]:
@@ -94,6 +111,9 @@ def _fields(before: str, string: str) -> Iterator[str]:
     doubled = "{{" in line or "}}" in line
     if line and braces < line.count("{") + line.count("}") and (not doubled or "{{" in string or "}}" in string):
         yield "a field of an f-string would become text"
+    whole = line if line or "\n" not in bare else before
+    if whole.count("{") == whole.count("}") and bare in whole.replace("{", "").replace("}", ""):
+        yield "a brace of an f-string would move"
     if _CONVERTED.search(string) or _HALF_FIELD.search(string):
         yield "a field of an f-string may begin or end elsewhere"
 

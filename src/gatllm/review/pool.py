@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from gatllm.review.critics import Finding, compile_error, lint
 from gatllm.review.gate import Step, harm, minimal
@@ -20,6 +21,14 @@ _RULES = 2.5  # seconds at most for rules before the search
 _SEARCH = 1.5  # seconds at most for the search where a discriminator is asked as well
 _CLOSE = 2.0  # log-odds (7 to 1) within which the model's own order is no order: ruff has a say there
 _WORD = re.compile(r"\w+")
+# What the grammar reads as far as here, and forbids: a value is missing, or something cannot be a target. No bracket or
+# mark put elsewhere is an answer to that.
+_BEYOND_MARKS = re.compile(
+    r"only single target|expression expected after dictionary key|expected default value|cannot have default value"
+    r"|cannot use a starred expression in a dict"
+    r"|cannot (?:assign to|delete) (?:f-string|literal|function call|comparison|expression)"
+    r"|f-string: (?:empty expression|expression required|valid expression required|invalid conversion|cannot use)"
+)
 _FINDING = 1.5  # log-odds that one finding of ruff is worth: two of them outweigh `_CLOSE`, one alone does not
 
 
@@ -36,6 +45,16 @@ def gather(
         most: repairs of the discriminator at most.
         seconds: about how long each of the two may take.
     """
+    found, asked = _gathered(text, error, tagger, intention, most=most, seconds=seconds)
+    if _BEYOND_MARKS.search(error.message):
+        said = f"{error.message}: no mark mends that"
+        found = [one if one.by == {"rule"} else replace(one, harm=(*one.harm, said)) for one in found]
+    return found, asked
+
+
+def _gathered(
+    text: str, error: Finding, tagger: Tagger | None, intention: Intention | None, *, most: int, seconds: float
+) -> tuple[list[Found], bool]:
     given, begun = _begun(text)
     until = time.monotonic() + (seconds if tagger is None else min(seconds, _SEARCH))
     first = list(_by_search(text, given, begun, until))

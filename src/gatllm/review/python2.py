@@ -9,28 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gatllm.review.statement import split, statement, step
+from gatllm.review.statement import split, statement
+from gatllm.review.tuple_parameters import in_definition, in_lambda
 from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
-_LONGEST = 500  # characters of a lambda's body
 _BODY = re.compile(r"(?P<colon>[ \t]*:[ \t]*)(?P<body>\n(?:[ \t]*\n)*(?P<margin>[ \t]+)\S)")
 
 _VALID = "in|is|and|or|if|else|not|for"  # may follow the name `print`
 _SIGNS = re.compile(  # forms of Python 2 that Python 3 has no use for
-    rf"^[ \t]*(?:print[ \t]+(?:['\"]|(?!(?:{_VALID})\b)\w|>>[ \t]*\w)|exec[ \t]+['\"\w]|raise[ \t]+[\w.]+[ \t]*,)"
-    r"|\bexcept[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|<>|\b(?:0[xX][\da-fA-F]+|\d+)[lL]\b|\b[uU][rR]['\"]"
+    rf"(?:^|;)[ \t]*(?:print[ \t]+(?:['\"]|(?!(?:{_VALID})\b)\w|>>[ \t]*\w)|exec[ \t]+['\"\w]|raise[ \t]+[\w.]+[ \t]*,)"
+    r"|\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\))[ \t]*,[ \t]*(?![^:\n]*\bas\b)[\w.(\[][^:\n]*:"
+    r"|<>|\b(?:0[xX][\da-fA-F]+|\d+)[lL]\b|\b[uU][rR]['\"]"
     r"|^[ \t]*print[ \t]+`[^`\n]+`"  # elsewhere backticks may be the words of a docstring that lost a quote
     r"|\blambda[ \t]*\(|\bdef[ \t]+\w+[ \t]*\((?:[^()\n]*,)?[ \t]*\(",
     re.M,
 )
 _PRINT_TO = re.compile(r"^(?P<margin>[ \t]*)print[ \t]*>>[ \t]*", re.M)
-_PRINT_NOTHING = re.compile(r"^(?P<margin>[ \t]*)print(?P<space>[ \t]*(?:#.*)?)$", re.M)
+_PRINT_NOTHING = re.compile(r"(?P<margin>^[ \t]*|;[ \t]*)print(?=[ \t]*(?:[;#]|$))", re.M)
 _HAS_KEY = re.compile(r"(?P<what>(?<![\w.])[A-Za-z_][\w.]*)\.has_key\((?P<key>[^()\n]*(?:\([^()\n]*\))?[^()\n]*)\)")
 _LONG = re.compile(r"(?<![\w.])(?P<digits>0[xX][\da-fA-F]+|0[0-7]+|\d+)[lL](?!\w)")
-_NAMES = r"(?P<names>[A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*[ \t]*,?)"
-_LAMBDA = re.compile(rf"\blambda[ \t]*\({_NAMES}\)[ \t]*:[ \t]*")
+_LAMBDA = re.compile(r"\blambda\b[ \t]*")
 _DEFINITION = re.compile(r"^[ \t]*def[ \t]+\w+[ \t]*\(", re.M)
-_TUPLE = re.compile(rf"\({_NAMES}\)")
+_CAUGHT = re.compile(
+    r"(?P<head>\bexcept[ \t]+(?:[\w.]+|\([^()\n]*\)))[ \t]*,[ \t]*(?![^:\n]*\bas\b)"
+    r"(?P<target>[\w.(\[][^:\n]*?)[ \t]*:(?=\n)"
+)
 _BACKTICKS = re.compile(r"(?<![`\w])`(?P<what>[^`\n]+)`(?!`)")
 _UNEQUAL = re.compile(r"<>")
 
@@ -91,7 +94,7 @@ def _print_to(found: re.Match[str]) -> tuple[str, int] | None:
 
 
 def _print_nothing(found: re.Match[str]) -> tuple[str, int]:
-    return f"{found['margin']}print(){found['space']}", found.end()
+    return f"{found['margin']}print()", found.end()
 
 
 def _has_key(found: re.Match[str]) -> tuple[str, int]:
@@ -104,54 +107,28 @@ def _long(found: re.Match[str]) -> tuple[str, int]:
     return (f"0o{digits[1:]}" if octal else digits), found.end()
 
 
-def _lambda(found: re.Match[str]) -> tuple[str, int] | None:
-    """``lambda (n, s): s``: one parameter, and each name is an item of it."""
-    names = [name.strip() for name in found["names"].split(",") if name.strip()]
-    one = "_".join(names) if len(names) > 1 else f"{names[0]}_"
-    if re.search(rf"\b{one}\b", found.string):
+def _caught(found: re.Match[str]) -> tuple[str, int] | None:
+    """``except E, (code, words):`` and ``except E, self.error:``: a name, and the body begins with the assignment."""
+    body = _BODY.match(found.string, found.end() - 1)
+    target = found["target"].strip()
+    plain = re.fullmatch(r"\w+", target) or len(split(list(bare(target)), ",")) > 1
+    if body is None or plain or re.search(r"\berror\b(?!\s*[:=])", _plain(found.string, target)):
         return None
-    rest = found.string[found.end() :]
-    depth, body = 0, ""
-    for piece, outside in bare(rest[:_LONGEST]):
-        depth += step(piece, outside)
-        if depth < 0 or (depth == 0 and outside and (piece.text == "," or piece.kind == "line")):
-            break
-        at = names.index(piece.text) if outside and piece.text in names and not body.rstrip().endswith(".") else -1
-        body += piece.text if at < 0 else f"{one}[{at}]"
-    else:
+    several = target[0] in "(["
+    if several and "," not in target:
         return None
-    return f"lambda {one}: {body}", found.end() + piece.start
+    said = f"{target[1:-1] if several else target} = error{'.args' * several}"
+    return f"{found['head']} as error:\n{body['margin']}{said}", found.end()
 
 
-def _definition(found: re.Match[str]) -> tuple[str, int] | None:
-    """``def f(a, (b, c)):``: one parameter for each tuple, unpacked in the first lines of the body."""
-    rest = found.string[found.end() :]
-    depth, inside = 1, []
-    for piece, outside in bare(rest[:_LONGEST]):
-        depth += step(piece, outside)
-        if depth == 0:
-            break
-        inside.append((piece, outside))
-    else:
-        return None
-    end = found.end() + piece.end
-    body = _BODY.match(found.string, end)
-    parameters = split(inside, ",")
-    tuples = {at: match for at, one in enumerate(parameters) if (match := _TUPLE.fullmatch(one))}
-    if body is None or not tuples:
-        return None
-    unpacked = []
-    for at, match in tuples.items():
-        names = [name.strip() for name in match["names"].split(",") if name.strip()]
-        parameters[at] = "_".join(names) if len(names) > 1 else f"{names[0]}_"
-        if re.search(rf"\b{parameters[at]}\b", found.string):
-            return None
-        unpacked.append(f"\n{body['margin']}{', '.join(names)}{',' * (len(names) == 1)} = {parameters[at]}")
-    return f"{found[0]}{', '.join(parameters)}){body['colon']}{''.join(unpacked)}", body.start("body")
+def _plain(text: str, target: str) -> str:
+    """A text without a target and the attributes in it."""
+    return re.sub(r"\.\w+", "", text.replace(target, ""))
 
 
 def _repr(found: re.Match[str]) -> tuple[str, int]:
-    return f"repr({found['what']})", found.end()
+    several = len(split(list(bare(found["what"])), ",")) > 1
+    return f"repr(({found['what']}))" if several else f"repr({found['what']})", found.end()
 
 
 def _unequal(found: re.Match[str]) -> tuple[str, int]:
@@ -163,8 +140,9 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, int] |
     (_PRINT_NOTHING, _print_nothing),
     (_HAS_KEY, _has_key),
     (_LONG, _long),
-    (_LAMBDA, _lambda),
-    (_DEFINITION, _definition),
+    (_LAMBDA, in_lambda),
+    (_DEFINITION, in_definition),
+    (_CAUGHT, _caught),
     (_BACKTICKS, _repr),
     (_UNEQUAL, _unequal),
 )

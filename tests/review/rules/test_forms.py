@@ -20,7 +20,7 @@ FORMS = [
     ('exec "x = 1" in names\n', 'exec("x = 1", names)\n'),
     ("exec code\n", "exec(code)\n"),
     ('raise ValueError, "bad, very (bad)"\n', 'raise ValueError("bad, very (bad)")\n'),
-    ("raise errors.E, (a, b), trace\n", "raise errors.E((a, b)).with_traceback(trace)\n"),
+    ("raise errors.E, (a, b), trace\n", "raise errors.E(a, b).with_traceback(trace)\n"),
     ("try:\n    x\nexcept os.error, e:\n    y\n", "try:\n    x\nexcept os.error as e:\n    y\n"),
     ("try:\n    x\nexcept (A, B), e:\n    y\n", "try:\n    x\nexcept (A, B) as e:\n    y\n"),
     ("if a:\n    b\nelse if c:\n    d\n", "if a:\n    b\nelif c:\n    d\n"),

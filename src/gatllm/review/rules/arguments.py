@@ -107,7 +107,8 @@ def _named(text: str, error: Finding) -> Iterator[str]:
             continue
         for start, end in arguments:
             found = _COLON.match(text, start, end)
-            if found and start <= number <= end:
+            # `x: int = 3` is a parameter's: no call has that.
+            if found and start <= number <= end and not re.search(r"(?<![=!<>])=(?!=)", text[found.end() : end]):
                 yield f"{text[: found.end('name')]}={text[found.end() :]}"
                 return
 

@@ -23,8 +23,8 @@ def _walrus(text: str, error: Finding) -> Iterator[str]:
     start, end = line_span(text, error.line)
     at = offset(text, error.line, error.column)
     found = _NAMED.match(text, at, end)
-    if found is None:
-        return
+    if found is None or re.match(r"[^,()\[\]{}]*\bfor\b", text[found.end() : end]):
+        return  # `dict(a=n for n in ns)`: an argument that lacks its brackets
     known = re.search(rf"\b{found['name']}\b", text[:start]) is not None
     if _CONDITION.match(text[start:end]) and (known or not _COMPUTED.search(text, found.end(), end)):
         return  # `if x = 3` is a comparison, and so is `while x = 3`
@@ -88,6 +88,16 @@ RULES = (
     ),
     form("assignment-operator", "`:=` as a statement.", "A statement assigns with `=`.", ("n := 3\n", "n = 3\n"),
         r"^(?P<name>\s*[\w.]+\s*):=", r"\g<name>="),
+    form("function-without-brackets", "A function without the brackets of its parameters.",
+        "At the top level a function without parameters is what it says; a method has at least one.",
+        ("def go:\n    return 1\n", "def go():\n    return 1\n"),
+        r"^(?P<head>(?:async\s+)?def\s+\w+)\s*:", r"\g<head>():"),
+    form("range-without-brackets", "`range` without the brackets of its call.",
+        "A `for` over the function itself means nothing; the numbers behind it are its arguments.",
+        ("for n in range 10:\n    print(n)\n", "for n in range(10):\n    print(n)\n"),
+        r"(?P<head>\bfor\s[^:\n]*?\bin\s+range)[ \t]+"
+        r"(?P<given>[\w.-][^:\n()\[\]{}]*(?:\([^:\n()]*\))?[^:\n()\[\]{}]*?)(?P<rest>\s*:)",
+        r"\g<head>(\g<given>)\g<rest>"),
     form("operator-cut-in-two", "A space inside an operator.", "Its two halves mean nothing side by side.",
         ("if n > = 3:\n    n - = 1\n", "if n >= 3:\n    n -= 1\n"),
         r"(?P<first>(?<![<>=!:+\-*/%&|^@])[<>!:+\-*/%&|^@]) +=(?!=)", r"\g<first>="),

@@ -1,0 +1,148 @@
+"""Repairs that make something up, or give a mark another task: values, calls, annotations, stars.
+
+Each kind was read off wrong repairs of texts from CPython's own tests. It is a doubt, so that the repair becomes a
+suggestion.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from gatllm.tokenizers.lexing.words import KEYWORDS
+
+_EMPTY_VALUE = re.compile(
+    r"(?:\b(?:return|yield|in|and|or|not|if|else|is|lambda)|[-+*/%=<>,:([{!|&^~@])\s*(?:\(\)|\[\]|\{\}|\"\"|'')"
+)
+_NO_KEYED_VALUE = re.compile(r":[ \t]*(?:for\b|\})")
+_TYPE_AS_NAME = re.compile(r",\s*(?:int|str|float|bool|bytes|list|dict|set|tuple)\s*=(?!=)")
+_CALLED = re.compile(r"(?<!def )(?<!class )(?<![\w.])([A-Za-z_]\w*)[ \t]*\(")
+_NO_VALUE = re.compile(r"(?<![=!<>:+\-*/%&|^@])=\s*[,)]")
+_STAR_NAME, _STAR_COMMA = re.compile(r"[(,]\s*\*\w"), re.compile(r"[(,]\s*\*\s*,")
+_STAR_FIRST = re.compile(r"[,:(\[{=]\s*\*{1,2}\s*[\w(\[{]")
+_STAR = re.compile(r"(?<!\*)\*{1,2}(?!\*)")
+_NO_PARAMETER = re.compile(r"\blambda\s*:")
+_NONE_AS_TYPE = re.compile(r":\s*None\b")
+_WORD_AT_QUOTE = re.compile(r"(?<![.\w])(?:if|or|in|for|not|and)(?=['\"])")
+_NEVER_NAMED = frozenset({"match", "case", "type", "print"})
+_IDLE = "the value of a line would go nowhere"
+
+
+def made_up(
+    before: str, after: str, nodes: Sequence[ast.AST], unbound: set[str], steps: Sequence[tuple[str, str, str]]
+) -> Iterator[str]:
+    """Yield in plain words what a repair would make up.
+
+    Args:
+        before: the text as it was given.
+        after: the repaired text.
+        nodes: all nodes of its syntax tree.
+        unbound: names that it uses and nothing defines.
+        steps: what named rules did: texts before and after, and the rule; they know what they do.
+    """
+    granted = {one for old, new, _ in steps for one in _signs(old, new)}
+    yield from (one for one in _signs(before, after) if one not in granted)
+    called = [name for old, new, _ in steps for name in (Counter(_CALLED.findall(new)) - Counter(_CALLED.findall(old)))]
+    yield from _calls(before, after, {*_bound(nodes), *called})
+    for node in nodes:
+        match node:
+            case ast.AnnAssign(target=target, annotation=annotation) if not _typed(before, after, target, annotation):
+                if not _is_type(annotation, unbound) or getattr(target, "id", "") in _NEVER_NAMED:
+                    yield "two words would become a name and its type"
+            case ast.Expr(value=ast.Tuple() as value) if not _stood(before, after, value):
+                if not (ast.get_source_segment(after, value) or "").startswith("("):
+                    yield _IDLE
+            case ast.For(iter=ast.Tuple(elts=[ast.Name(id=name), *_]) as value):
+                if callable(getattr(builtins, name, None)) and not _stood(before, after, value):
+                    yield "brackets of a call may be missing"
+            case ast.Starred(value=ast.BinOp(left=ast.Constant(value=number))) if not isinstance(number, str | bytes):
+                yield f"`{number}` can't be unpacked"
+
+
+def _signs(before: str, after: str) -> Iterator[str]:
+    def more(pattern: re.Pattern[str]) -> int:
+        return len(pattern.findall(after)) - len(pattern.findall(before))
+
+    brackets = all(after.count(one) > before.count(one) for one in "()") or any(
+        after.count(one) > before.count(one) and after.count(other) > before.count(other) for one, other in ("[]", "{}")
+    )
+    lines = before.rstrip()
+    if lines.endswith(",") and _open(lines) > 1 and not _closes_at_end(after, _open(lines)):
+        yield "a bracket would close before the end of what it holds"
+    quotes = max(after.count(quote) - before.count(quote) for quote in "'\"") > 1
+    if (brackets or quotes) and more(_EMPTY_VALUE) > 0:
+        yield "a value would be made up"
+    if more(_NO_VALUE) < 0:
+        yield "a value is missing behind `=`"
+    if more(_NO_KEYED_VALUE) < 0:
+        yield "a value is missing behind `:`"
+    if more(_TYPE_AS_NAME) > 0:
+        yield "a type would become an argument"
+    if more(_STAR_COMMA) > 0 > more(_STAR_NAME):
+        yield "a star and its name would come apart"
+    if more(_STAR_FIRST) < 0 and more(_STAR) >= 0:
+        yield "a star would multiply"
+    if more(_NO_PARAMETER) > 0:
+        yield "a parameter would become a value"
+    if more(_NONE_AS_TYPE) > 0 and before.count(",") > after.count(","):
+        yield "`None` would become a type"
+    if more(_WORD_AT_QUOTE) > 0:
+        yield "the prefix of a string would become a keyword"
+
+
+def _open(text: str) -> int:
+    """How many more brackets open than close."""
+    return sum(map(text.count, "([{")) - sum(map(text.count, ")]}"))
+
+
+def _closes_at_end(text: str, brackets: int) -> bool:
+    """Tell whether a text ends with at least so many closing brackets."""
+    return re.search(rf"(?:[)\]}}]\s*){{{brackets},}}\Z", text) is not None
+
+
+def _calls(before: str, after: str, known: set[str]) -> Iterator[str]:
+    """Both brackets of a call added around what stood beside a name: `range 10` is one, `match x` is not."""
+    if not all(after.count(one) > before.count(one) for one in "()"):
+        return
+    called = _CALLED.findall(before)
+    for name in _CALLED.findall(after):
+        if name in called:
+            called.remove(name)
+        elif name not in known and not callable(getattr(builtins, name, None)) and name not in KEYWORDS:
+            yield f"a call of `{name}` would be made up"
+
+
+def _bound(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).split(".")[0]
+
+
+def _is_type(node: ast.expr, unbound: set[str]) -> bool:
+    """Tell whether an expression reads like a type: names that exist, joined by dots, brackets and bars."""
+    match node:
+        case ast.Name(id=name):
+            return name not in unbound
+        case ast.Attribute(value=value) | ast.Subscript(value=value):
+            return _is_type(value, unbound)
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return _is_type(left, unbound) and _is_type(right, unbound)
+        case ast.Constant(value=value):
+            return value is None or isinstance(value, str)
+    return False
+
+
+def _typed(before: str, after: str, target: ast.expr, annotation: ast.expr) -> bool:
+    """Tell whether a name and its type stood there already, with the colon between them."""
+    name, kind = (re.escape(ast.get_source_segment(after, node) or "") for node in (target, annotation))
+    return re.search(rf"{name}\s*:\s*{kind}", before) is not None
+
+
+def _stood(before: str, after: str, node: ast.AST) -> bool:
+    """Tell whether the words of a node stood there already, in this order and with these marks."""
+    return (ast.get_source_segment(after, node) or "") in before
