@@ -60,6 +60,7 @@ def test_a_builtin_keeps_to_its_arguments_where_a_line_was_repaired() -> None:
 
 MADE_UP = [
     "x = a $ b\n",
+    "x = xs[1;2]\n",
     "case = $\n",
     "n + 1 = 2\n",
     "[a, b[1], c + 1] = [1, 2, 3]\n",

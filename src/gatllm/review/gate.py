@@ -15,13 +15,13 @@ import sys
 import tokenize
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
-from gatllm.review.ends import differences, equal_ends, opcodes
+from gatllm.review.ends import differences, equal_ends
+from gatllm.review.layout import displaced
 from gatllm.review.made_up import made_up
 from gatllm.review.misreadings import misread
 from gatllm.review.quotes import quoted
@@ -67,8 +67,6 @@ _FORCED = {
 _CODE = re.compile(
     r"\s*(?:(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|import\s|from\s+\S+\s+import\b|return\b|@\w|\w[\w.]*\s*=[^=])"
 )
-_OPENS = re.compile(r"\s*class\s+\w+")
-_METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
 _CALLED = re.compile(r"(?:(?<!class )\b(\w+)|[)\]])[ \t]*\(")
 _OPERAND_AT = re.compile(r"^[ \t]*[)\]}]+[ \t]*@[ \t]*[A-Za-z_]", re.M)
@@ -78,13 +76,7 @@ _VALUES_AFTER = re.compile(r"[^,()\[\]{}]*,[^,()\[\]{}]*")  # one comma, and no 
 _TWO_IMPORTED = re.compile(r"^[ \t]*import[ \t]+([\w.]+)[ \t]+(?!as\b)(\w+)[ \t]*$", re.M)
 _PRINT_TO = re.compile(r"^[ \t]*print[ \t]*>>", re.M)
 _ENDS = re.compile(r"\s*(?:$|[).,\]}:;%+#]|(?:if|else|and|or|in|is|for)\b)")  # what may follow a string of many lines
-_LAYOUT = frozenset({"block-not-indented", "tabs-beside-spaces"})  # rules that move lines, and know where to
-_TAIL = 200  # characters by which the end of a text is known
-_FUNCTION = re.compile(r"\s*(?:async\s+)?def\b")
-_BEGINS = re.compile(r"\s*(?:@|(?:async\s+)?def\b|class\b|if __name__\b|[)\]}])")
-_LEAVES = re.compile(r"\s*(?:return|raise)\b")
 _ENDINGS = frozenset({"end", "endif", "endfor", "endwhile", "fi", "done", "esac", "begin", "then"})
-_HEADER = re.compile(r":\s*(?:#.*)?$")
 _RAW_END = re.compile(r"^[bB]?[rR][bB]?['\"].*\\['\"]{2}$")  # r"…\"" : the backslash was to be the last
 _OPERAND = re.compile(r"\s(?:[-+*/%]|and|or|in|if|else|==|!=)\s+([A-Za-z_]\w*)\b(?=[\w.(\[]*\s*$)")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
@@ -104,7 +96,7 @@ def harm(before: str, after: str, steps: Sequence[Step] = ()) -> tuple[str, ...]
         steps: what named rules did on the way.
     """
     old, new = _differing(before, after) if len(before) > _LONGEST else (before, after)
-    found = [*_content(old, new, steps), *_indentation(old, new, steps)]
+    found = [*_content(old, new, steps), *displaced(old, new, steps)]
     if len(before) <= _READ:
         sources = (before, *(step.after for step in steps))
         found += [*_strings(sources, after), *_nonsense(before, after, steps)]
@@ -175,106 +167,6 @@ def _forced(word: str, context: list[str]) -> bool:
     if word == ".":
         return context[-1:] in (["self"], ["cls"])
     return word in _FORCED and re.search(_FORCED[word], " ".join(context)) is not None
-
-
-def _indentation(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
-    """What stood at the top level stays there, unless it is the body that a header lacks; no margin is a new one."""
-    old, new = before.split("\n"), after.split("\n")
-    granted = _granted(before, steps)
-    moves = {at: line for _, at, line in _moved_lines(before, after) if granted[old[at].strip()] <= 0}
-    known = {len(_margin(line).expandtabs()) for line in old if line.strip()}
-    unit = min(known - {0}, default=4)
-    for at, moved in moves.items():
-        line, to = old[at], len(_margin(moved).expandtabs())
-        out = to < len(_margin(line).expandtabs())
-        if out and not to and _METHOD.match(line.strip()):
-            yield f"line {at + 1} would leave its class"
-        if _METHOD.match(line):
-            continue
-        outermost = not line[0].isspace() and moved[0].isspace()
-        if (outermost and not _is_body(old, at)) or _apart(old, at, moved) or _is_cut_short(old, at, moves):
-            yield f"line {at + 1} would move into the block above it"
-        elif to not in known and to % unit:
-            yield f"line {at + 1} would stand at a margin that nothing else has"
-        elif (
-            out and _HEADER.search(line) and at + 1 in moves and len(_margin(moves[at + 1])) > len(_margin(old[at + 1]))
-        ):
-            yield f"line {at + 1} would move out, and its block in"
-        elif out and _passed_before(new, moved, before):
-            yield f"line {at + 1} would leave its block, and `pass` would stand for it"
-    said = {"".join(line.split()) for line in new} - {"".join(line.split()) for line in old}
-    for above, at in pairwise(number for number, line in enumerate(old) if line.strip()):
-        if _HEADER.search(old[above]) and "".join((old[above] + old[at]).split()) in said:
-            inside = {at: _margin(old[above]) + " " * unit + old[at].strip()}
-            if at - above > 1 or _is_cut_short(old, at, inside):
-                yield f"line {at + 1} would move into the line of the header before it"
-
-
-def _passed_before(lines: list[str], moved: str, before: str) -> bool:
-    """Tell whether a new `pass` stands before a line that was moved out."""
-    above = next((one for one, other in pairwise(lines) if other == moved and one.strip() == "pass"), None)
-    return above is not None and f"{above}\n" not in before
-
-
-def _granted(before: str, steps: Sequence[Step]) -> Counter[str]:
-    """The lines that rules about blocks moved: those that saw the end of the text, not of a part of it."""
-    seen = [step for step in steps if step.rule in _LAYOUT and before[-_TAIL:] == step.before[-_TAIL:]]
-    return Counter(old[at].strip() for step in seen for old, at, _ in _moved_lines(step.before, step.after))
-
-
-def _moved_lines(before: str, after: str) -> Iterator[tuple[list[str], int, str]]:
-    """Yield the lines of ``before``, the number of one that stands at another margin in ``after``, and it there."""
-    old, new = before.split("\n"), after.split("\n")
-    head, tail = equal_ends(old, new)
-    left, right = (lines[head : len(lines) - tail] for lines in (old, new))
-    for kind, i1, i2, j1, _ in opcodes([line.strip() for line in left], [line.strip() for line in right]):
-        for at in range(i1, i2) if kind == "equal" else ():
-            line, moved = left[at], right[j1 + at - i1]
-            if line.strip() and _margin(line) != _margin(moved):
-                yield old, head + at, moved
-
-
-def _is_cut_short(lines: list[str], number: int, moves: Mapping[int, str]) -> bool:
-    """Tell whether only the first lines of a function's body would move into it, and the next ones may be its too."""
-    line, above = lines[number], lines[number - 1] if number else ""
-    if not _FUNCTION.match(above) or not _HEADER.search(above) or len(_margin(moves[number])) <= len(_margin(line)):
-        return False
-    if len(_margin(line)) > len(_margin(above)):
-        return False
-    for at in range(number + 1, len(lines)):
-        if not lines[at].strip() or _margin(lines[at]) > _margin(line):
-            continue
-        apart = at - max((n for n in range(at) if lines[n].strip()), default=at) > 2
-        left = _LEAVES.match(lines[at - 1]) or _LEAVES.match(line)
-        ends = apart or left or _BEGINS.match(lines[at]) or _margin(lines[at]) < _margin(line)
-        if at not in moves or ends:
-            return at not in moves and not ends
-    return False
-
-
-def _apart(lines: list[str], number: int, moved: str) -> bool:
-    """Tell whether a line that was moved inwards stood at its header's margin, a blank line away: no body of it."""
-    line, before = lines[number], lines[number - 1] if number else "x"
-    header = next((one for one in reversed(lines[:number]) if one.strip()), "")
-    inwards = _margin(moved).expandtabs() > _margin(line).expandtabs()
-    return inwards and not before.strip() and bool(_HEADER.search(header)) and _margin(header) == _margin(line)
-
-
-def _margin(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
-
-
-def _is_body(lines: list[str], number: int) -> bool:
-    """Tell whether a line at the top level belongs to lines that follow a header without a body."""
-    for at in range(number - 1, -1, -1):
-        line = lines[at]
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if _HEADER.search(line):  # what stands apart from it, or begins a block of its own kind, is not a body
-            return bool(lines[at + 1].strip()) and not (_OPENS.match(line) and _OPENS.match(lines[at + 1]))
-        if line[0].isspace():
-            return False
-    return False
 
 
 def _strings(sources: Sequence[str], after: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ _EMPTY_VALUE = re.compile(
     r"(?:\b(?:return|yield|in|and|or|not|if|else|is|lambda)|[-+*/%=<>,:([{!|&^~@])\s*(?:\(\)|\[\]|\{\}|\"\"|'')"
 )
 _NO_KEYED_VALUE = re.compile(r":[ \t]*(?:for\b|\})")
+_SEMICOLON_OF_SLICE = re.compile(r"[\w)\]]\[[^\[\]\n;,]*;")
 _TYPE_AS_NAME = re.compile(r",\s*(?:int|str|float|bool|bytes|list|dict|set|tuple)\s*=(?!=)")
 _CALLED = re.compile(r"(?<!def )(?<!class )(?<![\w.])([A-Za-z_]\w*)[ \t]*\(")
 _NO_VALUE = re.compile(r"(?<![=!<>:+\-*/%&|^@])=\s*[,)]")
@@ -81,6 +82,8 @@ def _signs(before: str, after: str) -> Iterator[str]:
         yield "a value is missing behind `:`"
     if more(_TYPE_AS_NAME) > 0:
         yield "a type would become an argument"
+    if more(_SEMICOLON_OF_SLICE) < 0:
+        yield "a semicolon may stand for the colon of a slice"
     if more(_STAR_COMMA) > 0 > more(_STAR_NAME):
         yield "a star and its name would come apart"
     if more(_STAR_FIRST) < 0 and more(_STAR) >= 0:

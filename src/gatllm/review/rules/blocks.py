@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from gatllm.review.critics import Finding, quietly_parsed
+from gatllm.review.lines import BEGINS_BLOCK, margin_of
 from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 _HEADER = re.compile(r"expected an indented block after (.*) on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
-_BEGINS = re.compile(r"\s*(?:@|(?:async\s+)?def\b|class\b|if __name__\b)")
 _OPENS = re.compile(
     r"^(\s*)(?:async\s+)?(?:def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b.*:\s*(?:#.*)?$"
 )
@@ -32,17 +32,13 @@ def _indented(text: str, error: Finding) -> Iterator[str]:
     if header != error.line - 1:
         return  # a comment or a blank line says that the body is still to come
     inside, quoted = _continued(text)
-    margin, own = _margin(lines[header - 1]), _margin(lines[error.line - 1])
+    margin, own = margin_of(lines[header - 1]), margin_of(lines[error.line - 1])
     run = _run(lines, error.line - 1, margin, found[1], inside)
     if not run or any(quoted[number] for number in range(*run)):
         return
     new = margin + ("\t" if any(line.startswith("\t") for line in lines) else "    ")
     moved = [new + line[len(own) :] if line.strip() else line for line in lines[run[0] : run[1]]]
     yield "\n".join([*lines[: run[0]], *moved, *lines[run[1] :]])
-
-
-def _margin(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
 
 
 def _continued(text: str) -> tuple[list[bool], list[bool]]:
@@ -71,8 +67,8 @@ def _run(lines: list[str], first: int, margin: str, what: str, inside: list[bool
     It ends before a clause of the same header, where the text continues as deep as it should, at a line that leaves it,
     at the end of the paragraph. A loop's or condition's body of several lines ends nowhere that can be seen otherwise.
     """
-    own, whole = _margin(lines[first]), what.startswith(("function", "class"))
-    if (_BEGINS.match(lines[first]) and not what.startswith("class")) or len(own) > len(margin):
+    own, whole = margin_of(lines[first]), what.startswith(("function", "class"))
+    if (BEGINS_BLOCK.match(lines[first]) and not what.startswith("class")) or len(own) > len(margin):
         return None  # what follows is not a body: the header has lost it
     last, leaves, flat = first, False, 0
     while last < len(lines) and last - first < _MOST:
@@ -80,12 +76,12 @@ def _run(lines: list[str], first: int, margin: str, what: str, inside: list[bool
         if inside[last] and line.strip():
             last += 1
             continue
-        depth = len(_margin(line))
+        depth = len(margin_of(line))
         if leaves or not line.strip() or depth < len(own):
             break
         opened = last > first and _opened_since(lines[first:last], own)
         if depth == len(own):
-            if last > first and _BEGINS.match(line):
+            if last > first and BEGINS_BLOCK.match(line):
                 break
             if own == margin and _CLAUSE.match(line) and not opened:
                 return first, last
@@ -110,15 +106,15 @@ def _next(lines: list[str], at: int) -> int:
 def _is_over(lines: list[str], last: int, own: str) -> bool:
     """Tell whether a paragraph that ends at ``last`` is its block's last: no other statement of its margin is near."""
     following = _next(lines, last)
-    if following == len(lines) or following - last >= 2 or _margin(lines[following]) != own:
+    if following == len(lines) or following - last >= 2 or margin_of(lines[following]) != own:
         return True
-    return _BEGINS.match(lines[following]) is not None or following == last
+    return BEGINS_BLOCK.match(lines[following]) is not None or following == last
 
 
 def _returned(lines: list[str], last: int) -> int | None:
     """The end of the last `return` at the margin before the next definition; None where there is none."""
     following = range(last, len(lines))
-    end = next((number for number in following if _BEGINS.match(lines[number])), len(lines))
+    end = next((number for number in following if BEGINS_BLOCK.match(lines[number])), len(lines))
     found = [number for number in range(last, end) if _RETURNS.match(lines[number])]
     if not found:
         return None
@@ -130,19 +126,19 @@ def _resumes(lines: list[str], last: int, own: str, margin: str, leaves: bool) -
     following = _next(lines, last)
     if following == len(lines):
         return leaves or last == len(lines) or not any(lines[last:])
-    depth = _margin(lines[following])
+    depth = margin_of(lines[following])
     return len(own) < len(depth) <= len(margin) or (leaves and depth == own)
 
 
 def _opened_since(lines: list[str], margin: str) -> bool:
     """Tell whether a header among the lines may own a clause that follows them."""
-    return any(_OPENS.match(line) and _margin(line) == margin for line in lines)
+    return any(_OPENS.match(line) and margin_of(line) == margin for line in lines)
 
 
 def _one_kind(text: str, error: Finding) -> Iterator[str]:
     """Margins of tabs beside margins of spaces: spaces, if only one width of a tab gives a program."""
     lines = text.split("\n")
-    margins = {_margin(line)[:1] for line in lines[: error.line + 1] if line.strip()}
+    margins = {margin_of(line)[:1] for line in lines[: error.line + 1] if line.strip()}
     if not {"\t", " "} <= margins:
         return
     first = outside_strings(text)  # a margin inside a string is the string's
@@ -151,7 +147,7 @@ def _one_kind(text: str, error: Finding) -> Iterator[str]:
     found: dict[str, str] = {}
     for width in (4, 8, 2):
         new = "\n".join(
-            line if quoted else _margin(line).expandtabs(width) + line[len(_margin(line)) :]
+            line if quoted else margin_of(line).expandtabs(width) + line[len(margin_of(line)) :]
             for line, quoted in zip(lines, inside, strict=True)
         )
         if (tree := quietly_parsed(new)) is not None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gatllm.review.critics import Finding, compile_error
+from gatllm.review.lines import margin_of
 from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexing.lenient import bare
 
@@ -88,8 +89,7 @@ def _unclosed(text: str) -> list[tuple[str, int]]:
 
 def _margin(text: str, at: int) -> int:
     start = text.rfind("\n", 0, at) + 1
-    line = text[start : _line_end(text, start)]
-    return len(line) - len(line.lstrip())
+    return len(margin_of(text[start : _line_end(text, start)]))
 
 
 def _line_end(text: str, at: int) -> int:
