@@ -61,6 +61,10 @@ def test_a_builtin_keeps_to_its_arguments_where_a_line_was_repaired() -> None:
 MADE_UP = [
     "x = a $ b\n",
     "x = xs[1;2]\n",
+    'say(msg=fWrong number: {n}.")\n',
+    'class A:\n    def f(self) -> Iterator[str | Text]":\n        return x\n',
+    "def f():\n    # Changes everything, the\n including\n    return 1\n",
+    "x.append(f'{a}<li><a href=\"#)path}\"><b>{name}</b>')\n",
     "case = $\n",
     "n + 1 = 2\n",
     "[a, b[1], c + 1] = [1, 2, 3]\n",
@@ -80,7 +84,6 @@ MADE_UP = [
     "The result: %r\n",
     'x = f"""{}\nfoo"""\n',
     "a = b ==%r\n",
-    "print([1,\n-2,\n",
     "f = lambda z:\n",
     "f(x:int=3)\n",
     "x = f'a { } b'\n",
@@ -113,6 +116,15 @@ def test_nothing_is_made_up(text: str) -> None:
         ("def f:\n    return 1\n", "def f():\n    return 1\n"),
         ("x = f'{d['a']}'\n", "x = f'{d[\"a\"]}'\n"),
         ("x = $name\n", "x = name\n"),
+        ("x = f'{os.path.abspath(source):'\n", "x = f'{os.path.abspath(source)}:'\n"),
+        ('def f():\n    Initialize the filters."\n', 'def f():\n    "Initialize the filters."\n'),
+        (
+            "def f():\n    # Half of it\n    # is done.\ngo(1)\n",
+            "def f():\n    # Half of it\n    # is done.\n    go(1)\n",
+        ),
+        ("xs = )t for t in ts]\n", "xs = [t for t in ts]\n"),
+        ("class A:\n    id: ClassVar[str = 'a'\n", "class A:\n    id: ClassVar[str] = 'a'\n"),
+        ("print([1,\n       -2,\n", "print([1,\n       -2,])\n"),
     ],
 )
 def test_what_is_plain_is_written(before: str, after: str) -> None:

@@ -98,8 +98,7 @@ def harm(before: str, after: str, steps: Sequence[Step] = ()) -> tuple[str, ...]
     old, new = _differing(before, after) if len(before) > _LONGEST else (before, after)
     found = [*_content(old, new, steps), *displaced(old, new, steps)]
     if len(before) <= _READ:
-        sources = (before, *(step.after for step in steps))
-        found += [*_strings(sources, after), *_nonsense(before, after, steps)]
+        found += [*_strings(_sources(before, steps), after), *_nonsense(before, after, steps)]
     return tuple(dict.fromkeys(found))
 
 
@@ -169,6 +168,12 @@ def _forced(word: str, context: list[str]) -> bool:
     return word in _FORCED and re.search(_FORCED[word], " ".join(context)) is not None
 
 
+def _sources(before: str, steps: Sequence[Step]) -> tuple[str, ...]:
+    """The texts that say what strings hold: the given one, and those in which a rule rewrote what one says."""
+    rewritten = (step.after for step in steps if _without_braces(step.before) != _without_braces(step.after))
+    return (before, *rewritten)
+
+
 def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
     """Every string and comment of the repair stands in the text as it was; none of them swallowed code."""
     known = {token.string for source in sources for token in quoted(source, *_TEXTS)}
@@ -180,7 +185,8 @@ def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
         if token.string in known:
             continue
         if token.type == tokenize.COMMENT:
-            if not any(token.string in source for source in sources):
+            begun = lines[token.start[0] - 1][: token.start[1]]
+            if begun[-1:].strip() or not any(token.string in source for source in sources):
                 yield "code would become a comment"
             continue
         inner = _inner(token.string)
@@ -254,11 +260,12 @@ def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str)
     for statement in _idle(nodes):
         # A line that the one before it went on in is new where that one ends now.
         goes_on = f"{lines[statement.lineno - 2].strip()}," in given
+        beside = not {*before.split("\n")}.issuperset(lines[statement.lineno - 1 : statement.lineno + 1])
         is_new = goes_on or lines[statement.lineno - 1].strip() not in given
         if isinstance(statement, ast.Name):
             if is_new:
                 yield f"`{statement.id}` alone on a line would do nothing"
-            elif statement.id in unbound and statement.id in _ENDINGS:
+            elif statement.id in unbound and (statement.id in _ENDINGS or beside):
                 yield f"`{statement.id}` alone on a line would fail"
         elif isinstance(statement.value, int | float | complex):
             if is_new:

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from gatllm.review.ends import equal_ends
 from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _EMPTY_VALUE = re.compile(
@@ -21,15 +22,33 @@ _NO_KEYED_VALUE = re.compile(r":[ \t]*(?:for\b|\})")
 _SEMICOLON_OF_SLICE = re.compile(r"[\w)\]]\[[^\[\]\n;,]*;")
 _TYPE_AS_NAME = re.compile(r",\s*(?:int|str|float|bool|bytes|list|dict|set|tuple)\s*=(?!=)")
 _CALLED = re.compile(r"(?<!def )(?<!class )(?<![\w.])([A-Za-z_]\w*)[ \t]*\(")
-_NO_VALUE = re.compile(r"(?<![=!<>:+\-*/%&|^@])=\s*[,)]")
+_NO_VALUE = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?:\s*,|(?<=\w=)\))")
 _STAR_NAME, _STAR_COMMA = re.compile(r"[(,]\s*\*\w"), re.compile(r"[(,]\s*\*\s*,")
 _STAR_FIRST = re.compile(r"[,:(\[{=]\s*\*{1,2}\s*[\w(\[{]")
 _STAR = re.compile(r"(?<!\*)\*{1,2}(?!\*)")
 _NO_PARAMETER = re.compile(r"\blambda\s*:")
 _NONE_AS_TYPE = re.compile(r":\s*None\b")
 _WORD_AT_QUOTE = re.compile(r"(?<![.\w])(?:if|or|in|for|not|and)(?=['\"])")
+_FORMATTED = re.compile(r"\b[rR]?[fF][rR]?['\"]")
+_ENDED_EARLY = re.compile(r"\}\.\w+[.(\[]")
+_GIVEN_AS = re.compile(r"(?<![\w'\"])['\"]\w+ ?= ?\w")
+_LAST_GIVEN = re.compile(r"(?<=[-+*/%] )['\"]\w+ ?= ?['\"]")
 _NEVER_NAMED = frozenset({"match", "case", "type", "print"})
 _IDLE = "the value of a line would go nowhere"
+_BESIDE = 3  # lines beside a difference that are looked at
+# What there must not be more of, and what there must not be less of.
+_MORE = (
+    (_TYPE_AS_NAME, "a type would become an argument"),
+    (_NO_PARAMETER, "a parameter would become a value"),
+    (_ENDED_EARLY, "a field of an f-string may end elsewhere"),
+    (_GIVEN_AS, "an argument would become a string"),
+    (_LAST_GIVEN, "an argument would become a string"),
+    (_WORD_AT_QUOTE, "the prefix of a string would become a keyword"),
+)
+_LESS = (
+    (_NO_VALUE, "a value is missing behind `=`"),
+    (_SEMICOLON_OF_SLICE, "a semicolon may stand for the colon of a slice"),
+)
 
 
 def made_up(
@@ -51,7 +70,8 @@ def made_up(
     for node in nodes:
         match node:
             case ast.AnnAssign(target=target, annotation=annotation) if not _typed(before, after, target, annotation):
-                if not _is_type(annotation, unbound) or getattr(target, "id", "") in _NEVER_NAMED:
+                known = unbound if target.col_offset == 0 else set()  # a part of a file has no imports
+                if not _is_type(annotation, known) or getattr(target, "id", "") in _NEVER_NAMED:
                     yield "two words would become a name and its type"
             case ast.Expr(value=ast.Tuple() as value) if not _stood(before, after, value):
                 if not (ast.get_source_segment(after, value) or "").startswith("("):
@@ -63,37 +83,48 @@ def made_up(
                 yield f"`{number}` can't be unpacked"
 
 
-def _signs(before: str, after: str) -> Iterator[str]:
+def _signs(given: str, repaired: str) -> Iterator[str]:
+    """What the marks around a difference tell."""
+    before, after = _around(given, repaired)
+
     def more(pattern: re.Pattern[str]) -> int:
         return len(pattern.findall(after)) - len(pattern.findall(before))
 
-    brackets = all(after.count(one) > before.count(one) for one in "()") or any(
-        after.count(one) > before.count(one) and after.count(other) > before.count(other) for one, other in ("[]", "{}")
-    )
-    lines = before.rstrip()
-    if lines.endswith(",") and _open(lines) > 1 and not _closes_at_end(after, _open(lines)):
+    yield from (words for pattern, words in _MORE if more(pattern) > 0)
+    yield from (words for pattern, words in _LESS if more(pattern) < 0)
+    text = given.rstrip()
+    if text.endswith(",") and _open(text) > 1 and not _closes_at_end(repaired, _open(text)):
         yield "a bracket would close before the end of what it holds"
-    quotes = max(after.count(quote) - before.count(quote) for quote in "'\"") > 1
-    if (brackets or quotes) and more(_EMPTY_VALUE) > 0:
+    if _both_added(before, after) and more(_EMPTY_VALUE) > 0:
         yield "a value would be made up"
-    if more(_NO_VALUE) < 0:
-        yield "a value is missing behind `=`"
-    if more(_NO_KEYED_VALUE) < 0:
+    if len(_NO_KEYED_VALUE.findall(_outside_fields(before))) > len(_NO_KEYED_VALUE.findall(_outside_fields(after))):
         yield "a value is missing behind `:`"
-    if more(_TYPE_AS_NAME) > 0:
-        yield "a type would become an argument"
-    if more(_SEMICOLON_OF_SLICE) < 0:
-        yield "a semicolon may stand for the colon of a slice"
     if more(_STAR_COMMA) > 0 > more(_STAR_NAME):
         yield "a star and its name would come apart"
     if more(_STAR_FIRST) < 0 and more(_STAR) >= 0:
         yield "a star would multiply"
-    if more(_NO_PARAMETER) > 0:
-        yield "a parameter would become a value"
     if more(_NONE_AS_TYPE) > 0 and before.count(",") > after.count(","):
         yield "`None` would become a type"
-    if more(_WORD_AT_QUOTE) > 0:
-        yield "the prefix of a string would become a keyword"
+    if any(after.count(quote) < before.count(quote) and quote * 2 not in before for quote in "'\""):
+        yield "a quote would vanish, and what it quoted become code"
+
+
+def _around(before: str, after: str) -> tuple[str, str]:
+    """The lines in which two texts differ, and those beside them."""
+    old, new = before.split("\n"), after.split("\n")
+    head, tail = (max(same - _BESIDE, 0) for same in equal_ends(old, new))
+    return "\n".join(old[head : len(old) - tail]), "\n".join(new[head : len(new) - tail])
+
+
+def _both_added(before: str, after: str) -> bool:
+    """Tell whether both brackets of a pair, or both quotes of one, were added."""
+    more = {mark: after.count(mark) - before.count(mark) for mark in "()[]{}'\""}
+    return any(more[one] > 0 and more[other] > 0 for one, other in ("()", "[]", "{}")) or more["'"] > 1 or more['"'] > 1
+
+
+def _outside_fields(text: str) -> str:
+    """The lines of a text that hold no f-string: braces and colons mean something else in them."""
+    return "\n".join(line for line in text.split("\n") if not _FORMATTED.search(line))
 
 
 def _open(text: str) -> int:
@@ -135,8 +166,10 @@ def _is_type(node: ast.expr, unbound: set[str]) -> bool:
             return _is_type(value, unbound)
         case ast.BinOp(op=ast.BitOr(), left=left, right=right):
             return _is_type(left, unbound) and _is_type(right, unbound)
-        case ast.Constant(value=value):
-            return value is None or isinstance(value, str)
+        case ast.Constant(value=str() as words):
+            return re.fullmatch(r"[\w.\[\], |'\"]+", words) is not None and not re.search(r"\w \w|\.$", words)
+        case ast.Constant(value=None):
+            return True
     return False
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gatllm.review.critics import Finding, compile_error
+from gatllm.review.lines import margin_of
 from gatllm.review.region import offset
 from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexing.lenient import bare
@@ -51,10 +52,12 @@ def _with_pass(text: str, error: Finding) -> Iterator[str]:
     lines = text.split("\n")
     follows = lines[error.line - 1] if header < error.line <= len(lines) else ""
     head = lines[header - 1]
-    margin = head[: len(head) - len(head.lstrip())]
+    margin = margin_of(head)
     skipped = lines[header : error.line - 1]
     between = any(not line.strip() or line.lstrip().startswith("#") for line in skipped)
     noted = any(line.lstrip().startswith("#") and len(line) - len(line.lstrip()) > len(margin) for line in skipped)
+    # Comments that no blank line follows stand above the body, which lost its margin.
+    noted = noted and (not skipped[-1].strip() or len(margin_of(follows)) < len(margin))
     ends = noted or not follows.strip() or _CLAUSE.match(follows)
     siblings = _CLASS.match(head) and _CLASS.match(follows) and not follows[: len(margin) + 1].isspace()
     if not (ends or siblings or (_DEFINITION.match(follows) and _DEFINITION.match(head) and between)):
@@ -83,7 +86,7 @@ def _open_at_end(code: str) -> list[str]:
 def _closed(text: str, error: Finding) -> Iterator[str]:
     """Close all brackets of a text that breaks off."""
     at = offset(text, error.line, error.column)
-    if "\n" in text[at:].strip():
+    if "\n" in text[at:].strip() and not text.rstrip().endswith(","):
         return
     still = _open_at_end(text)
     fixed = text.rstrip().removesuffix("\\") + "".join(_CLOSES[bracket] for bracket in reversed(still)) + "\n"
