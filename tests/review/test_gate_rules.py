@@ -113,7 +113,7 @@ MOVED = "line 3 would move into the block above it"
         ("str'(in %s)')\n", "str('in %s)')\n", (SAYS,)),
         # Strings and comments stand in the text as they were.
         ("s = 'one, two\nf()\n", "s = 'one, two'\nf()\n", ()),
-        ("s = 'one, two\nf()\n", "s = 'one two'\nf()\n", (SAYS,)),
+        ("s = 'one, two\nf()\n", "s = 'one two'\nf()\n", (SAYS, "a mark of a string would vanish")),
         ("s = f'{a, two\nf()\n", "s = f'{a}, two'\nf()\n", ()),
         ("s = f'{a, two\nf()\n", "s = f'{a}, owt'\nf()\n", ("`two` would vanish", "`owt` would appear", SAYS)),
         ("s = one\nf(\n", "s = 'one'\nf()\n", (STRING,)),

@@ -61,6 +61,10 @@ def test_a_builtin_keeps_to_its_arguments_where_a_line_was_repaired() -> None:
 MADE_UP = [
     "x = a $ b\n",
     "x = xs[1;2]\n",
+    "say(# status:', '\\n' + text(a))\nsay('# more:', '\\n' + text(b))\n",
+    "x = name.partition(#')[0].split(SEP)\n",
+    'xs.append(  prev="${WORDS[WORD-1]}"\')\n',
+    "x = f'{{{a}{b}}}}'\n",
     'say(msg=fWrong number: {n}.")\n',
     'class A:\n    def f(self) -> Iterator[str | Text]":\n        return x\n',
     "def f():\n    # Changes everything, the\n including\n    return 1\n",

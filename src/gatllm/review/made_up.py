@@ -33,6 +33,7 @@ _FORMATTED = re.compile(r"\b[rR]?[fF][rR]?['\"]")
 _ENDED_EARLY = re.compile(r"\}\.\w+[.(\[]")
 _GIVEN_AS = re.compile(r"(?<![\w'\"])['\"]\w+ ?= ?\w")
 _LAST_GIVEN = re.compile(r"(?<=[-+*/%] )['\"]\w+ ?= ?['\"]")
+_COMMENT_IN_CALL = re.compile(r"[(\[{,=]#(?P<said>[^\n]*)")
 _NEVER_NAMED = frozenset({"match", "case", "type", "print"})
 _IDLE = "the value of a line would go nowhere"
 _BESIDE = 3  # lines beside a difference that are looked at
@@ -105,6 +106,11 @@ def _signs(given: str, repaired: str) -> Iterator[str]:
         yield "a star would multiply"
     if more(_NONE_AS_TYPE) > 0 and before.count(",") > after.count(","):
         yield "`None` would become a type"
+    if any(found["said"].count(quote) % 2 for found in _COMMENT_IN_CALL.finditer(before) for quote in "'\""):
+        yield "a comment may be a string without its first quote"
+    quoted = any(after.count(quote) > before.count(quote) for quote in "'\"")
+    if quoted and any(after.count(mark) < before.count(mark) for mark in ",:;"):
+        yield "a mark of a string would vanish"
     if any(after.count(quote) < before.count(quote) and quote * 2 not in before for quote in "'\""):
         yield "a quote would vanish, and what it quoted become code"
 

@@ -20,6 +20,7 @@ _TRIPLE = ('"""', "'''")
 _LEXEMES = (tokenize.STRING, tokenize.NAME, tokenize.OP, tokenize.NUMBER)
 _BEFORE_NAMES = ("global", "nonlocal", "return", "raise", "import", "from", "assert", "yield", "await", "del")
 _FORMATTED = re.compile(r"(?:[rR]?[fF][rR]?)(\"\"\"|'''|\"|')")
+_OPENED = re.compile(r"(?<!\{)(?:\{\{)*\{(?!\{)")
 _FIELD = re.compile(r"\{\{|\}\}|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 _PREFIXED = re.compile(
     r"[\"'](?:[rRbB]{1,2}[\[(\\^{]|[rR]?[fF][^\"']*\{)"
@@ -109,6 +110,8 @@ def _fields(before: str, string: str) -> Iterator[str]:
     line = next((one for one in before.split("\n") if bare in one.replace("{", "").replace("}", "")), "")
     braces = string.count("{") + string.count("}")
     doubled = "{{" in line or "}}" in line
+    if line and len(_OPENED.findall(string)) < len(_OPENED.findall(line)):
+        yield "a field of an f-string would become text"
     if line and braces < line.count("{") + line.count("}") and (not doubled or "{{" in string or "}}" in string):
         yield "a field of an f-string would become text"
     whole = line if line or "\n" not in bare else before
