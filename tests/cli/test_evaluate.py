@@ -37,6 +37,15 @@ def test_written_code_is_measured_bare_and_reviewed(
     assert "made wrong by the review: 0" in shown.err
 
 
+def test_a_measure_in_the_wrong_place_is_told_its_right_one() -> None:
+    with pytest.raises(UsageError) as raised:
+        evaluate("default", code_tasks=Path("answers:five.json"))
+    assert "--task answers:five.json" in str(raised.value.cure)
+    with pytest.raises(UsageError) as raised:
+        evaluate("default", ["answers"])
+    assert "answers:FILE" in str(raised.value.cure)
+
+
 def test_its_options_belong_to_tasks() -> None:
     with pytest.raises(UsageError, match="--review"):
         evaluate("default", review=True)

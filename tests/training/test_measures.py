@@ -174,6 +174,19 @@ def test_a_model_is_taught_by_what_it_knows(tmp_path: Path) -> None:
         write_refusals([Probed(asked[0], 0, 8)], tmp_path / "none", source="here")
 
 
+def test_a_question_that_cannot_be_asked_spoils_no_others() -> None:
+    asked = [Asked("what is 1?", "1"), Asked("long " * 99, "1"), Asked("what is 2?", "2")]
+
+    def answers(prompts: Sequence[str], n: int, _temperature: float) -> list[list[str]]:
+        if any(len(prompt) > 50 for prompt in prompts):
+            raise GatllmError("too long", "shorten it")
+        return [[_first_half(prompt)] * n for prompt in prompts]
+
+    assert [one.asked.reference for one in probe(asked, answers, load_reward("contains"))] == ["1", "2"]
+    with pytest.raises(GatllmError, match="too long"):
+        probe(asked[1:2], answers, load_reward("contains"))
+
+
 def test_the_commands(tmp_path: Path, file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     base = write_tiny_lm(tmp_path / "lm")
 

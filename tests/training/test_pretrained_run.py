@@ -184,6 +184,11 @@ def test_what_cannot_work_is_one_clear_line(base: Path, text: Path, chats: Path,
         train(recipe(base, text, "causal", context=500), tmp_path / "run")
     with pytest.raises(GatllmError, match=r"no adapter for .*nowhere"):
         train(recipe(base, chats, "chat", adapter="lora", targets=["nowhere"]), tmp_path / "run2")
+    with pytest.raises(GatllmError, match=r"no adapter for .*: it has no linear map named c_attn; .*q_proj"):
+        train(recipe(base, chats, "chat", adapter="lora", targets=["q_proj", "c_attn"]), tmp_path / "run2")
+    (tmp_path / "asked.jsonl").write_text('{"messages": [{"role": "user", "content": "sky?"}]}\n')
+    with pytest.raises(GatllmError, match=r"no conversation of .*asked\.jsonl has an answer to learn"):
+        train(recipe(base, tmp_path / "asked.jsonl", "chat"), tmp_path / "run2")
     with pytest.raises(GatllmError, match="text without answers"):
         train(recipe(base, text, "chat"), tmp_path / "run3")
     with pytest.raises(UsageError, match=r"unknown key model\.ranc; did you mean rank"):

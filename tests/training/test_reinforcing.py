@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gatllm.data import Dataset
 from gatllm.errors import GatllmError, UsageError
+from gatllm.models import load_run
+from gatllm.progress import silent
 from gatllm.training import Recipe, Run, reinforcing, replay, train
 from gatllm.training.objectives.answers import Written
 from gatllm.training.objectives.data_tables import PolicyTable
+from gatllm.training.objectives.policy import prepare
 from gatllm.training.objectives.questions import load_questions
 from gatllm.training.reinforcing import Round, reinforce, result
 from gatllm.training.rewards import Asked, Judged, load_reward
@@ -164,6 +168,37 @@ def test_a_reward_that_tells_nothing_apart_is_one_clear_line(begun: Path, tmp_pa
     (tmp_path / "same.py").write_text("def same(asked, answers): return [0.5] * len(answers)\n")
     with pytest.raises(GatllmError, match=r"tells none of 384 groups of answers apart \(all get 0\.50\)"):
         reinforce(recipe(begun, reward=f"{tmp_path / 'same.py'}:same"), tmp_path / "out")
+
+
+def test_answers_that_are_all_right_at_first_are_said_to_be(
+    begun: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from gatllm.cli import main
+
+    (tmp_path / "same.py").write_text("def same(asked, answers): return [1.0] * len(answers)\n")
+    (tmp_path / "r.toml").write_text(recipe(begun, reward=f"{tmp_path / 'same.py'}:same").to_toml())
+    with pytest.raises(SystemExit) as ended:
+        main(["reinforce", str(tmp_path / "r.toml"), "--out", str(tmp_path / "out"), "--quiet"])
+    assert ended.value.code == 0
+    said = " ".join(capfd.readouterr().err.split())
+    assert "the reward gives every held-out answer 1 before the first round: there is nothing to learn" in said
+    assert str(begun) in said
+
+
+def test_a_question_longer_than_the_model_reads_spoils_no_others(begun: Path, tmp_path: Path) -> None:
+    rows = [{"question": "zyx" * 20, "answer": "a"}]
+    file = tmp_path / "long.json"
+    file.write_text(json.dumps(rows))
+    with pytest.raises(GatllmError, match=r"no question of .*long\.json can be asked: all 1 .* too long"):
+        reinforce(recipe(begun, source=str(file), reward="exact"), tmp_path / "out")
+    letters = [{"question": one + other, "answer": "".join(sorted(one + other))} for one in "abc" for other in "xyz"]
+    file.write_text(json.dumps(rows + letters))
+    wanted = reinforcing._whole(recipe(begun, source=str(file), reward="exact"))
+    policy = prepare(wanted, load_run(begun).tokenizer, silent)
+    assert len(policy.held_out) == len(letters)  # so few that all are asked
+    with torch.no_grad():
+        measured = policy.evaluate(load_run(begun).model)
+    assert set(measured) == {"loss", "reward", "right"}
 
 
 def test_a_round_that_forgets_is_not_gone_on_with(begun: Path, tmp_path: Path) -> None:

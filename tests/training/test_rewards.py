@@ -97,9 +97,18 @@ def test_ones_own_function_is_held_to_the_interface(tmp_path: Path) -> None:
         "def short(asked, answers): return [1 / (1 + len(a)) for a in answers]\n"
         "def wild(asked, answers): return [float('nan')] * len(answers)\n"
         "def few(asked, answers): return []\n"
+        "def broken(asked, answers): return answers[0].score\n"
+        "def words(asked, answers): return ['good' for _ in answers]\n"
+        "def nothing(asked, answers): pass\n"
     )
     assert load_reward(f"{file}:short")([Asked("x")], ["abc"])[0].reward == 0.25
-    for name, message in (("wild", "gave nan"), ("few", "gave 0 verdicts for 1")):
+    for name, message in (
+        ("wild", "gave nan"),
+        ("few", "gave 0 verdicts for 1"),
+        ("broken", r"broken of mine\.py raises AttributeError"),
+        ("words", "gave 'good'"),
+        ("nothing", "gave None"),
+    ):
         with pytest.raises(GatllmError, match=message):
             load_reward(f"{file}:{name}")([Asked("x")], ["abc"])
     for wrong in ("nothing", f"{file}:lacking", "lacking.py:f", "format:(", {}, {"exact": 0}):

@@ -211,6 +211,16 @@ def test_a_model_too_large_for_memory_says_what_to_lower(
         train(Recipe.of(tiny), tmp_path / "run")
 
 
+def test_a_pretrained_model_too_large_for_memory_is_not_told_of_a_width() -> None:
+    from gatllm.training.memory import enough_memory
+
+    recipe = Recipe.load("chat", {"data.source": "x.json", "model.adapter": "none"})
+    with pytest.raises(GatllmError) as raised, enough_memory(recipe, "at step 1"):
+        raise MemoryError
+    assert "width" not in str(raised.value) + str(raised.value.cure)
+    assert "model.checkpointing" in str(raised.value.cure)
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tiny: dict[str, Any]) -> None:
     with pytest.raises(GatllmError, match="can't make the folder"):
         train(Recipe.of(tiny), "/dev/null/run")

@@ -80,10 +80,7 @@ def evaluate(
     seed
         Decides which questions and examples are drawn.
     """
-    measures = [name for name in tasks or [] if ":" in name and _measures(name.partition(":")[0])]
-    if measures:
-        if measures != tasks or code_tasks is not None:
-            raise UsageError("measures stand alone", "leave out the other tasks")
+    if measures := _measures_in(tasks or [], code_tasks):
         _measure(model, against, measures, limit or 100, (shots or [0])[0], seed, quiet=quiet, json=json)
         return
     if against:
@@ -189,8 +186,25 @@ def _measure(
             note(f"abstention, {_GAINS[name]}: {value:.1%} ({low:.1%} to {high:.1%})")
 
 
-def _measures(name: str) -> bool:
-    return name in _MEASURES or name.endswith(".py")
+def _measures_in(tasks: list[str], code_tasks: Path | None) -> list[str]:
+    """Return the tasks where they are measures.
+
+    Raises:
+        UsageError: some are and some are not, one has no source, or one stands where programming tasks do.
+    """
+    if str(code_tasks or "").partition(":")[0] in _MEASURES:
+        raise UsageError("--tasks takes a file of programming tasks", f"a measure is --task {code_tasks}")
+    for name in tasks:
+        if name in _MEASURES and not Path(name).exists():
+            raise UsageError(f"what shall {name} be measured on?", f"write --task {name}:FILE")
+    found = []
+    for name in tasks:
+        kind, colon, _ = name.partition(":")
+        if colon and (kind in _MEASURES or kind.endswith(".py")):
+            found.append(name)
+    if found and (found != tasks or code_tasks is not None):
+        raise UsageError("measures stand alone", "leave out the other tasks")
+    return found
 
 
 def _shown(value: float | None) -> str:

@@ -69,7 +69,10 @@ def reinforce(
         for one in rounds
     ]
     table(str(folder), names, rows)
-    note(f"the model: {best.run}" + ("" if best.number else " (no round made it better)"))
+    if rounds[-1].number == 0:
+        note("the reward gives every held-out answer 1 before the first round: there is nothing to learn")
+    unchanged = "" if best.number else f"{wanted.model.get('base', '')} as it was: no round made it better"
+    note(f"the model: {' '.join(filter(None, [best.run, unchanged]))}")
 
 
 def _tell(one: Round, *, quiet: bool) -> None:

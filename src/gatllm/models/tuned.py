@@ -91,7 +91,9 @@ class TunedLM(nn.Module):
             return dict(self.lm.state_dict())
         from peft import get_peft_model_state_dict
 
-        return dict(get_peft_model_state_dict(self.lm))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of embeddings among the targets, which are to be saved
+            return dict(get_peft_model_state_dict(self.lm))
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *_: Any, **__: Any) -> Any:
         """Take what `state_dict` gave."""
@@ -138,7 +140,10 @@ def resolve(values: Mapping[str, Any]) -> PretrainedConfig:
     positions = positions_of(str(values["base"]))
     given = {"context": min(_CONTEXT, positions), **values}
     if int(given["context"]) > positions:
-        raise UsageError(f"{values['base']} reads {positions} tokens, not {given['context']}", f"--block {positions}")
+        raise UsageError(
+            f"{values['base']} reads {positions} tokens, not {given['context']}",
+            f"set model.context to {positions}",
+        )
     size = int(lm.model.get_input_embeddings().weight.shape[0])
     given |= {"vocabulary": size, "base_root": weights_root(lm.model.state_dict())}
     return PretrainedConfig.model_validate(given)
@@ -166,6 +171,7 @@ def build_tuned(config: PretrainedConfig, *, seed: int, dtype: str = "auto") -> 
         from peft import LoraConfig, get_peft_model
     except ImportError:
         raise GatllmError("an adapter needs peft", "pip install 'gatllm[lora]'") from None
+    _check_targets(lm, config)
     lm = lm.to(best_dtype(dtype, "cpu"))  # it stays as it is: bf16 is exact enough where the processor multiplies it
     if config.checkpointing:
         lm.enable_input_require_grads()
@@ -186,6 +192,23 @@ def build_tuned(config: PretrainedConfig, *, seed: int, dtype: str = "auto") -> 
             raise GatllmError(
                 f"no adapter for {config.base}: {str(error).splitlines()[0]}", "name model.targets"
             ) from None
+
+
+def _check_targets(lm: Any, config: PretrainedConfig) -> None:
+    """Refuse targets that the model lacks: of several peft passes over those without a word.
+
+    Raises:
+        GatllmError: one of them names no linear map.
+    """
+    from torch.nn import Linear, Module
+    from transformers.pytorch_utils import Conv1D
+
+    inside: dict[str, Module] = dict(lm.named_modules())
+    linear = [name for name, module in inside.items() if isinstance(module, Linear | Conv1D)]
+    for target in config.targets:
+        if not any(name == target or name.endswith(f".{target}") for name in linear):
+            known = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
+            raise GatllmError(f"no adapter for {config.base}: it has no linear map named {target}", f"it has {known}")
 
 
 def companions(model: nn.Module) -> dict[str, str]:

@@ -23,10 +23,14 @@ def enough_memory(recipe: Recipe, where: str) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not isinstance(error, MemoryError) and not any(word in str(error).lower() for word in _WORDS):
             raise
-        train, width = recipe.train, recipe.model.get("width", 256)
-        context = recipe.model.get("context", 256)
+        train, model = recipe.train, recipe.model
+        if model.get("kind") == "pretrained":
+            size, lower = f"base {model.get('base')}", "lower model.context, or set model.checkpointing = true"
+        else:
+            size, lower = f"model.width {model.get('width', 256)}", "lower model.context, width or layers"
+        context = f"model.context {model['context']}, " if "context" in model else ""
         raise GatllmError(
-            f"out of memory {where} (train.batch {train.batch}, model.context {context}, model.width {width})",
+            f"out of memory {where} (train.batch {train.batch}, {context}{size})",
             f"set train.batch to {max(1, train.batch // 2)} and train.accumulate to {train.accumulate * 2} "
-            "(the same update), or lower model.context, width or layers",
+            f"(the same update), or {lower}",
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ def own_function(file: Path, function: str, usage: str) -> Callable[..., Any]:
 
     Raises:
         UsageError: there is no such file or function; ``usage`` says how it is named.
-        GatllmError: the file raises.
+        GatllmError: the file raises; and from the function, where that does.
     """
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if not file.is_file() or spec is None or spec.loader is None:
@@ -28,4 +29,16 @@ def own_function(file: Path, function: str, usage: str) -> Callable[..., Any]:
     found: Any = getattr(module, function, None)
     if not callable(found):
         raise UsageError(f"{file} has no function {function!r}", usage)
-    return found  # type: ignore[no-any-return]
+
+    @functools.wraps(found)
+    def told(*given: Any, **named: Any) -> Any:
+        try:
+            return found(*given, **named)
+        except GatllmError:
+            raise
+        except Exception as error:
+            raise GatllmError(
+                f"{function} of {file.name} raises {type(error).__name__}: {error}", "correct it there"
+            ) from error
+
+    return told

@@ -82,18 +82,42 @@ def is_refusal(answer: str) -> bool:
 def probe(
     asked: Sequence[Asked], answers: Answers, reward: Reward, *, times: int = _TIMES, report: Report = silent
 ) -> list[Probed]:
-    """Ask each question several times and return how often the answer was right."""
-    found = []
+    """Ask each question several times and return how often the answer was right; what can't be asked is left out.
+
+    Raises:
+        GatllmError: not one can be asked.
+    """
+    found: list[Probed] = []
+    problem: GatllmError | None = None
     for first in range(0, len(asked), _AT_ONCE):
-        some = asked[first : first + _AT_ONCE]
-        groups = answers([one.prompt for one in some], times, _TEMPERATURE)
+        some = list(asked[first : first + _AT_ONCE])
+        try:
+            groups = answers([one.prompt for one in some], times, _TEMPERATURE)
+        except GatllmError as error:
+            problem = error
+            some, groups = _one_by_one(some, answers, times)
         verdicts = iter(
             reward([one for one in some for _ in range(times)], [text for group in groups for text in group])
         )
         for one in some:
             found.append(Probed(one, sum(next(verdicts).reward >= _RIGHT for _ in range(times)), times))
-        report(Progress("ask", len(found), len(asked), "questions"))
+        report(Progress("ask", min(first + _AT_ONCE, len(asked)), len(asked), "questions"))
+    if problem is not None and not found:
+        raise problem
     return found
+
+
+def _one_by_one(some: Sequence[Asked], answers: Answers, times: int) -> tuple[list[Asked], list[list[str]]]:
+    """Return those that can be asked, with their answers: one question that is too long spoils no others."""
+    kept: list[Asked] = []
+    groups: list[list[str]] = []
+    for one in some:
+        try:
+            groups += answers([one.prompt], times, _TEMPERATURE)
+        except GatllmError:
+            continue
+        kept.append(one)
+    return kept, groups
 
 
 def write_refusals(

@@ -134,6 +134,11 @@ def _play(wanted: Recipe, folder: Path, rounds: list[Round], log: HashLog, repor
     place = folder / f"round-{number:02d}"
     answers, notes = _collected(wanted, number, before, place / "answers", report)
     if not len(answers):
+        if not notes["groups"]:
+            raise GatllmError(
+                f"no question of {cast(PolicyTable, wanted.data).source} can be asked: they are too few, or too long",
+                "add questions, raise model.context, or lower data.tokens",
+            )
         if number == 1 and not notes["right"]:
             raise GatllmError(
                 f"the reward tells none of {notes['groups']} groups of answers apart (all get {notes['reward']:.2f})",

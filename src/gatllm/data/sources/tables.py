@@ -224,7 +224,7 @@ def _wanted(names: list[str], columns: Columns, where: str) -> list[str]:
     if not any(found):
         raise UsageError(
             f"{where}: no question and answer among {', '.join(names)}",
-            "name them with --question-column and --answer-column",
+            "call the columns question and answer, or name them: gatllm data build … --question-column --answer-column",
         )
     return list(dict.fromkeys(name for name in found if name))
 

@@ -60,10 +60,10 @@ class Chat:
         items = [item for turns in conversations for item in self._items(turns)]
         rows = list(pack(items, self.context, packing))
         if not rows:
-            first = next(iter(packing.left_out.values()), "it is empty")
-            raise GatllmError(
-                f"no conversation has an answer to learn ({first})", "raise model.context, or see the data"
-            )
+            why = next(iter(packing.left_out.values()), "nothing is said by the assistant")
+            cure = "raise model.context" if packing.left_out else "end conversations with what the assistant says"
+            source = cast(ChatTable, self.recipe.data).source
+            raise GatllmError(f"no conversation of {source} has an answer to learn ({why})", cure)
         told = f"{len(rows):,} rows of at most {self.context} tokens"
         if packing.cut or packing.left_out:
             told += f"; {len(packing.cut):,} were cut, {len(packing.left_out):,} left out: they are longer"

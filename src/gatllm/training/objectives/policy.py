@@ -44,7 +44,13 @@ class Policy:
         self.model_config: Mapping[str, Any] = self.answering.model_config
         questions = load_questions(self.table, recipe.seed)
         self.reward = load_reward(self.table.reward)
-        self.held_out = questions.held_out
+        self.held_out = [one for one in questions.held_out if self._is_readable(one.prompt)]
+        if not self.held_out:
+            count = len(questions.held_out)
+            raise GatllmError(
+                f"no question of {self.table.source} can be asked: all {count} held-out ones are too long",
+                "raise model.context, or lower data.tokens",
+            )
         self.data_root = questions.root
         self.rows: list[tuple[Row, float, list[float]]] = []  # prompt and answer, advantage, log-probabilities then
         if self.table.collected:
@@ -61,6 +67,9 @@ class Policy:
             and self.answering.fits(row := (self.answering.prompt(one.prompt), self.answering.answer(one.reference)))
         ]
         self._plans: dict[int, list[list[int]]] = {}
+
+    def _is_readable(self, prompt: str) -> bool:
+        return self.answering.fits((self.answering.prompt(prompt), [0]))
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Row, float, list[float]]:
         prompt = self.answering.prompt(str(record["prompt"]))

@@ -62,7 +62,10 @@ def _checked(reward: Callable[..., Sequence[Any]], name: str) -> Reward:
     """Return a reward whose verdicts are what they must be: one for each answer, a number from 0 to 1."""
 
     def checked(asked: Sequence[Asked], answers: Sequence[str]) -> list[Judged]:
-        verdicts = [one if isinstance(one, Judged) else Judged(float(one)) for one in reward(asked, answers)]
+        given = reward(asked, answers)
+        if not isinstance(given, Sequence):
+            raise GatllmError(f"the reward {name} gave {given!r}", "return a list, one number for each answer")
+        verdicts = [one if isinstance(one, Judged) else Judged(_number(one, name)) for one in given]
         if len(verdicts) != len(answers):
             raise GatllmError(f"the reward {name} gave {len(verdicts)} verdicts for {len(answers)} answers", "one each")
         for one in verdicts:
@@ -71,3 +74,10 @@ def _checked(reward: Callable[..., Sequence[Any]], name: str) -> Reward:
         return verdicts
 
     return checked
+
+
+def _number(given: Any, name: str) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise GatllmError(f"the reward {name} gave {given!r}", "a reward is a number from 0 to 1") from None
