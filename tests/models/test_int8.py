@@ -1,6 +1,7 @@
 """Weights of eight bits: close to the float maps, the same for a row alone and in a batch, whole after reloading."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,18 @@ def test_a_cut_copy_is_one_clear_line(folder: Path, tmp_path: Path) -> None:
     (copy / int8.FILE).write_bytes((copy / int8.FILE).read_bytes()[:-64])
     with pytest.raises(GatllmError, match="can't load a language model"):
         PretrainedLM.load(copy)
+
+
+def test_the_speed_of_maps_is_that_of_one_of_them() -> None:
+    """Not a time of its own: however quick the machine is, the same map tells the same order of magnitude."""
+    torch.set_num_threads(1)
+    told = int8.weights_per_second()
+    made = int8.Int8Linear(torch.ones(8960, 1536, dtype=torch.int8), torch.full((8960,), 0.01), None)
+    row = torch.ones(1, 1536)
+    spent = []
+    with torch.inference_mode():
+        for _ in range(20):
+            began = time.perf_counter()
+            made(row)
+            spent.append(time.perf_counter() - began)
+    assert 0.02 < told * min(spent) / (8960 * 1536) < 50

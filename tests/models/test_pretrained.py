@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gatllm.errors import GatllmError
-from gatllm.models import pretrained
+from gatllm.models import int8, pretrained
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
 from gatllm.models.decoding import filter_logits
 from gatllm.models.pretrained import QWEN_CODER, QWEN_CODER_LARGE, PretrainedLM, largest_that_fits
@@ -248,13 +248,41 @@ def test_the_small_published_model_answers(tmp_path: Path, monkeypatch: pytest.M
     assert text == streamed(first, options, [{"role": "user", "content": "What is the capital of France?"}])[0]
 
 
-def test_the_larger_generator_is_chosen_where_it_is_here_and_fits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def processor_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without an accelerator whose processor has kernels for eight bits; its cache folder."""
     monkeypatch.setenv("GATLLM_MODELS", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert largest_that_fits(64 << 30) is QWEN_CODER  # it would have to be fetched first
-    (tmp_path / QWEN_CODER_LARGE.name).write_bytes(b"here")
+    monkeypatch.setattr(int8, "is_available", lambda: True)
+    return tmp_path
+
+
+def test_the_larger_generator_is_chosen_where_it_is_here_fits_and_is_quick(
+    processor_alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, slow, room = 40e9, 8e9, 64 << 30
+    assert largest_that_fits(room, quick) is QWEN_CODER  # it would have to be fetched first
+    (processor_alone / QWEN_CODER_LARGE.name).write_bytes(b"here")
+    assert largest_that_fits(room, quick) is QWEN_CODER_LARGE
+    assert largest_that_fits(4 << 30, quick) is QWEN_CODER
+    assert largest_that_fits(room, slow) is QWEN_CODER  # some four tokens a second
+    monkeypatch.setattr(int8, "is_available", lambda: False)
+    assert largest_that_fits(room, quick) is QWEN_CODER  # four bytes a weight
+
+
+def test_time_is_measured_where_the_choice_hangs_on_it(
+    processor_alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(int8, "weights_per_second", lambda: asked.append(1) or 40e9)
+    assert largest_that_fits(64 << 30) is QWEN_CODER
+    assert not asked
+    (processor_alone / QWEN_CODER_LARGE.name).write_bytes(b"here")
     assert largest_that_fits(64 << 30) is QWEN_CODER_LARGE
-    assert largest_that_fits(4 << 30) is QWEN_CODER
+    assert asked
+
+
+def test_an_accelerator_takes_the_larger_generator(processor_alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert largest_that_fits(64 << 30, 0.0) is QWEN_CODER_LARGE

@@ -80,7 +80,10 @@ _MARK = "gatllm.json"
 _AHEAD = 7
 _MANY = 16  # answers at once from which on a padded batch is faster than rows of their own
 _LOOK = 0.5  # seconds after which one who waits for a token can be interrupted
-_LARGE_NEEDS = 8 << 30  # bytes: 1.5 billion weights of four bytes, and what its cache and the code take
+_LARGE_WEIGHTS = 1_543_714_304  # of the larger chat generator, each read once for a token
+_LARGE_NEEDS = 8 << 30  # bytes: its weights as four bytes each, and what its cache and the code take
+_SPEED_WANTED = 12  # tokens a second from which on the larger chat generator is quick enough to wait for
+_MAPS_SHARE = 0.85  # of the time of a token that its maps take; attention, norms and the draw take the rest
 
 
 class PretrainedLM:
@@ -410,22 +413,28 @@ def cached_weights(wanted: WeightsFile) -> Path | None:
     return _ready_copy(cache_folder() / _copy_name(wanted.sha256)) or (file if file.is_file() else None)
 
 
-def largest_that_fits(memory: int | None = None) -> WeightsFile:
-    """Return the larger chat generator where memory allows and an accelerator gives it speed, else the default one.
+def largest_that_fits(memory: int | None = None, speed: float | None = None) -> WeightsFile:
+    """Return the larger chat generator where memory and time allow, else the default one.
 
-    On a processor alone the larger one takes three times as long for each token: there it has to be asked for by
-    already lying in the cache.
+    Time allows what an accelerator computes, and on a processor with kernels for eight bits what would write
+    `_SPEED_WANTED` tokens a second there. On a processor it is never fetched for that: it has to lie in the cache.
 
     Args:
         memory: bytes that are free; None: as the system says.
+        speed: weights that the processor multiplies a second; None: measured, where the answer hangs on it.
     """
     import torch
 
     if memory is None:
         memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    fast = torch.cuda.is_available() or torch.backends.mps.is_available()
-    here = fast or cached_weights(QWEN_CODER_LARGE) is not None
-    return QWEN_CODER_LARGE if here and memory >= _LARGE_NEEDS else QWEN_CODER
+    if memory < _LARGE_NEEDS:
+        return QWEN_CODER
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return QWEN_CODER_LARGE
+    if cached_weights(QWEN_CODER_LARGE) is None or not int8.is_available():
+        return QWEN_CODER
+    speed = int8.weights_per_second() if speed is None else speed
+    return QWEN_CODER_LARGE if speed * _MAPS_SHARE >= _SPEED_WANTED * _LARGE_WEIGHTS else QWEN_CODER
 
 
 def _copy_name(sha256: str, packed: bool = False) -> str:
