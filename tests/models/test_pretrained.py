@@ -271,9 +271,7 @@ def test_the_larger_generator_is_chosen_where_it_is_here_fits_and_is_quick(
     assert largest_that_fits(room, quick) is QWEN_CODER  # four bytes a weight
 
 
-def test_time_is_measured_where_the_choice_hangs_on_it(
-    processor_alone: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_is_measured_where_the_choice_hangs_on_it(processor_alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(int8, "weights_per_second", lambda: asked.append(1) or 40e9)
     assert largest_that_fits(64 << 30) is QWEN_CODER

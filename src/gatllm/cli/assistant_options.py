@@ -20,7 +20,7 @@ class AssistantOptions:
     """Whose answers, compared with what, and how they are drawn."""
 
     model: str | None = None
-    "A run folder, a Hugging Face folder or hub id, a GGUF file, or auto (the larger chat generator where memory and time allow)."
+    "A run folder, a Hugging Face folder or hub id, a GGUF file, or auto (the larger one where memory and time allow)."
     small: Annotated[bool, Parameter(negative=())] = False
     "Use the small chat generator."
     data: list[Path] | None = None
