@@ -4,8 +4,9 @@
 
 Real names are public functions, classes and methods of the standard library; invented ones exchange a word of a real
 name for one of another (`json.parse_file`), and no such name exists. Each is asked for in one of a few sentences.
-Nothing is generated: what is measured is what is said before a word is written. Baseline: nothing is ever said. Prints
-a table and one JSON line.
+A second table asks for parameters of functions (invented: those of another one) and for the module that has a
+function. Nothing is generated: what is measured is what is said before a word is written. Baseline: nothing is ever
+said. Prints a table and one JSON line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import random
 import warnings
 
-from gatllm.answering.knowledge import mentions
+from gatllm.answering.asked_names import mentioned
 from gatllm.answering.wording import prose_of
 
 MODULES = (
@@ -31,11 +32,23 @@ TYPES = (str, bytes, list, dict, set, tuple, int, float)
 SENTENCES = (
     "How do I use {name}()?",
     "What does `{name}` return?",
-    "Explain the arguments of {name}(path, strict=False).",
+    "Explain the arguments of {name}(path).",
     "What is the default value of the second parameter of `{name}`?",
     "Can I call {name}(x) on an empty input?",
     "Was macht `{name}` genau?",
     "Which exception does {name}() raise when it fails?",
+)
+
+OF_PARAMETERS = (
+    "What is the default value of the parameter `{parameter}` of `{name}`?",
+    "What does the `{parameter}` argument of {name}() do?",
+    "Can I pass {name}(x, {parameter}=True)?",
+    "Was bedeutet der Parameter `{parameter}` von `{name}`?",
+)
+OF_MODULES = (
+    "Which module of Python's standard library has the function `{name}`?",
+    "In which standard library module is `{name}` defined?",
+    "What module in the standard library provides `{name}()`?",
 )
 
 
@@ -69,6 +82,46 @@ def invented(real: list[str], chance: random.Random) -> str:
             return name
 
 
+def parameters_of(name: str) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a module's function that can be named; none where its signature is not known."""
+    owner, _, last = name.rpartition(".")
+    if owner not in MODULES:
+        return {}
+    try:
+        known = inspect.signature(getattr(importlib.import_module(owner), last)).parameters
+    except (TypeError, ValueError):
+        return {}
+    return {
+        each: value for each, value in known.items() if value.kind in (value.POSITIONAL_OR_KEYWORD, value.KEYWORD_ONLY)
+    }
+
+
+def is_told(prompt: str) -> bool:
+    return any(not mention.exists for mention in mentioned(prose_of(prompt)))
+
+
+def other_questions(real: list[str], half: int, chance: random.Random) -> dict[str, float]:
+    """Return the fractions of questions about real and invented parameters and functions that are told of."""
+    functions = {name: found for name in real if (found := parameters_of(name))}
+    pool = sorted({parameter for found in functions.values() for parameter in found})
+    last = {name.rpartition(".")[2] for name in real}
+    kinds = ("real parameter", "other's parameter", "real function", "invented function")
+    told: dict[str, list[bool]] = {kind: [] for kind in kinds}
+    for name in chance.choices(sorted(functions), k=half):
+        other = chance.choice([each for each in pool if each not in functions[name]])
+        own = chance.choice(sorted(functions[name]))
+        for kind, parameter in ((kinds[0], own), (kinds[1], other)):
+            told[kind].append(is_told(chance.choice(OF_PARAMETERS).format(name=name, parameter=parameter)))
+    for name in chance.choices(real, k=half):
+        made = invented(real, chance).rpartition(".")[2]
+        told[kinds[2]].append(is_told(chance.choice(OF_MODULES).format(name=name.rpartition(".")[2])))
+        if made not in last:
+            told[kinds[3]].append(is_told(chance.choice(OF_MODULES).format(name=made)))
+    for kind, found in told.items():
+        print(f"{kind:20} told of {sum(found)} of {len(found)} ({sum(found) / len(found):.1%})")
+    return {kind: sum(found) / len(found) for kind, found in told.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=400)
@@ -83,7 +136,7 @@ def main() -> None:
     said, missed, wrong = 0, [], []
     for name, exists in asked:
         prompt = chance.choice(SENTENCES).format(name=name)
-        told = any(not mention.exists for mention in mentions(prose_of(prompt)))
+        told = is_told(prompt)
         said += told and not exists
         if told and exists:
             wrong.append(name)
@@ -92,7 +145,8 @@ def main() -> None:
     print(f"{half} invented: said of {said} ({said / half:.1%}); {half} real: wrongly said of {len(wrong)}")
     print(f"missed: {', '.join(missed[:12])}")
     print(f"wrong: {', '.join(wrong[:12])}")
-    print(json.dumps({"count": options.count, "said": said / half, "wrongly": len(wrong) / half}))
+    others = other_questions(real, half, chance)
+    print(json.dumps({"count": options.count, "said": said / half, "wrongly": len(wrong) / half, **others}))
 
 
 if __name__ == "__main__":

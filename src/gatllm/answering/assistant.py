@@ -10,6 +10,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from gatllm.answering.answer import Answer, Assessment, CodeReview, Draft, Event, SimilarCode, Source, Text, Verdict
+from gatllm.answering.asked_names import mentioned
 from gatllm.answering.blocks import BlockSplitter, CodeBlock, Segment, find_code, split
 from gatllm.answering.checking import CodeReviewer, review_code, unchecked
 from gatllm.answering.confidence import PRECISION, ConfidenceModel
@@ -112,7 +113,7 @@ class Assistant:
             features["covered by the data"] = covered.value
             if covered.value < self._threshold[0] and not asks_for_code(prompt):
                 value, reason = min(value, covered.value, base / 2), "nothing like it is in the data"
-        missing = [each.name for each in mentions(prose_of(prompt)) if not each.exists]
+        missing = [each.name for each in mentioned(prose_of(prompt)) if not each.exists]
         if missing:  # a small generator goes along with any name
             value, reason = min(value, base / 2), f"{MISSING}: {', '.join(missing)}"
         threshold = self.reliability.threshold(base, level)
@@ -201,7 +202,7 @@ class _Work:
     def __post_init__(self) -> None:
         owner = self.owner
         # Names in the code of a prompt are checked as code; here are those that its words speak of.
-        self.mentioned = mentions(prose_of(self.prompt))
+        self.mentioned = mentioned(prose_of(self.prompt))
         self.search = Search(
             owner.generator, owner.reviewer, owner.runner, read_specification(self.prompt), self.options,
             rounds=owner.rounds, breadth=owner.breadth,
