@@ -55,5 +55,17 @@ def test_nothing_is_said_of_functions_where_the_sources_are_not_here(monkeypatch
     assert missing("Which module of the standard library has `unstack_dict`?") == []
 
 
-def test_a_long_text_is_read_quickly() -> None:
-    assert missing("which module parameter `x" * 4000 + "standard library" + "f(" * 4000) == []
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "which module parameter `x" * 4000 + "standard library" + "f(" * 4000,
+        "a." * 30_000 + "f(x=1)",
+        "What does the parameter `x` of " + "os." * 20_000 + "f do?",
+        "f(" + "=" * 60_000,
+        "sorted(" + "-" * 100_000 + "=1)",
+        "`f(" + "x=" * 90 + ")`",
+        "parameter" + " " * 60_000 + "`x`" + " " * 60_000 + "parameter",
+    ],
+)
+def test_a_hostile_text_is_read_quickly_and_says_nothing(prose: str) -> None:
+    assert missing(prose) == []

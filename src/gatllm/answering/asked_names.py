@@ -20,13 +20,15 @@ from gatllm.answering.knowledge import Mention, mentions
 from gatllm.answering.library_names import UNKNOWN, member, module, signature
 
 _PARAMETER = r"(?:parameter|argument|keyword|option|flag)s?(?:\s+(?:named|called))?"
-_CALLABLE = r"(?:the\s+)?(?:(?:function|method|class|constructor)\s+)?`?(?P<name>[A-Za-z_][\w.]*)(?:\(\))?`?"
+# Bounded, for hostile prompts: no name of the library is longer or deeper.
+_NAME = r"[A-Za-z_]\w{0,60}(?:\.[A-Za-z_]\w{0,60}){0,5}"
+_CALLABLE = rf"(?:the\s+)?(?:(?:function|method|class|constructor)\s+)?`?(?P<name>{_NAME})(?![\w.]*\w)(?:\(\))?`?"
 _OF = r"\s+(?:of|in|to|for|from|does|do|von|bei|de)\s+"
 _ASKED = (
     re.compile(rf"(?i)\b{_PARAMETER}\s+`(?P<parameter>[A-Za-z_]\w*)=?`{_OF}{_CALLABLE}"),
     re.compile(rf"(?i)`(?P<parameter>[A-Za-z_]\w*)=?`\s+{_PARAMETER}{_OF}{_CALLABLE}"),
 )
-_CALL = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\([^()\n]*=[^()\n]*\)")
+_CALL = re.compile(rf"(?<![\w.]){_NAME}\([^()\n=]{{0,200}}=[^()\n]{{0,200}}\)")
 # "my", "write" and the like: a function that is yet to be, or the user's own, may be called anything.
 _WHERE = re.compile(
     r"(?i)\b(?:which|what)\s+(?:\w+\s+){0,2}?(?:module|package)\b(?P<words>[^`?!\n]{0,80})`(?P<name>[A-Za-z_]\w*)(?:\(\))?`"
@@ -52,7 +54,7 @@ def _parameters(prose: str) -> list[Mention]:
     for match in _CALL.finditer(prose):
         try:
             call = ast.parse(match[0], mode="eval").body
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         if isinstance(call, ast.Call):
             asked += [(ast.unparse(call.func), keyword.arg) for keyword in call.keywords if keyword.arg]
