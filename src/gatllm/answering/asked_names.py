@@ -23,7 +23,7 @@ _PARAMETER = r"(?:parameter|argument|keyword|option|flag)s?(?:\s+(?:named|called
 # Bounded, for hostile prompts: no name of the library is longer or deeper.
 _NAME = r"[A-Za-z_]\w{0,60}(?:\.[A-Za-z_]\w{0,60}){0,5}"
 _CALLABLE = rf"(?:the\s+)?(?:(?:function|method|class|constructor)\s+)?`?(?P<name>{_NAME})(?![\w.]*\w)(?:\(\))?`?"
-_OF = r"\s+(?:of|in|to|for|from|does|do|von|bei|de)\s+"
+_OF = r"\s+(?:of|in|for|from|does|do|von|bei|de)\s+"
 _ASKED = (
     re.compile(rf"(?i)\b{_PARAMETER}\s+`(?P<parameter>[A-Za-z_]\w*)=?`{_OF}{_CALLABLE}"),
     re.compile(rf"(?i)`(?P<parameter>[A-Za-z_]\w*)=?`\s+{_PARAMETER}{_OF}{_CALLABLE}"),
@@ -38,6 +38,11 @@ _OWN = re.compile(r"(?i)\b(?:my|our|own|new|write|put|place|called|named|should|
 _BOUND = re.compile(
     r"(?m)^\s*(?:async\s+def|def|class)\s+(\w+)|^\s*(\w+)\s*[:=]|\bas\s+(\w+)|['\"]([A-Za-z_]\w*)['\"]|"
     r"(?:\bimport|,)[ \t]+\(?(\w+)"
+)
+# Who has a function written may call it as a builtin is called.
+_WRITTEN = re.compile(
+    r"(?i)\b(?:write|implement|create|define|make|build|add|code|def|functions?|methods?|class|my|our|own|schreib\w*|"
+    r"erstell\w*|funktion|écri\w*|fonction|escrib\w*|función|crea\w*)\b|[^\x00-\u024f\W\d_]"
 )
 _SKIPPED = frozenset(["test", "tests", "site-packages", "idlelib", "lib2to3", "turtledemo", "__pycache__"])
 _ENOUGH = 20_000  # names; fewer, and the library's sources are not all here
@@ -58,10 +63,11 @@ def _parameters(prose: str) -> list[Mention]:
             continue
         if isinstance(call, ast.Call):
             asked += [(ast.unparse(call.func), keyword.arg) for keyword in call.keywords if keyword.arg]
+    written = _WRITTEN.search(prose) is not None
     return [
         Mention(f"{name}({parameter}=…)", False, f"`{name}` has no parameter `{parameter}`.")
         for name, parameter in dict.fromkeys(asked)
-        if _lacks(_target(name), parameter)
+        if ("." in name or not written) and _lacks(_target(name), parameter)
     ]
 
 
