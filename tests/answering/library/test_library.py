@@ -138,3 +138,5 @@ def test_only_near_passages_within_the_budget_are_retrieved(library: Library) ->
     assert library.retrieve(prompt, 5) == []
     assert library.retrieve("Which wine goes with roast duck?", 400) == []
     assert found[0].text.rstrip() in as_context(found)
+    # Its regular expressions stand outside it: without them it would be copied into code that names nothing.
+    assert "_whitespace_only_re = " in as_context(found)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from gatllm.answering.library.needs import needs_of
 from gatllm.answering.library.store import Index, IndexedDataset, open_index
 from gatllm.data import Dataset
 from gatllm.progress import Report, silent
@@ -21,7 +22,8 @@ _NAME = re.compile(rb"\s*(?:async\s+)?(?:def|class)\s+(\w+)")
 class Passage:
     """A function, a class's head, or what of a record is neither; ``cosine`` is that to what was asked for.
 
-    ``start`` and ``end`` are bytes of the record's text (UTF-8).
+    ``start`` and ``end`` are bytes of the record's text (UTF-8). ``needs``: what else of the record it uses, where it
+    is to be shown to a generator.
     """
 
     document: int
@@ -30,12 +32,17 @@ class Passage:
     end: int
     cosine: float
     text: str = field(repr=False)
+    needs: str = field(default="", repr=False)
 
 
 def as_context(passages: Sequence[Passage]) -> str:
     """Return passages as the generator is shown them, as material and not as something to be obeyed."""
-    shown = "\n".join(f"```python\n{passage.text.rstrip()}\n```" for passage in passages)
+    shown = "\n".join(f"```python\n{_with_needs(passage)}\n```" for passage in passages)
     return f"Code from datasets that may help; use what fits, ignore the rest:\n{shown}"
+
+
+def _with_needs(passage: Passage) -> str:
+    return f"{passage.needs}\n\n{passage.text.rstrip()}" if passage.needs else passage.text.rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,9 @@ class Library:
     def retrieve(self, prompt: str, tokens: int) -> list[Passage]:
         """Return the passages that a generator should see with a prompt, best first; none where none is near.
 
+        Each comes with what else of its record it uses. One that uses what its record does not have is left out: a
+        small generator copies a call of a helper and not the helper.
+
         Args:
             prompt: what is asked.
             tokens: how many tokens they may have together, four bytes each.
@@ -125,10 +135,15 @@ class Library:
         chosen: list[Passage] = []
         room = 4 * tokens
         for passage in self.nearest(prompt, _MOST_SHOWN + 2):
+            if passage.cosine < NEAR or not passage.name or len(chosen) == _MOST_SHOWN:
+                continue
             size = passage.end - passage.start
-            if passage.cosine >= NEAR and passage.name and size <= room and len(chosen) < _MOST_SHOWN:
-                chosen.append(passage)
-                room -= size
+            if size > room:
+                continue
+            needs = needs_of(passage.text, self.text(passage.document).decode("utf-8", "replace"))
+            if needs is not None and size + len(needs.encode()) <= room:
+                chosen.append(replace(passage, needs=needs))
+                room -= size + len(needs.encode())
         return chosen
 
     def known(self, text: str) -> float:
