@@ -198,6 +198,7 @@ class _Work:
     completions: list[Completion] = field(default_factory=list)
     first: Completion | None = None
     retrieved: list[Passage] = field(default_factory=list)
+    plain: list[Message] | None = None  # what the generator reads without what was retrieved
 
     def __post_init__(self) -> None:
         owner = self.owner
@@ -278,6 +279,7 @@ class _Work:
         self.retrieved = library.retrieve(self.prompt, owner.retrieval) if library is not None else []
         if self.retrieved:
             self.transcript.add("retrieved", passages=[_described(each) for each in self.retrieved])
+            self.plain, _ = write_messages(self.prompt, self.history, [], self.mentioned, repaired)
         messages, orders = write_messages(self.prompt, self.history, self.retrieved, self.mentioned, repaired)
         if orders:
             self.transcript.add("left out", sentences=orders)
@@ -323,7 +325,7 @@ class _Work:
         best = first
         # Once, and not where the answer is about code that the prompt brings along.
         compare = find_code(self.prompt) is None and all(each is self.first for each in self.completions)
-        for found in self.search.improve(first, messages, compare=compare):
+        for found in self.search.improve(first, messages, plain=self.plain, compare=compare):
             if isinstance(found, Round):
                 self.completions += found.completions
                 self.transcript.add(

@@ -65,10 +65,16 @@ class Search:
         return judge_code(code, self.reviewer, self.specification, self.runner, language=language)
 
     def improve(
-        self, first: CodeReview, messages: Sequence[Message], *, compare: bool = False
+        self,
+        first: CodeReview,
+        messages: Sequence[Message],
+        *,
+        plain: Sequence[Message] | None = None,
+        compare: bool = False,
     ) -> Iterator[Round | CodeReview]:
         """Yield each round of further proposals, and last the best review (``first`` where nothing is better).
 
+        ``plain``: the messages without what was retrieved, for what is drawn where the first proposal failed with it.
         ``compare``: where nothing is stated and nothing is wrong, compare it with further proposals.
         """
         best, seen = first, [first]
@@ -87,7 +93,7 @@ class Search:
             if not complaint:
                 break
             try:
-                found = self._round(number, complaint, best, messages)
+                found = self._round(number, complaint, best, messages, plain or messages)
             except ContextOverflowError:
                 break  # there was room for the answer, not for asking again: what is there stays
             yield found
@@ -97,7 +103,9 @@ class Search:
             best = as_round(best, first.proposed, best.rounds)
         yield replace(best, proposals=len(seen)) if len(seen) > 1 else best
 
-    def _round(self, number: int, complaint: str, best: CodeReview, messages: Sequence[Message]) -> Round:
+    def _round(
+        self, number: int, complaint: str, best: CodeReview, messages: Sequence[Message], plain: Sequence[Message]
+    ) -> Round:
         asked: list[Message] = [
             *messages,
             {"role": "assistant", "content": f"```python\n{best.code}```"},
@@ -107,7 +115,7 @@ class Search:
             completions = self.generator.generate([asked], self.options)
         else:
             # One batch: a small generator seldom corrects itself, and eight rows cost little more than one.
-            completions = self._drawn(messages, number, asked)
+            completions = self._drawn(plain, number, asked)
         reviews = list(self._reviews(completions, number))
         return Round(number, complaint, tuple(completions), tuple(reviews))
 
