@@ -1,4 +1,4 @@
-"""What datasets hold is shown with a prompt, and not again where the first proposal failed with it."""
+"""What datasets hold is shown with a prompt: at once where nothing is stated, else where the first proposal fails."""
 
 from collections.abc import Iterator
 
@@ -31,13 +31,21 @@ def shown(generator: FakeGenerator) -> list[bool]:
     return [any(SHOWN in message["content"] for message in asked) for asked in generator.asked]
 
 
-def test_a_first_proposal_that_passes_is_all(library: Library, runner: Runner) -> None:
-    assert shown(ask(library, runner, RIGHT)) == [True]
+def test_a_first_proposal_that_passes_is_all_and_nothing_is_shown(library: Library, runner: Runner) -> None:
+    assert shown(ask(library, runner, RIGHT)) == [False]
 
 
-def test_where_the_first_fails_further_ones_are_drawn_without_what_was_shown(library: Library, runner: Runner) -> None:
+def test_where_the_first_fails_further_ones_are_drawn_with_what_is_near(library: Library, runner: Runner) -> None:
     seen = shown(ask(library, runner, WRONG, RIGHT))
-    assert seen == [True, False, False, False, False, True]  # four are drawn; the revision goes on from the first
+    assert seen == [False, True, True, True, True, False]  # four are drawn; the revision goes on from the first
+
+
+def test_where_nothing_is_stated_the_first_proposal_sees_what_is_near(library: Library, runner: Runner) -> None:
+    generator = FakeGenerator(RIGHT)
+    assistant = Assistant(generator, Reviewer(), library, runner=runner, retrieval=700, breadth=0)
+    answer = assistant.ask(PROMPT.partition("\n")[0])
+    assert shown(generator) == [True]
+    assert any("passages" in entry for entry in answer.transcript)
 
 
 def test_retrieval_can_be_turned_off(library: Library, runner: Runner) -> None:

@@ -198,7 +198,8 @@ class _Work:
     completions: list[Completion] = field(default_factory=list)
     first: Completion | None = None
     retrieved: list[Passage] = field(default_factory=list)
-    plain: list[Message] | None = None  # what the generator reads without what was retrieved
+    near: list[Passage] = field(default_factory=list)  # kept for where the first proposal fails what is stated
+    further: list[Message] | None = None  # what is read for those that are drawn then
 
     def __post_init__(self) -> None:
         owner = self.owner
@@ -276,14 +277,23 @@ class _Work:
     def _messages(self, repaired: CodeReview | None) -> list[Message]:
         owner = self.owner
         library = owner.library if owner.retrieval else None
-        self.retrieved = library.retrieve(self.prompt, owner.retrieval) if library is not None else []
-        if self.retrieved:
-            self.transcript.add("retrieved", passages=[_described(each) for each in self.retrieved])
-            self.plain, _ = write_messages(self.prompt, self.history, [], self.mentioned, repaired)
-        messages, orders = write_messages(self.prompt, self.history, self.retrieved, self.mentioned, repaired)
+        near = library.retrieve(self.prompt, owner.retrieval) if library is not None else []
+        plain, orders = write_messages(self.prompt, self.history, [], self.mentioned, repaired)
+        messages = plain
+        if near:
+            shown, _ = write_messages(self.prompt, self.history, near, self.mentioned, repaired)
+            if self.search.can_judge:  # what is near misleads a small generator as often as it helps: plain first
+                self.near, self.further = near, shown
+            else:
+                self._show_passages(near)
+                messages, self.further = shown, plain
         if orders:
             self.transcript.add("left out", sentences=orders)
         return messages
+
+    def _show_passages(self, passages: list[Passage]) -> None:
+        self.retrieved = passages
+        self.transcript.add("retrieved", passages=[_described(each) for each in passages])
 
     def _propose(self, messages: Sequence[Message]) -> Generator[str, None, None]:
         """Yield the pieces of a proposal and keep its completion."""
@@ -325,8 +335,10 @@ class _Work:
         best = first
         # Once, and not where the answer is about code that the prompt brings along.
         compare = find_code(self.prompt) is None and all(each is self.first for each in self.completions)
-        for found in self.search.improve(first, messages, plain=self.plain, compare=compare):
+        for found in self.search.improve(first, messages, further=self.further, compare=compare):
             if isinstance(found, Round):
+                if found.further and self.near and not self.retrieved:
+                    self._show_passages(self.near)
                 self.completions += found.completions
                 self.transcript.add(
                     "re-prompt" if found.complaint else "compare", round=found.number, complaint=found.complaint,

@@ -36,6 +36,7 @@ class Round:
     complaint: str
     completions: tuple[Completion, ...]
     reviews: tuple[CodeReview, ...]
+    further: bool = False  # whether more were drawn beside the revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Search:
     rounds: int = 2
     breadth: int = 4
 
+    @property
+    def can_judge(self) -> bool:
+        """Whether a proposal can be run against what the prompt states, and others drawn where it fails."""
+        return self.runner is not None and bool(self.specification.examples) and self.rounds * self.breadth > 0
+
     def judge(self, code: str, language: str = "python") -> CodeReview:
         """Review a proposal and run it; see `judge_code`."""
         return judge_code(code, self.reviewer, self.specification, self.runner, language=language)
@@ -69,12 +75,12 @@ class Search:
         first: CodeReview,
         messages: Sequence[Message],
         *,
-        plain: Sequence[Message] | None = None,
+        further: Sequence[Message] | None = None,
         compare: bool = False,
     ) -> Iterator[Round | CodeReview]:
         """Yield each round of further proposals, and last the best review (``first`` where nothing is better).
 
-        ``plain``: the messages without what was retrieved, for what is drawn where the first proposal failed with it.
+        ``further``: other messages for what is drawn where the first proposal fails.
         ``compare``: where nothing is stated and nothing is wrong, compare it with further proposals.
         """
         best, seen = first, [first]
@@ -93,7 +99,7 @@ class Search:
             if not complaint:
                 break
             try:
-                found = self._round(number, complaint, best, messages, plain or messages)
+                found = self._round(number, complaint, best, messages, further or messages)
             except ContextOverflowError:
                 break  # there was room for the answer, not for asking again: what is there stays
             yield found
@@ -104,7 +110,7 @@ class Search:
         yield replace(best, proposals=len(seen)) if len(seen) > 1 else best
 
     def _round(
-        self, number: int, complaint: str, best: CodeReview, messages: Sequence[Message], plain: Sequence[Message]
+        self, number: int, complaint: str, best: CodeReview, messages: Sequence[Message], further: Sequence[Message]
     ) -> Round:
         asked: list[Message] = [
             *messages,
@@ -115,9 +121,9 @@ class Search:
             completions = self.generator.generate([asked], self.options)
         else:
             # One batch: a small generator seldom corrects itself, and eight rows cost little more than one.
-            completions = self._drawn(plain, number, asked)
+            completions = self._drawn(further, number, asked)
         reviews = list(self._reviews(completions, number))
-        return Round(number, complaint, tuple(completions), tuple(reviews))
+        return Round(number, complaint, tuple(completions), tuple(reviews), len(completions) > 1)
 
     def _drawn(self, messages: Sequence[Message], number: int, *also: list[Message]) -> list[Completion]:
         """Return ``breadth`` further proposals, other ones in each round, and answers to ``also``."""
