@@ -278,15 +278,14 @@ class _Work:
         owner = self.owner
         library = owner.library if owner.retrieval else None
         near = library.retrieve(self.prompt, owner.retrieval) if library is not None else []
-        plain, orders = write_messages(self.prompt, self.history, [], self.mentioned, repaired)
-        messages = plain
+        messages, orders = write_messages(self.prompt, self.history, [], self.mentioned, repaired)
         if near:
             shown, _ = write_messages(self.prompt, self.history, near, self.mentioned, repaired)
-            if self.search.can_judge:  # what is near misleads a small generator as often as it helps: plain first
+            if self.search.can_judge:  # what is near misleads a small generator more often than it helps
                 self.near, self.further = near, shown
             else:
                 self._show_passages(near)
-                messages, self.further = shown, plain
+                messages = shown
         if orders:
             self.transcript.add("left out", sentences=orders)
         return messages
