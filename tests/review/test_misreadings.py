@@ -66,7 +66,6 @@ MADE_UP = [
     'xs.append(  prev="${WORDS[WORD-1]}"\')\n',
     "x = f'{{{a}{b}}}}'\n",
     'say(msg=fWrong number: {n}.")\n',
-    'class A:\n    def f(self) -> Iterator[str | Text]":\n        return x\n',
     "def f():\n    # Changes everything, the\n including\n    return 1\n",
     "x.append(f'{a}<li><a href=\"#)path}\"><b>{name}</b>')\n",
     "case = $\n",
@@ -120,6 +119,11 @@ def test_nothing_is_made_up(text: str) -> None:
         ("def f:\n    return 1\n", "def f():\n    return 1\n"),
         ("x = f'{d['a']}'\n", "x = f'{d[\"a\"]}'\n"),
         ("x = $name\n", "x = name\n"),
+        (
+            'class A:\n    def f(self) -> Iterator[str | Text]":\n        """Doc."""\n',
+            'class A:\n    def f(self) -> "Iterator[str | Text]":\n        """Doc."""\n',
+        ),
+        ("raise E['not now; later')\n", "raise E('not now; later')\n"),
         ("x = f'{os.path.abspath(source):'\n", "x = f'{os.path.abspath(source)}:'\n"),
         ('def f():\n    Initialize the filters."\n', 'def f():\n    "Initialize the filters."\n'),
         (

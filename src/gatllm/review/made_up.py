@@ -19,7 +19,7 @@ _EMPTY_VALUE = re.compile(
     r"(?:\b(?:return|yield|in|and|or|not|if|else|is|lambda)|[-+*/%=<>,:([{!|&^~@])\s*(?:\(\)|\[\]|\{\}|\"\"|'')"
 )
 _NO_KEYED_VALUE = re.compile(r":[ \t]*(?:for\b|\})")
-_SEMICOLON_OF_SLICE = re.compile(r"[\w)\]]\[[^\[\]\n;,]*;")
+_SEMICOLON_OF_SLICE = re.compile(r"[\w)\]]\[[^\[\]\n;,'\"]*;")
 _TYPE_AS_NAME = re.compile(r",\s*(?:int|str|float|bool|bytes|list|dict|set|tuple)\s*=(?!=)")
 _CALLED = re.compile(r"(?<!def )(?<!class )(?<![\w.])([A-Za-z_]\w*)[ \t]*\(")
 _NO_VALUE = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?:\s*,|(?<=\w=)\))")
@@ -111,8 +111,13 @@ def _signs(given: str, repaired: str) -> Iterator[str]:
     quoted = any(after.count(quote) > before.count(quote) for quote in "'\"")
     if quoted and any(after.count(mark) < before.count(mark) for mark in ",:;"):
         yield "a mark of a string would vanish"
-    if any(after.count(quote) < before.count(quote) and quote * 2 not in before for quote in "'\""):
+    if any(after.count(quote) < before.count(quote) and not _doubled(before, quote) for quote in "'\""):
         yield "a quote would vanish, and what it quoted become code"
+
+
+def _doubled(text: str, quote: str) -> bool:
+    """Tell whether a text has two quotes side by side, of which one may be too many."""
+    return quote * 2 in text.replace(quote * 3, "")
 
 
 def _around(before: str, after: str) -> tuple[str, str]:
