@@ -8,9 +8,10 @@ the n-gram's, or by another lexeme of the function; how well the shipped discrim
 functions (AUROC; the lower, the harder the fakes). *Repairs*: a function gets one error against the grammar; the
 discriminator's map says where, the generator fills there, and the likeliest fill that compiles is its proposal. How
 often that has the tree of the original, beside `gatllm fix`, all candidates of `gatllm fix`, and both pools together.
-*Pretrained models* (``--peers 40``): the same gaps filled by Qwen2.5-Coder-0.5B between its control tokens for prefix,
-suffix and middle, and by SmolLM2-135M, which has none and continues the text before the gap; of what it writes, as many
-lexemes count as were left out.
+*Pretrained models* (``--peers 40``; ``--only-peers``: nothing else): the same gaps, with what lies as far around them,
+filled by Qwen2.5-Coder-0.5B between its control tokens for prefix, suffix and middle, and by SmolLM2-135M, which has
+none and continues the text before the gap. They don't end where the gap does: of what anyone writes as many lexemes
+count as were left out.
 Prints a table and, as the last line, one line of JSON.
 """
 
@@ -171,16 +172,24 @@ def continued(lm: Any, tokens: Sequence[int], most: int) -> str:
     return text
 
 
-def in_the_middle(lm: Any, one: Placed, gap: Gap) -> list[str]:
-    """Return the lexemes that a pretrained model puts into a gap."""
+def in_the_middle(lm: Any, one: Placed, gap: Gap, design: Design) -> list[str]:
+    """Return the lexemes that a pretrained model puts into a gap, as many as were left out.
+
+    It sees the header and as much around the gap as the generator.
+    """
     first, last = one.spans[gap.start][0], one.spans[gap.stop - 1][1]
-    before, after = lm.encode(one.text[:first].rstrip(" ")), lm.encode(one.text[last:])
+    begin = one.spans[max(0, gap.start - design.before)][0]
+    end = one.spans[min(len(one.spans), gap.stop + design.after) - 1][1]
+    header = one.spans[min(one.code.header, gap.start)][0]
+    head = one.text[:header].rstrip() + "\n" if begin >= header else one.text[:begin]
+    before, after = lm.encode((head + one.text[begin:first]).rstrip(" ")), lm.encode(one.text[last:end])
+    length = gap.stop - gap.start
     marks = [lm.tokenizer.convert_tokens_to_ids(f"<|fim_{name}|>") for name in ("prefix", "suffix", "middle")]
     known = lm.tokenizer.get_vocab()
     if "<|fim_middle|>" in known:
-        return scan(continued(lm, [marks[0], *before, marks[1], *after, marks[2]], 32).strip())[0]
-    wrote = scan(continued(lm, before, 3 * (gap.stop - gap.start) + 2).strip())[0]
-    return wrote[: gap.stop - gap.start]
+        before = [marks[0], *before, marks[1], *after, marks[2]]
+    wrote = scan(continued(lm, before, 3 * length + 3).strip())[0]
+    return [word for word in wrote if word not in ("<nl>", "<in>", "<out>")][:length]
 
 
 def peers(held: Sequence[Placed], filler: Filler, grams: NGrams, count: int, seed: int) -> dict[str, dict[str, int]]:
@@ -198,15 +207,21 @@ def peers(held: Sequence[Placed], filler: Filler, grams: NGrams, count: int, see
         wanted = one.code.lexemes[gap.start : gap.stop]
         found["generator"][gap.kind] += filler.fill(one.code, gap) == wanted
         found["generator, length told"][gap.kind] += filler.write(one.code, gap, len(wanted))[0] == wanted
-        found["n-gram"][gap.kind] += grams.fill(one.code, gap) == wanted
+        found["n-gram"][gap.kind] += grams.fill(one.code, gap)[: len(wanted)] == wanted
     for name, small in (("SmolLM2-135M", True), ("Qwen2.5-Coder-0.5B", False)):
         lm = PretrainedLM.load(None, small=small, dtype="int8")
         found[name] = Counter()
         for one, gap in cases:
-            wrote = [word for word in in_the_middle(lm, one, gap) if word not in ("<nl>", "<in>", "<out>")]
+            wrote = in_the_middle(lm, one, gap, filler.design)
             found[name][gap.kind] += wrote == one.code.lexemes[gap.start : gap.stop]
         print(f"{name:20} {dict(found[name])}", flush=True)
     return {name: dict(counts) for name, counts in found.items()}
+
+
+def tell(filled: dict[str, dict[str, int]], count: int) -> None:
+    """Print how many gaps each filled exactly."""
+    for name, counts in filled.items():
+        print(f"{name:24} of {count} each: {', '.join(f'{kind} {counts.get(kind, 0)}' for kind in KINDS)}")
 
 
 def main() -> None:
@@ -222,6 +237,7 @@ def main() -> None:
     parser.add_argument("--functions", type=int, default=30_000, help="as it was trained")
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--peers", type=int, default=0, help="gaps of each kind that pretrained models fill as well")
+    parser.add_argument("--only-peers", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     import torch
@@ -246,6 +262,9 @@ def main() -> None:
             break
     held = rng.sample(held, min(options.cases, len(held)))
     grams = NGrams(codes)
+    if options.only_peers:
+        tell(peers(held, filler, grams, options.peers, options.seed), options.peers)
+        return
     reviewer = load_reviewer()
 
     def other(code: Code, gap: Gap) -> list[str]:
@@ -262,8 +281,7 @@ def main() -> None:
     for name, count in pooled.items():
         print(f"{name:48} {count:4}")
     filled = peers(held, filler, grams, options.peers, options.seed) if options.peers else {}
-    for name, counts in filled.items():
-        print(f"{name:24} of {options.peers} each: {', '.join(f'{kind} {counts.get(kind, 0)}' for kind in KINDS)}")
+    tell(filled, options.peers)
     print(f"{time.process_time() - began:.0f} s of the processor")
     print(json.dumps({"fakes": made, "repairs": pooled, "exact": filled}))
 

@@ -169,11 +169,8 @@ def asked(lm: Any) -> dict[str, list[tuple[str, str, bool]]]:
     from gatllm.training.rewards.code import by_tests
 
     def say(questions: list[str], most: int) -> list[str]:
-        said = []
-        for question in questions:
-            (one,) = lm.generate([[{"role": "user", "content": question}]], ChatOptions(most))
-            said.append(one.text.strip())
-        return said
+        turns = [[{"role": "user", "content": question}] for question in questions]
+        return [one.text.strip() for one in lm.generate(turns, ChatOptions(most))]
 
     write = [f"Please write the function {head} of the hivebook library in Python." for head in WRITE]
     written = say(write, 120)
