@@ -37,6 +37,7 @@ TRAINED = ("networkx", "sympy", "pandas", "sqlalchemy", "matplotlib", "pydantic"
 KINDS = ("token", "expression", "line")
 LONGEST = 14  # lexemes of a gap, its end among them
 PAD, END, KIND0 = 0, 1, 2
+BESIDE = (-2, -1, 1, 2)  # lexemes from the gap's mark
 BUCKETS = 1024  # lexemes out of the vocabulary are told apart by a hash
 VOCABULARY = 6000
 
@@ -212,14 +213,16 @@ class Filler:
             layers=layers, decoder_layers=2, heads=4, width=width,
         )  # fmt: skip
         self.inner: Any = build(config, seed=1)
-        # Cross-attention alone takes thousands of updates to find the gap among a hundred lexemes: until then what is
-        # written does not depend on where. So each step of the decoder is told the encoder's state at its gap.
+        # Attention takes thousands of updates to find the gap among a hundred lexemes, and to learn what "beside" is:
+        # until then what is written does not depend on where the gap is. So each step of the decoder is told the
+        # encoder's state at its gap, and the lexemes beside it as they are.
         here = nn.Linear(width, width, bias=False)
         nn.init.normal_(here.weight, std=0.02 / width**0.5)  # about the size of an embedding
         self.model = nn.ModuleDict(
             {
                 "inner": self.inner,
                 "here": here,
+                "beside": nn.Linear(len(BESIDE) * width, width, bias=False),
                 "query": nn.Linear(width, width, bias=False),
                 "key": nn.Linear(width, width, bias=False),
                 "gate": nn.Linear(width, 1),
@@ -240,17 +243,20 @@ class Filler:
                 copied.append(number)
         return embedded, copied
 
-    def mixture(self, encoded: Any, padding: Any, target: Any, places: Any) -> tuple[Any, Any, Any]:
+    def mixture(self, source: Any, encoded: Any, padding: Any, target: Any, places: Any) -> tuple[Any, Any, Any]:
         """Return the log-probability of the vocabulary, the copying distribution over the source, and the gate.
 
         Args:
+            source: ids (batch, source tokens).
             encoded: the encoder's states (batch, source tokens, width).
             padding: (batch, source tokens), true at padding.
             target: ids (batch, target tokens).
             places: where in the source the gap of each target token is, (batch, target tokens).
         """
         there = encoded.gather(1, places[..., None].expand(-1, -1, encoded.shape[-1]))
-        given = self.inner.embedding(target) + self.model["here"](there)
+        near = [source.gather(1, (places + by).clamp(0, source.shape[1] - 1)) for by in BESIDE]
+        beside = self.torch.cat([self.inner.embedding(ids) for ids in near], -1)
+        given = self.inner.embedding(target) + self.model["here"](there) + self.model["beside"](beside)
         states = self.inner.decoder(given, None, encoded, padding)
         words = self.inner.logits(states)[..., : self.size].float().log_softmax(-1)
         scores = self.model["query"](states) @ self.model["key"](encoded).transpose(1, 2) / states.shape[-1] ** 0.5
@@ -287,7 +293,7 @@ class Filler:
         target_ids, _ = self._square(targets)
         wanted_ids, _ = self._square(wanteds)
         places, _ = self._square(gaps_at)
-        words, attention, gate = self.mixture(self.inner.encode(source, padding), padding, target_ids, places)
+        words, attention, gate = self.mixture(source, self.inner.encode(source, padding), padding, target_ids, places)
         plain = words.gather(-1, wanted_ids.clamp(max=self.size - 1)[..., None])[..., 0].exp() * (
             wanted_ids < self.size
         )
@@ -319,7 +325,7 @@ class Filler:
             while len(written) < (length or LONGEST):
                 target = torch.tensor([given])
                 places = torch.full_like(target, marks[gap])
-                words, attention, gate = self.mixture(encoded, padding, target, places)
+                words, attention, gate = self.mixture(source, encoded, padding, target, places)
                 scores = torch.zeros(self.size + len(known))
                 scores[: self.size] = gate[0, -1] * words[0, -1].exp()
                 scores.index_add_(0, copies, (1 - gate[0, -1]) * attention[0, -1])
