@@ -68,7 +68,11 @@ def made_up(
     yield from (one for one in _signs(before, after) if one not in granted)
     called = [name for old, new, _ in steps for name in (Counter(_CALLED.findall(new)) - Counter(_CALLED.findall(old)))]
     yield from _calls(before, after, {*_bound(nodes), *called})
+    given, lines = {*before.split("\n")}, after.split("\n")
     for node in nodes:
+        line = getattr(node, "lineno", 0)
+        if line and given.issuperset(lines[line - 1 : getattr(node, "end_lineno", line)]):
+            continue  # it stood there so; cutting a segment out of a text splits the whole of it
         match node:
             case ast.AnnAssign(target=target, annotation=annotation) if not _typed(before, after, target, annotation):
                 known = unbound if target.col_offset == 0 else set()  # a part of a file has no imports
