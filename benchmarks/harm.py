@@ -195,12 +195,12 @@ def main() -> None:
             continue
         broken, line = made
         start = time.perf_counter()
-        repair = reviewer.fix(broken, seconds=2)
+        repair = reviewer.fix(broken)
         took = time.perf_counter() - start
         judge(rows["written"], original, repair.text if repair.changed else None, line, took)
         judge(rows["likeliest, ungated"], original, repair.likeliest if repair.candidates else None, line, took)
         start = time.perf_counter()
-        found = search(broken, seconds=2)
+        found = search(broken)
         judge(rows["search alone, ungated"], original, found, line, time.perf_counter() - start)
         done += 1
         if done % 500 == 0:

@@ -113,7 +113,7 @@ def main() -> None:
     counts = {name: Counter[str]() for name in ("written", "likeliest, ungated", "search alone, ungated")}
     pairs = fixed_by_lib2to3()
     for before, after in pairs:
-        repair = reviewer.fix(before, seconds=2)
+        repair = reviewer.fix(before)
         sides = (
             repair.text if repair.changed else None,
             repair.likeliest if repair.candidates else None,
@@ -128,7 +128,7 @@ def main() -> None:
         print(f"{name:30}{count['same']:>11}{count['other']:>8}{count['nothing']:>9}")
     texts, written = list(refused()), 0
     for text in texts:
-        repair = reviewer.fix(text, seconds=2)
+        repair = reviewer.fix(text)
         written += repair.changed
         if options.show and repair.changed:
             print("----", _change(text, repair.text), sep="\n")

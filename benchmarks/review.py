@@ -208,7 +208,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--untouched", type=int, default=5000)
     parser.add_argument("--speed-files", type=int, default=300)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--seconds", type=float, default=3.0, help="a case is given up then; more on a busy machine")
+    parser.add_argument("--seconds", type=float, default=30.0, help="a case is given up then, as a safety")
     parser.add_argument("--peers", type=Path, help="environment with the peers of review_peers.py")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seed", type=int, default=7)

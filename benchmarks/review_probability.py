@@ -29,6 +29,7 @@ from harm import functions, meaning, slip, sources
 from gatllm.review import compile_error, same_tree
 from gatllm.review.careful import COMPARED, load_likelihood, reweighed
 from gatllm.review.default import load_reviewer
+from gatllm.review.effort import Effort
 from gatllm.review.measures import expected_calibration_error
 from gatllm.review.pool import POOL, gather
 from gatllm.review.probability import FITTED
@@ -61,7 +62,7 @@ def make(target: Path, distributions: tuple[str, ...], count: int, seed: int) ->
             if error is None:
                 continue
             start = time.process_time()
-            found, _ = gather(broken, error, reviewer.tagger, None, most=POOL, seconds=2)
+            found, _ = gather(broken, error, reviewer.tagger, None, most=POOL, effort=Effort.of())
             spent = time.process_time() - start
             alone = [one for one in found if one.by & {"search", "rule"}][:1]
             row = {

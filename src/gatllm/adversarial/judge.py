@@ -11,8 +11,6 @@ from gatllm.data import FAMILIES
 from gatllm.review import Reviewer, same_tree
 from gatllm.review.measures import auroc
 
-_SECONDS = 3.0  # for one repair: so long that a busy machine does not decide
-
 
 class Judge:
     """A discriminator's run, loaded."""
@@ -40,7 +38,7 @@ class Judge:
         return [noticed[id(case)] < self.threshold if id(case) in noticed else not self._mends(case) for case in cases]
 
     def _mends(self, case: Case) -> bool:
-        return same_tree(self.reviewer.fix(case.broken, seconds=_SECONDS).likeliest, case.text)
+        return same_tree(self.reviewer.fix(case.broken).likeliest, case.text)
 
 
 def fractions(cases: Sequence[Case], misses: Sequence[bool]) -> dict[str, float]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gatllm.data import Corruption
 
 _FUNCTIONS, _FILES, _SHOWN = 150, 30, 3
-_SECONDS = 1.0  # for one repair: what takes longer counts as not repaired
 _LONGEST = 12_000  # characters of a whole file: some 350 lines
 
 
@@ -84,7 +83,7 @@ def _repaired(reviewer: Any, cases: list[tuple[str, Corruption]], what: str, sta
 
     compiles = same = 0
     for done, (_, case) in enumerate(cases, 1):
-        repair = reviewer.fix(case.broken, seconds=_SECONDS)
+        repair = reviewer.fix(case.broken)
         compiles += repair.compiles
         same += repair.compiles and same_tree(repair.text, case.repair())
         stage.report(Progress(what, done, len(cases), "cases"))

@@ -16,7 +16,6 @@ from gatllm.review.reviewer import Reviewer
 
 QUICK_FIX = "quickfix"
 _MOST = 3  # different repairs that are offered
-_SECONDS = 2.0
 _LONE = re.compile(r"\r(?!\n)")
 
 
@@ -54,7 +53,7 @@ def quick_fixes(
     typing = error.line - 1 in _around(document.edited)
     unfinished = typing or is_unfinished(text, error)
     actions: list[dict[str, Any]] = []
-    offered = reviewer.fix(text, candidates=_MOST, seconds=_SECONDS).candidates
+    offered = reviewer.fix(text, candidates=_MOST).candidates
     for candidate in offered:
         found = edits(text, candidate.text)
         if (masked(document.text).touched(found) if document.is_cell else False) or (
@@ -74,7 +73,7 @@ def quick_fixes(
 def chosen_fix(reviewer: Reviewer, document: Document, action: dict[str, Any]) -> dict[str, Any] | None:
     """Return an action of `quick_fixes` with its edit, which takes a second or more; None where nothing is sure."""
     text = plain(document)
-    repair = reviewer.fix(text, candidates=_MOST, seconds=_SECONDS)
+    repair = reviewer.fix(text, candidates=_MOST)
     found = edits(text, repair.text)
     if not repair.changed or (document.is_cell and masked(document.text).touched(found)):
         return None

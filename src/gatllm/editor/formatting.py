@@ -20,7 +20,6 @@ from gatllm.editor.positions import Lines, Replacement
 from gatllm.review.critics import compile_error
 from gatllm.review.reviewer import Reviewer
 
-_SECONDS = 2.0
 _MOST = 3  # repairs that are tried
 _ERRORS = 8  # errors that are taken out where no repair is found
 _NAME = "gatllm_stand_in_{}_"
@@ -42,7 +41,7 @@ def format_text(reviewer: Reviewer, text: str, path: str = "untitled.py") -> str
     """
     if compile_error(text) is None:
         return ruff_format(text, path)
-    repair = reviewer.fix(text, candidates=_MOST, seconds=_SECONDS)  # a suggestion will do: it does not stay
+    repair = reviewer.fix(text, candidates=_MOST)  # a suggestion will do: it does not stay
     for candidate in repair.candidates:
         if (formatted := through(text, candidate.text, path)) is not None:
             return formatted

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gatllm.review.critics import Finding, compile_error, lint
+from gatllm.review.effort import FOR_MODEL, FOR_RULES, FOR_SEARCH, Effort
 from gatllm.review.gate import Step, harm, minimal
 from gatllm.review.probability import Intention
 from gatllm.review.python2 import is_python2, rest_of_python2
@@ -17,8 +17,6 @@ from gatllm.review.search import search
 from gatllm.review.tagger import Tagger
 from gatllm.review.traits import Found
 
-_RULES = 2.5  # seconds at most for rules before the search
-_SEARCH = 1.5  # seconds at most for the search where a discriminator is asked as well
 _CLOSE = 2.0  # log-odds (7 to 1) within which the model's own order is no order: ruff has a say there
 _WORD = re.compile(r"\w+")
 # What the grammar reads as far as here, and forbids: a value is missing, or something cannot be a target. No bracket or
@@ -33,7 +31,7 @@ _FINDING = 1.5  # log-odds that one finding of ruff is worth: two of them outwei
 
 
 def gather(
-    text: str, error: Finding, tagger: Tagger | None, intention: Intention | None, *, most: int, seconds: float
+    text: str, error: Finding, tagger: Tagger | None, intention: Intention | None, *, most: int, effort: Effort
 ) -> tuple[list[Found], bool]:
     """Return repairs of ``text``, no two with the same tree, and whether the discriminator was asked.
 
@@ -43,9 +41,12 @@ def gather(
         tagger: the discriminator; without one rules and search are all there is.
         intention: tells where rules and search are so sure that the discriminator need not be asked; None: always ask.
         most: repairs of the discriminator at most.
-        seconds: about how long each of the two may take.
+        effort: the clock; rules, search and discriminator have an allowance of work each.
+
+    Raises:
+        OutOfTimeError: the clock ran out.
     """
-    found, asked = _gathered(text, error, tagger, intention, most=most, seconds=seconds)
+    found, asked = _gathered(text, error, tagger, intention, most=most, effort=effort)
     if _BEYOND_MARKS.search(error.message):
         said = f"{error.message}: no mark mends that"
         found = [one if one.by == {"rule"} else replace(one, harm=(*one.harm, said)) for one in found]
@@ -53,42 +54,40 @@ def gather(
 
 
 def _gathered(
-    text: str, error: Finding, tagger: Tagger | None, intention: Intention | None, *, most: int, seconds: float
+    text: str, error: Finding, tagger: Tagger | None, intention: Intention | None, *, most: int, effort: Effort
 ) -> tuple[list[Found], bool]:
     given, begun = _begun(text)
-    until = time.monotonic() + (seconds if tagger is None else min(seconds, _SEARCH))
-    first = list(_by_search(text, given, begun, until))
+    first = list(_by_search(text, given, begun, effort))
     if tagger is None:
         return first, False
     if intention is not None and most == 1 and first and not first[0].harm and len(first) == 1:
         (sure,) = intention.of(text, error, first, asked=False)
         if sure >= intention.clear or first[0].by == {"rule"}:
             return first, False
-    return _merged([*first, *_by_model(text, given, begun, tagger, max(most, POOL), seconds)]), True
+    return _merged([*first, *_by_model(text, given, begun, tagger, max(most, POOL), effort)]), True
 
 
 POOL = 6  # repairs of the discriminator that are looked for, so that one of them may pass the gate
 
 
-def _by_search(text: str, given: str, begun: Sequence[Step], until: float) -> Iterable[Found]:
-    limit = max(until, time.monotonic() + _RULES)
-    plain, error, steps = apply_rules(given, compile_error(given), limit)
+def _by_search(text: str, given: str, begun: Sequence[Step], effort: Effort) -> Iterable[Found]:
+    plain, error, steps = apply_rules(given, compile_error(given), effort.apart(FOR_RULES))
     steps = (*begun, *steps)
     if error is None:
         yield Found(plain, None, frozenset({"rule"}), harm(text, plain, steps), steps)
         return
-    fixed = search(plain, seconds=until - time.monotonic())
+    fixed = search(plain, effort=effort.apart(FOR_SEARCH))
     if fixed is not None:
         fixed = fixed if steps else minimal(text, fixed)
         yield Found(fixed, None, frozenset({"search"}), harm(text, fixed, steps), steps)
 
 
 def _by_model(
-    text: str, given: str, begun: Sequence[Step], tagger: Tagger, most: int, seconds: float
+    text: str, given: str, begun: Sequence[Step], tagger: Tagger, most: int, effort: Effort
 ) -> Iterable[Found]:
     if begun and compile_error(given) is None:
         return
-    for one in _ranked(given, repair(tagger, given, most=most, seconds=seconds)):
+    for one in _ranked(given, repair(tagger, given, most=most, effort=effort.apart(FOR_MODEL))):
         steps = (*begun, *one.steps)
         by = frozenset({"rule"} if one.edits == len(one.steps) else {"model"})
         yield Found(one.text, one.score, by, harm(text, one.text, steps), steps)

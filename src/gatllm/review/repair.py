@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import chain
 
-from gatllm.review.critics import Finding, compile_error, lint, skeleton, syntax_error
+from gatllm.review.critics import Finding, compile_error, lint
 from gatllm.review.edits import Edit, apply
+from gatllm.review.effort import FOR_MODEL, FOR_TIDYING, Effort
 from gatllm.review.ends import equal_ends
 from gatllm.review.gate import Step, minimal
 from gatllm.review.names import Names
@@ -32,7 +32,6 @@ _ROUNDS = 7
 _FURTHER = 2  # rounds at most after the first in which something parses
 _SWEEPS = 2  # solutions in which what is left is looked for
 _WHOLE = 20_000  # characters of a text that is looked at as a whole, where its part gave nothing
-_TIDYING = 0.5  # seconds at most for giving back what need not have changed
 _LINES = 4_000_000  # pairs of lines compared at most
 
 # What the choice weighs, in log-odds of an edit against keeping the token. What each is worth is measured by
@@ -76,40 +75,43 @@ class _State:
     steps: tuple[Step, ...] = ()
 
 
-def repair(tagger: Tagger, text: str, *, most: int = 1, seconds: float = 5.0) -> list[Solution]:
+def repair(tagger: Tagger, text: str, *, most: int = 1, effort: Effort | None = None) -> list[Solution]:
     """Return texts that compile, best first (at most ``most``); none where the model's proposals do not get there.
 
     Each error that the compiler names is repaired inside its own part of the text, until nothing is left to name.
+
+    Raises:
+        OutOfTimeError: the clock of ``effort`` ran out.
     """
-    until = time.monotonic() + seconds
+    effort = effort or Effort.of(FOR_MODEL)
     current = [_State(text)]
     for _ in range(12):  # parts with errors, at most
         done = [
             Solution(state.text, state.score, state.edits, state.steps)
             for state in current
-            if compile_error(state.text) is None
+            if effort.compile_error(state.text) is None
         ]
         if done:
             best = sorted(done, key=lambda solution: -solution.score)[:most]
-            late = time.monotonic() + _TIDYING
-            spared = {_least(text, solution, late): solution for solution in reversed(best)}
+            tidying = effort.apart(FOR_TIDYING)
+            spared = {_least(text, solution, tidying): solution for solution in reversed(best)}
             return [Solution(text, s.score, s.edits, s.steps) for text, s in reversed(spared.items())]
         better: list[_State] = []
         for state in current:
-            better += _repair_region(tagger, state, most, until)
+            better += _repair_region(tagger, state, most, effort)
         if not better:
             return []
         current = sorted(better, key=lambda state: -state.score)[: max(most, 2)]
     return []
 
 
-def _least(before: str, solution: Solution, until: float) -> str:
+def _least(before: str, solution: Solution, effort: Effort) -> str:
     """The repair without what is not needed; where a rule had a say, only without new layout."""
-    spared = with_blanks_inside(before, _spared(before, solution.text, until))
-    return spared if solution.steps or time.monotonic() > until else minimal(before, spared)
+    spared = with_blanks_inside(before, _spared(before, solution.text, effort))
+    return spared if solution.steps or effort.is_spent else minimal(before, spared)
 
 
-def _spared(before: str, after: str, until: float) -> str:
+def _spared(before: str, after: str, effort: Effort) -> str:
     """Give back the lines of ``before`` that are the same to the parser but for what strings say.
 
     A repaired text is not laid out anew, and nobody asked for a docstring to be repaired: an error above that lost a
@@ -120,53 +122,53 @@ def _spared(before: str, after: str, until: float) -> str:
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(left) * len(right) > _LINES:  # errors that far apart: what lies between is not looked at again
         return after
-    meant = skeleton(after)
+    meant = effort.skeleton(after)
 
     def whole(lines: list[str]) -> str:
         return "\n".join([*new[:head], *lines, *old[len(old) - tail :]])
 
     for kind, i1, i2, j1, j2 in reversed(SequenceMatcher(None, left, right, autojunk=False).get_opcodes()):
         tried = [*right[:j1], *left[i1:i2], *right[j2:]]
-        if kind != "equal" and time.monotonic() < until and skeleton(whole(tried)) == meant:
+        if kind != "equal" and not effort.is_spent and effort.skeleton(whole(tried)) == meant:
             right = tried
     filled = [line for line in right if line.strip() or not line or line in left]  # without lines split off for nothing
-    return whole(filled) if len(filled) < len(right) and skeleton(whole(filled)) == meant else whole(right)
+    return whole(filled) if len(filled) < len(right) and effort.skeleton(whole(filled)) == meant else whole(right)
 
 
-def _repair_region(tagger: Tagger, state: _State, most: int, until: float) -> list[_State]:
+def _repair_region(tagger: Tagger, state: _State, most: int, effort: Effort) -> list[_State]:
     """Repair the part of the text around the first error."""
     text = state.text
-    error = compile_error(text)
+    error = effort.compile_error(text)
     if error is None:
         return [state]
-    text, error, steps = apply_rules(text, error, until)
+    text, error, steps = apply_rules(text, error, effort)
     done = len(steps)
     state = _State(text, state.score + done * _MEANS, state.edits + done, steps=(*state.steps, *steps))
     if error is None:
         return [state]
     part, whole = region(text, error), Region(0, len(text))
     parts = [whole]
-    if compile_error(text[part.start : part.end]) is not None:  # what is wrong is inside it
+    if effort.compile_error(text[part.start : part.end]) is not None:  # what is wrong is inside it
         # A line that lost its indentation looks like the beginning of a statement: then the whole text.
         parts = [part, whole] if part != whole and len(text) <= _WHOLE else [part]
     for width in (_BEAM, _WIDE):
         for one in parts:
-            if time.monotonic() < until and (out := _mend_inside(tagger, state, one, most, width, until)):
+            if not effort.is_spent and (out := _mend_inside(tagger, state, one, most, width, effort)):
                 return out
     return []
 
 
-def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: int, until: float) -> list[_State]:
+def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: int, effort: Effort) -> list[_State]:
     """Repair a part of the text; ``width`` is that of the beam."""
     text = state.text
     inside = text[part.start : part.end]
-    before = syntax_error(inside) or compile_error(inside)
+    before = effort.syntax_error(inside) or effort.compile_error(inside)
     if before is None:
         return [state]
     out = []
-    for found in _beam(tagger, inside, before, most + 2, width, until):
+    for found in _beam(tagger, inside, before, most + 2, width, effort):
         whole = text[: part.start] + found.text + text[part.end :]
-        after = compile_error(whole)
+        after = effort.compile_error(whole)
         # What is left must lie below this part, else nothing was gained.
         if after is None or offset(whole, after.line, 1) >= part.start + len(found.text):
             both = (*state.steps, *found.steps)
@@ -174,7 +176,7 @@ def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: 
     return out
 
 
-def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, until: float) -> list[_State]:
+def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effort: Effort) -> list[_State]:
     """Rounds of proposals, until no unfinished state is likelier than the best that parses."""
     states, seen = [_State(text)], {text}
     errors = {text: error}
@@ -184,11 +186,11 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
         tokens = [tokens_of(tagger.lexicon, state.text) for state in states]
         windows = [window(t, s.text, errors[s.text], tagger.context) for t, s in zip(tokens, states, strict=True)]
         waiting: list[_State] = []
-        for state, cut, scores in zip(states, tokens, tagger.score(windows), strict=True):
+        for state, cut, scores in zip(states, tokens, effort.score(tagger, windows), strict=True):
             at = offset(state.text, errors[state.text].line, errors[state.text].column)
             reach = len(state.text) if _SEEKS_END.search(errors[state.text].message) else at
             left, wins = (_BROAD if depth == 0 else _SINGLES), 0
-            translated = apply_rule(state.text, errors[state.text])
+            translated = apply_rule(state.text, errors[state.text], effort)
             if translated is not None and translated[0].after not in seen:
                 steps = (*state.steps, translated[0])
                 follower = _State(translated[0].after, state.score + _MEANS, state.edits + 1, steps=steps)
@@ -204,14 +206,14 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
                 tried = apply(state.text, cut, edits)
                 if tried in seen:
                     continue
-                if left <= 0 or wins > most or time.monotonic() > until:
+                if left <= 0 or wins > most or effort.is_spent:
                     break
                 left -= 1
                 seen.add(tried)
-                problem = compile_error(tried)
+                problem = effort.compile_error(tried)
                 follower = _State(tried, state.score + sum(gains), state.edits + len(edits), steps=state.steps)
                 if problem is None:
-                    solved.append(_needed(state, cut, edits, gains) if len(edits) > 1 else follower)
+                    solved.append(_needed(state, cut, edits, gains, effort) if len(edits) > 1 else follower)
                     wins += 1
                 elif len(waiting) < _SINGLES * len(states):
                     errors[tried] = problem
@@ -221,36 +223,36 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, unti
         states = sorted(waiting, key=lambda state: -state.rank)[:width]
         best = max((state.score for state in solved), default=-math.inf)
         further += bool(solved)
-        if time.monotonic() > until or further > _FURTHER or not any(state.score > best + _MOVED for state in states):
+        if effort.is_spent or further > _FURTHER or not any(state.score > best + _MOVED for state in states):
             break
     kept = sorted(solved, key=lambda state: -state.score)[:most]
     # A sweep asks the model again, which is most of what a repair costs: only for what is likely to be taken.
-    return [_sweep(tagger, state, error) if rank < _SWEEPS else state for rank, state in enumerate(kept)]
+    return [_sweep(tagger, state, error, effort) if rank < _SWEEPS else state for rank, state in enumerate(kept)]
 
 
-def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[float]) -> _State:
+def _needed(state: _State, tokens: list[Lexeme], edits: list[Edit], gains: list[float], effort: Effort) -> _State:
     """Leave out of edits made together those that it parses without, the least likely first."""
     kept = sorted(zip(gains, edits, strict=True), key=lambda pair: -pair[0])
     asked = [pair for pair in kept if pair[0] > _CERTAIN or not _unasked(pair[1], tokens)]
-    if asked and compile_error(apply(state.text, tokens, [edit for _, edit in asked])) is None:
+    if asked and effort.compile_error(apply(state.text, tokens, [edit for _, edit in asked])) is None:
         kept = asked  # together: a few lines without their tabs would not parse
     for pair in kept[::-1]:
         rest = [other for other in kept if other is not pair]
         spare = rest and pair[0] < _SWEPT
-        if spare and compile_error(apply(state.text, tokens, [edit for _, edit in rest])) is None:
+        if spare and effort.compile_error(apply(state.text, tokens, [edit for _, edit in rest])) is None:
             kept = rest
     text = apply(state.text, tokens, [edit for _, edit in kept])
     return _State(text, state.score + sum(gain for gain, _ in kept), state.edits + len(kept), steps=state.steps)
 
 
-def _sweep(tagger: Tagger, state: _State, error: Finding) -> _State:
+def _sweep(tagger: Tagger, state: _State, error: Finding, effort: Effort) -> _State:
     """Repair what is left where the model is sure: of several errors, some hide in what parses."""
     tokens = tokens_of(tagger.lexicon, state.text)
-    (scores,) = tagger.score([window(tokens, state.text, error, tagger.context)])
+    (scores,) = effort.score(tagger, [window(tokens, state.text, error, tagger.context)])
     sure = [(value, edit) for value, edit in scores.edits if value > _SWEPT and not _unasked(edit, tokens)]
     for gains, edits in _proposals(sure, tokens, len(state.text), tagger.lexicon):
         tried = apply(state.text, tokens, edits)
-        if tried != state.text and compile_error(tried) is None:
+        if tried != state.text and effort.compile_error(tried) is None:
             return _State(tried, state.score + sum(gains), state.edits + len(edits), steps=state.steps)
     return state
 

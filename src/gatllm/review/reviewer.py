@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from gatllm.review.careful import COMPARED, Likelihood, reweighed
 from gatllm.review.critics import LARGEST, Finding, compile_error, mistakes, syntax_error
 from gatllm.review.detection import Detection, detect
 from gatllm.review.edits import rewrite
+from gatllm.review.effort import FOR_RULES, PATIENCE, Effort, OutOfTimeError
 from gatllm.review.forward import TorchForward
 from gatllm.review.gate import Step, harm
 from gatllm.review.meaning import doubts
@@ -261,7 +261,7 @@ class Reviewer:
         found = sorted(best.items(), key=lambda pair: -pair[1])[:most]
         return [(tokens[number].start, tokens[number].end, probability) for number, probability in found]
 
-    def fix(self, text: str, *, candidates: int = 1, semantic: bool = False, seconds: float = 5.0) -> Repair:
+    def fix(self, text: str, *, candidates: int = 1, semantic: bool = False, seconds: float = PATIENCE) -> Repair:
         """Repair a text that does not compile; one that does is returned as it is.
 
         What is returned as changed compiles and passes the gate (`gate.harm`): no name, number, operator or word of a
@@ -271,8 +271,17 @@ class Reviewer:
             text: any text.
             candidates: different repairs and suggestions to look for.
             semantic: look for errors of meaning in a text that compiles; these are suggestions.
-            seconds: give up after about this long.
+            seconds: give up after about this long, and say so. What is found within it does not depend on it: the work
+                is bounded by counting (`effort`), so that a busy machine repairs as an idle one does.
         """
+        try:
+            return self._fixed(text, candidates, semantic, Effort.of(seconds=seconds))
+        except OutOfTimeError:
+            return Repair(
+                text, False, False, (), "", f"gave up after {seconds:g} s: the machine is busy, or it takes too much"
+            )
+
+    def _fixed(self, text: str, candidates: int, semantic: bool, effort: Effort) -> Repair:
         if len(text) > LARGEST:
             return Repair(text, False, False, (), "", too_large(text))
         error = compile_error(text)
@@ -282,18 +291,17 @@ class Reviewer:
                 if semantic
                 else Repair(text, False, True, (), "", "it compiles already")
             )
-        until = time.monotonic() + 2 * seconds
-        if (settled := self._settled(text, error, candidates, until)) is not None:
+        if (settled := self._settled(text, error, candidates, effort)) is not None:
             return settled
-        return self._pooled(text, error, candidates, seconds)
+        return self._pooled(text, error, candidates, effort)
 
-    def _pooled(self, text: str, error: Finding, most: int, seconds: float) -> Repair:
+    def _pooled(self, text: str, error: Finding, most: int, effort: Effort) -> Repair:
         """The likeliest of all repairs that anyone finds and that pass the gate; written if it is likely enough."""
         intention = load_intention()
         tagger = self._tagger
         sure = intention if self._fallback else None
         most_of_model = max(most, COMPARED) if self._likelihood is not None else most
-        found, asked = gather(text, error, tagger, sure, most=most_of_model, seconds=seconds)
+        found, asked = gather(text, error, tagger, sure, most=most_of_model, effort=effort)
         if "never closed" in error.message and any(not one.harm and not _opens_less(text, one.text) for one in found):
             found = [one for one in found if not _opens_less(text, one.text)]
         likely = intention.of(text, error, found, asked=asked)
@@ -323,24 +331,24 @@ class Reviewer:
         again = sorted(zip([one for one, _ in first], values, strict=True), key=lambda pair: -pair[1])
         return [*again, *order[len(first) :]], "careful"
 
-    def _settled(self, text: str, error: Finding, most: int, until: float) -> Repair | None:
+    def _settled(self, text: str, error: Finding, most: int, effort: Effort) -> Repair | None:
         """What needs no search: texts that are not Python files with a slip, too large, or wrong beyond the grammar."""
         if _HOSTILE.search(error.message):
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}")
         if len(text) > _LARGE:
-            return self._fix_part(text, error, most)
+            return self._fix_part(text, error, most, effort)
         if (seen := detect(text, error)) is not None:
             return _detected(text, seen, most)
-        return self._by_rules(text, until) if syntax_error(text) is None else None
+        return self._by_rules(text, effort) if syntax_error(text) is None else None
 
-    def _fix_part(self, text: str, error: Finding, most: int) -> Repair:
+    def _fix_part(self, text: str, error: Finding, most: int, effort: Effort) -> Repair:
         """Repair the lines around the error of a large text, which is compiled as a whole only to judge the result."""
         start, end = _around(text, error.line)
         if end - start > _LARGE:
             return Repair(
                 text, False, False, (), "", f"line {error.line}: {error.message}; the line is too long to repair"
             )
-        part = self.fix(text[start:end], candidates=most, seconds=1.0)
+        part = self._fixed(text[start:end], most, False, effort)
         if not part.changed:
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}", needs=part.needs)
         whole = text[:start] + part.text + text[end:]
@@ -351,9 +359,9 @@ class Reviewer:
         why = _moved(part.why, text.count("\n", 0, start))
         return Repair(whole, True, True, (candidate,), part.by, why, part.rules, tier=part.tier)
 
-    def _by_rules(self, text: str, until: float) -> Repair:
+    def _by_rules(self, text: str, effort: Effort) -> Repair:
         """Repair what parses and does not compile: the grammar has no opinion there, so that only rules count."""
-        plain, error, steps = apply_rules(text, compile_error(text), until)
+        plain, error, steps = apply_rules(text, compile_error(text), effort.apart(FOR_RULES))
         harms = harm(text, plain, steps) if error is None else ()
         if error is None and not harms:
             rules = tuple(dict.fromkeys(step.rule for step in steps))

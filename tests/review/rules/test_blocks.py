@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from gatllm.review import compile_error
 from gatllm.review.default import load_reviewer
+from gatllm.review.effort import Effort
 from gatllm.review.rules import apply_rules
 
 CLASS = "class A:\n    def f(self):\n{}\n    def g(self):\n        return 2\n"
@@ -43,8 +42,8 @@ REPAIRED = [
 
 @pytest.mark.parametrize(("broken", "meant"), REPAIRED)
 def test_a_rule_says_where_it_ends(broken: str, meant: str) -> None:
-    assert apply_rules(broken, compile_error(broken), time.monotonic() + 10)[:2] == (meant, None)
-    assert load_reviewer(quick=True).fix(broken, seconds=20).text == meant
+    assert apply_rules(broken, compile_error(broken), Effort.of())[:2] == (meant, None)
+    assert load_reviewer(quick=True).fix(broken).text == meant
 
 
 @pytest.mark.parametrize(
@@ -61,10 +60,10 @@ def test_a_rule_says_where_it_ends(broken: str, meant: str) -> None:
     ],
 )
 def test_and_is_silent_where_nothing_tells(broken: str) -> None:
-    _, _, steps = apply_rules(broken, compile_error(broken), time.monotonic() + 10)
+    _, _, steps = apply_rules(broken, compile_error(broken), Effort.of())
     assert {step.rule for step in steps}.isdisjoint({"block-not-indented", "line-twice", "text-breaks-off"})
 
 
 def test_half_a_function_is_not_written() -> None:
     broken = "def f(x):\ny = x\nz = y\n\nprint(z)\n"
-    assert not load_reviewer(quick=True).fix(broken, seconds=20).changed
+    assert not load_reviewer(quick=True).fix(broken).changed

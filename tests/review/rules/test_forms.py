@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatllm.review.critics import compile_error
+from gatllm.review.effort import Effort
 from gatllm.review.region import offset
 from gatllm.review.rules import apply_rule
 
@@ -54,7 +55,7 @@ FORMS = [
 
 def _translated(text: str) -> str:
     while (error := compile_error(text)) is not None:
-        done = apply_rule(text, error)
+        done = apply_rule(text, error, Effort.of())
         if done is None:
             break
         text = done[0].after
@@ -91,7 +92,7 @@ def test_a_file_of_python_2_in_one_go() -> None:
 def test_other_errors_are_left_to_others(text: str) -> None:
     error = compile_error(text)
     assert error is not None
-    assert apply_rule(text, error) is None
+    assert apply_rule(text, error, Effort.of()) is None
 
 
 @given(
@@ -103,7 +104,7 @@ def test_other_errors_are_left_to_others(text: str) -> None:
 )
 def test_what_is_returned_brings_the_compiler_further(text: str) -> None:
     error = compile_error(text)
-    done = apply_rule(text, error) if error is not None else None
+    done = apply_rule(text, error, Effort.of()) if error is not None else None
     if error is not None and done is not None:
         new, after = done[0].after, done[1]
         assert after == compile_error(new)
@@ -132,7 +133,7 @@ KEPT = [
 def test_what_is_another_error_stays_for_others(text: str) -> None:
     error = compile_error(text)
     assert error is not None
-    assert apply_rule(text, error) is None
+    assert apply_rule(text, error, Effort.of()) is None
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from itertools import islice
 
-from gatllm.review.critics import Finding, compile_error
+from gatllm.review.critics import Finding
+from gatllm.review.effort import Effort
 from gatllm.review.gate import Step
 from gatllm.review.region import offset
 from gatllm.review.rules.table import RULES, repairs
@@ -16,25 +16,26 @@ _TRIED = 40  # ways at most for one error
 _TOKENIZER = re.compile("unmatched|does not match|unterminated|never closed")
 
 
-def apply_rules(text: str, error: Finding | None, until: float) -> tuple[str, Finding | None, tuple[Step, ...]]:
+def apply_rules(text: str, error: Finding | None, effort: Effort) -> tuple[str, Finding | None, tuple[Step, ...]]:
     """Return ``text`` after `apply_rule` as often as it helps, what the compiler says then, and the steps.
 
-    ``until`` is when to stop (`time.monotonic`).
+    Raises:
+        OutOfTimeError: the clock of ``effort`` ran out.
     """
     steps: list[Step] = []
-    while error is not None and time.monotonic() < until and (done := apply_rule(text, error)) is not None:
+    while error is not None and not effort.is_spent and (done := apply_rule(text, error, effort)) is not None:
         steps.append(done[0])
         text, error = done[0].after, done[1]
     return text, error, tuple(steps)
 
 
-def apply_rule(text: str, error: Finding) -> tuple[Step, Finding | None] | None:
+def apply_rule(text: str, error: Finding, effort: Effort) -> tuple[Step, Finding | None] | None:
     """Return what a rule does about the mistake at the error, and what the compiler says then.
 
     None where there is none, or the compiler gets no further with it.
     """
     whole = [
-        (Step(text, new, rule.name), compile_error(new))
+        (Step(text, new, rule.name), effort.compile_error(new))
         for rule in RULES
         if rule.whole
         for new in rule.rewrite(text, error)
@@ -43,7 +44,7 @@ def apply_rule(text: str, error: Finding) -> tuple[Step, Finding | None] | None:
     if best is not None and (best[1] is None or best[1].line > error.line):  # lines stay lines
         return best
     for rule, new in islice(repairs(text, error), _TRIED):
-        after = compile_error(new) if new != text else error
+        after = effort.compile_error(new) if new != text else error
         if after is None or _further(text, error, new, after):
             return Step(text, new, rule.name), after
     return None
