@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatllm.review.critics import compile_error
+from gatllm.review.effort import Effort
 from gatllm.review.rules import apply_rules
 from gatllm.review.rules.pasted import cleaned
 
@@ -23,7 +24,7 @@ PASTES = [
 
 
 def _mended(text: str) -> str:
-    return apply_rules(text, compile_error(text), float("inf"))[0]
+    return apply_rules(text, compile_error(text), Effort.of())[0]
 
 
 @pytest.mark.parametrize(("pasted", "clean"), PASTES, ids=[pasted.split("\n")[0] for pasted, _ in PASTES])
