@@ -1,12 +1,14 @@
 """Fine-tuning on questions and answers, beside transformers.Trainer in the same process: tokens a second, and the loss.
 
-    python benchmarks/finetuning.py --rounds 3 --updates 12
+    python benchmarks/finetuning.py --pairs 240 --rounds 3
+    python benchmarks/finetuning.py --shape gpt2 --epochs 8 --rounds 8    # a whole run, both losses at each evaluation
 
-Both sides train the same Llama-shaped model, made on the spot from one seed, in fp32 on one thread; each update has the
-same pairs on both sides, so that the losses must be the same. Trainer gets what its documentation shows: a collator
-that pads to the longest of a batch, the questions masked. What is counted are tokens of the pairs, not padding, in
-processor seconds, the sides in turn. The loss is that of each update, and of held-out answers after both have gone
-through the pairs once. Prints a table and, as the last line, one line of JSON.
+Both sides train the same model of Llama's or GPT-2's shape, made on the spot from one seed, in fp32 on one thread; each
+update has the same pairs on both sides, so that the losses must be the same. With ``--dropout`` each side draws masks
+of its own: what two seeds (``--seed``) of one side differ by is then the measure. Trainer gets what its documentation
+shows: a collator that pads to the longest of a batch, the questions masked. What is counted are tokens of the pairs,
+not padding, in processor seconds, the sides in turn. The loss is that of each update, and that of held-out answers
+after every round. Prints a table and, as the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -36,10 +38,10 @@ def pairs(count: int, seed: int) -> list[tuple[str, str]]:
     return found
 
 
-def make_model(folder: Path, texts: list[str]) -> Path:
-    """Write a Llama-shaped model with a byte-level tokenizer of these texts and a chat template."""
+def make_model(folder: Path, texts: list[str], shape: str, dropout: float) -> Path:
+    """Write a model of that shape with a byte-level tokenizer of these texts and a chat template."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -62,12 +64,21 @@ def make_model(folder: Path, texts: list[str]) -> Path:
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=8192, hidden_size=192, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6,
-        num_key_value_heads=2, max_position_embeddings=CONTEXT, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
+    common = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    lm: Any
+    if shape == "gpt2":
+        rates = {"resid_pdrop": dropout, "embd_pdrop": dropout, "attn_pdrop": dropout}
+        lm = GPT2LMHeadModel(
+            GPT2Config(vocab_size=512, n_embd=128, n_layer=3, n_head=4, n_positions=CONTEXT, **rates, **common)
+        )
+    else:
+        lm = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=8192, hidden_size=192, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6,
+                num_key_value_heads=2, max_position_embeddings=CONTEXT, **common,
+            )
+        )  # fmt: skip
+    lm.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -75,13 +86,14 @@ def make_model(folder: Path, texts: list[str]) -> Path:
 class Ours:
     """Our loop, as `gatllm finetune` sets it up."""
 
-    def __init__(self, model: Path, file: Path, rows: int, updates: int) -> None:
+    def __init__(self, model: Path, file: Path, rows: int, updates: int, seed: int) -> None:
         from gatllm.training import Recipe
         from gatllm.training.assembly import assemble
 
         self.recipe = Recipe.of(
             {
                 "name": "finetuning",
+                "seed": seed,
                 "objective": "chat",
                 "data": {"source": str(file)},
                 "model": {"kind": "pretrained", "base": str(model), "context": CONTEXT},
@@ -108,7 +120,7 @@ class Ours:
         batch = self.objective.batch(update, 0.0).tensors
         found = []
         for inputs, targets, items in zip(batch["inputs"], batch["targets"], batch["items"], strict=True):
-            for item in range(int(items.max()) + 1):
+            for item in items[items >= 0].unique().tolist():  # numbered over all rows, not within one
                 ids, labels = inputs[items == item].tolist(), [-100, *targets[items == item].tolist()]
                 # The last token of a row is not an input, only a target; elsewhere the next pair's first is not learnt.
                 found.append((ids + labels[-1:], labels) if labels[-1] != -100 else (ids, labels[:-1]))
@@ -123,9 +135,10 @@ class Ours:
 class Theirs:
     """transformers.Trainer, with a collator that pads."""
 
-    def __init__(self, model: Path, each: list[list[tuple[list[int], list[int]]]]) -> None:
+    def __init__(self, model: Path, each: list[list[tuple[list[int], list[int]]]], seed: int) -> None:
         from transformers import AutoModelForCausalLM
 
+        self.seed = seed
         self.model = AutoModelForCausalLM.from_pretrained(model)
         self.each, self.updates, self.done = each, len(each), 0
         self.losses: list[float] = []
@@ -135,7 +148,7 @@ class Theirs:
         import torch
         from torch.optim.lr_scheduler import LambdaLR
         from torch.utils.data import SequentialSampler
-        from transformers import Trainer, TrainerCallback, TrainingArguments
+        from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
         rows = self.each[self.done : self.done + updates]
         begun = self.done
@@ -167,12 +180,13 @@ class Theirs:
         arguments = TrainingArguments(
             output_dir=tempfile.mkdtemp(), use_cpu=True, max_steps=updates, per_device_train_batch_size=1,
             report_to=[], save_strategy="no", logging_steps=1, disable_tqdm=True, max_grad_norm=1.0,
-            remove_unused_columns=False,
+            remove_unused_columns=False, seed=self.seed + begun,
         )  # fmt: skip
         trainer = InOrder(
             model=self.model, args=arguments, train_dataset=rows, data_collator=collate, callbacks=[clock],
             optimizers=(self.optimizer, schedule),
         )  # fmt: skip
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
         self.losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         self.done += updates
@@ -212,11 +226,15 @@ def loss(model: Any, encoded: list[tuple[list[int], list[int]]]) -> float:
 
 
 def main() -> None:
-    """Alternate both sides to the end of one epoch, then measure both."""
+    """Alternate both sides to the end, measuring both after each round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=1200)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=2, help="packed rows of an update")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--shape", choices=("llama", "gpt2"), default="llama")
+    parser.add_argument("--dropout", type=float, default=0.0, help="of GPT-2's shape, everywhere")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of the pairs and of the dropout")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -226,32 +244,33 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     train, held = pairs(options.pairs, 1), pairs(200, 2)
     held = [pair for pair in held if pair not in set(train)]
-    model = make_model(folder / "model", [text for pair in train for text in pair])
+    model = make_model(folder / "model", [text for pair in train for text in pair], options.shape, options.dropout)
     file = folder / "pairs.json"
     file.write_text(json.dumps([{"question": q, "answer": a} for q, a in train]))
     asked = encode(model, held)
-    ours = Ours(model, file, options.rows, 1)
-    epoch = ours.per_epoch
-    ours = Ours(model, file, options.rows, epoch)
-    each_update = [ours.pairs(update) for update in range(epoch)]
-    theirs = Theirs(model, each_update)
+    count = Ours(model, file, options.rows, 1, options.seed).per_epoch * options.epochs
+    ours = Ours(model, file, options.rows, count, options.seed)
+    theirs = Theirs(model, [ours.pairs(update) for update in range(count)], options.seed)
     rates: dict[str, list[float]] = {"gatllm": [], "Trainer": []}
-    each = epoch // options.rounds
+    losses: dict[str, list[float]] = {"gatllm": [loss(ours.model, asked)], "Trainer": [loss(theirs.model, asked)]}
+    print(f"{count} updates of {len(train)} pairs, {len(held)} held out; before {losses['gatllm'][0]:.4f}", flush=True)
     for number in range(options.rounds):
-        updates = each if number < options.rounds - 1 else epoch - each * (options.rounds - 1)
-        rates["gatllm"].append(ours.run(updates))
-        rates["Trainer"].append(theirs.run(updates))
-    losses = {"gatllm": loss(ours.model, asked), "Trainer": loss(theirs.model, asked)}
+        updates = count * (number + 1) // options.rounds - count * number // options.rounds
+        for name, side in (("gatllm", ours), ("Trainer", theirs)):
+            rates[name].append(side.run(updates))
+            losses[name].append(loss(side.model, asked))
+        mine, other = (values[-1] for values in losses.values())
+        apart = abs(mine - other) / other
+        print(f"  update {ours.session.step:4}: held-out {mine:.4f} and {other:.4f}, {apart:.3%} apart", flush=True)
     ratios = [mine / other for mine, other in zip(*rates.values(), strict=True)]
     for name, values in rates.items():
         spread = f"{min(values):,.0f} to {max(values):,.0f}"
-        print(f"{name:8} {statistics.median(values):9,.0f} tokens/s ({spread}), held-out loss {losses[name]:.4f}")
-    middle = statistics.median(ratios)
-    print(f"ratio    {middle:9.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {epoch} updates of {len(train)} pairs")
-    apart = [abs(mine - other) / other for mine, other in zip(ours.losses, theirs.losses, strict=True)]
-    print(f"loss of an update: at most {max(apart):.3%} apart, {ours.losses[-1]:.4f} and {theirs.losses[-1]:.4f} last")
+        print(f"{name:8} {statistics.median(values):9,.0f} tokens/s ({spread}), held-out loss {losses[name][-1]:.4f}")
+    print(f"ratio    {statistics.median(ratios):9.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    apart = max(abs(mine - other) / other for mine, other in zip(ours.losses, theirs.losses, strict=True))
+    print(f"loss of an update: at most {apart:.3%} apart, {ours.losses[-1]:.4f} and {theirs.losses[-1]:.4f} last")
     curves = {"gatllm": ours.losses, "Trainer": theirs.losses}
-    print(json.dumps({"rates": rates, "losses": losses, "curves": curves, "ratios": ratios, "updates": epoch}))
+    print(json.dumps({"rates": rates, "losses": losses, "curves": curves, "ratios": ratios, "updates": count}))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ from gatllm.answering import (
 from gatllm.answering.checking import apply_edits
 from gatllm.data import Dataset
 from gatllm.errors import UsageError
-from gatllm.models import ChatOptions, ContextOverflowError
+from gatllm.models import ChatOptions, Completion, ContextOverflowError, Message, PretrainedLM
 from gatllm.records import GENESIS, canonical_bytes, read_log, verify_inclusion
 from gatllm.review import Reviewer
 from gatllm.sandbox import Runner
+from tests.models.tiny_lm import write_tiny_lm
 
 GOOD = "Like this:\n\n```python\ndef double(x):\n    return 2 * x\n```\n\nThat is all.\n"
 BROKEN = "```python\ndef double(x)\n    return 2 * x\n```\n"
@@ -132,6 +133,23 @@ def test_closing_the_stream_stops_the_generator() -> None:
     next(events)
     events.close()
     assert generator.closed
+
+
+def test_a_small_context_is_the_users_before_it_is_the_instructions(tmp_path: Path) -> None:
+    generator = PretrainedLM.load(write_tiny_lm(tmp_path / "lm", context=128), dtype="float32", device="cpu")
+    asked: list[int] = []
+    answer = generator.stream
+
+    def stream(messages: Sequence[Message], options: ChatOptions) -> Iterator[str | Completion]:
+        asked.append(generator.count_tokens(messages))
+        return answer(messages, options)
+
+    generator.stream = stream  # type: ignore[method-assign]
+    said = Assistant(generator, Reviewer(), options=ChatOptions(max_new_tokens=4)).ask("who is john")
+    assert said.text
+    assert asked[0] == generator.count_tokens([{"role": "user", "content": "who is john"}])
+    with pytest.raises(ContextOverflowError, match="the model reads at most 128"):
+        Assistant(generator, Reviewer()).ask("who is john " * 20)
 
 
 def test_a_too_long_conversation_is_refused() -> None:

@@ -48,6 +48,29 @@ def test_text_on_stdout_speed_on_stderr(run: str, capsys: pytest.CaptureFixture[
     assert other.err == ""
 
 
+@pytest.mark.parametrize(("kind", "prompt", "cause"), [
+    (GPTConfig, "ZZZ", "can't write 'ZZZ'"),
+    (Seq2SeqConfig, "hello", "is not a model that continues text"),
+])  # fmt: skip
+def test_of_an_export_what_cannot_be_done_is_one_line(
+    kind: type[ModelConfig], prompt: str, cause: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = write_run(tmp_path / "run", kind), str(tmp_path / "export")
+    assert gatllm("export", str(run), "--out", folder) == 0
+    if kind is GPTConfig:
+        texts = []
+        for place in (str(run), folder):
+            capsys.readouterr()
+            assert gatllm("sample", place, "hello", "--tokens", "9", "--temperature", "0", "--quiet") == 0
+            texts.append(capsys.readouterr().out)
+        assert texts[1].strip().endswith(texts[0].strip())
+    capsys.readouterr()
+    assert gatllm("sample", folder, prompt, "--tokens", "9") == 1
+    said = capsys.readouterr().err
+    assert cause in said
+    assert said.count("\n") == 1
+
+
 def test_a_prompt_that_cannot_be_read_prints_nothing_but_the_error(
     run: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

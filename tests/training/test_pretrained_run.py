@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.models import ChatOptions
+from gatllm.models import ChatOptions, Message
 from gatllm.models.chat_format import ChatFormat
 from gatllm.models.tuned import is_tuned, load_lm, open_base
 from gatllm.progress import Progress
@@ -311,6 +311,47 @@ def test_exported_it_is_opened_by_others(
     again = AutoTokenizer.from_pretrained(**packed)
     assert again("def add(a, b):\n  é").input_ids == load_lm(run).tokenizer("def add(a, b):\n  é").input_ids
     assert again.convert_tokens_to_ids("<|im_end|>") == load_lm(run).tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("objective", ["chat", "causal"])
+def test_sampled_from_its_exports_it_says_what_the_run_says(
+    objective: str,
+    chats: Path,
+    text: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the base has no chat template, so that nothing but the run knows how it was asked."""
+    from gatllm.cli import main
+
+    for module in ("pretrained", "tuned"):  # an adapter that lies beside bf16 weights rounds differently
+        monkeypatch.setattr(f"gatllm.models.{module}.best_dtype", lambda *_: torch.float32)
+    base = write_tiny_lm(tmp_path / "lm", template=False)
+    data = chats if objective == "chat" else text
+    wanted = recipe(base, data, objective, adapter="lora", rank=2).replace({"train.steps": 1})
+    run = train(wanted, tmp_path / "run").path
+
+    def call(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed = capfd.readouterr()
+        assert ended.value.code == 0, printed.err
+        return printed.out
+
+    said = call("sample", str(run), "sky?", "--tokens", "12", "--temperature", "0", "--quiet")
+    assert said.strip()
+    asked: list[Message] = [{"role": "user", "content": "sky?"}]
+    for form in ("merged", "adapter", "gguf"):
+        call("export", str(run), "--form", form, "--out", str(tmp_path / form), "--json")
+        again = call("sample", str(tmp_path / form), "sky?", "--tokens", "12", "--temperature", "0", "--quiet")
+        if form == "gguf":  # in fp16: a token that is as likely as another may be the other
+            assert again.startswith("sky?") == said.startswith("sky?")
+            assert load_lm(tmp_path / form).count_tokens(asked) == load_lm(run).count_tokens(asked)
+        else:
+            assert again == said, form
+    vectors = json.loads(call("embed", str(tmp_path / "merged"), "one", "two", "--json"))
+    assert vectors["shape"] == [2, 32]
 
 
 def test_a_small_gpt2_that_names_the_end_of_the_large_one(tmp_path: Path, base: Path) -> None:

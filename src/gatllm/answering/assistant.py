@@ -29,10 +29,11 @@ from gatllm.answering.transcript import Transcript
 from gatllm.answering.trial import CodeRunner
 from gatllm.answering.wording import correction_of, prose_of, whole_characters
 from gatllm.errors import UsageError
-from gatllm.models import ChatGenerator, ChatOptions, Completion, Message, TooLongError
+from gatllm.models import ChatGenerator, ChatOptions, Completion, Message, PretrainedLM, TooLongError
 from gatllm.records import sha256
 
 _CHARACTERS = 8  # of a prompt for each token of context: more than any text has
+_ANSWER = 64  # tokens that instructions, references and passages leave for it, or give way
 WARNING = (
     "confidence {confidence:.0%} is below the threshold of {threshold:.0%}: the model can't answer this accurately, "
     "because {reason}; you may go on at your own decision"
@@ -283,12 +284,21 @@ class _Work:
             shown, _ = write_messages(self.prompt, self.history, near, self.mentioned, repaired)
             if self.search.can_judge:  # what is near misleads a small generator more often than it helps
                 self.near, self.further = near, shown
-            else:
+            elif self._has_room(shown):
                 self._show_passages(near)
                 messages = shown
         if orders:
             self.transcript.add("left out", sentences=orders)
+        if not self._has_room(messages):  # then what the user said comes before what is said about it
+            return [*self.history, {"role": "user", "content": without_orders(self.prompt)[0]}]
         return messages
+
+    def _has_room(self, messages: Sequence[Message]) -> bool:
+        generator = self.owner.generator
+        if not isinstance(generator, PretrainedLM):
+            return True
+        answer = min(self.options.max_new_tokens, generator.context // 4, _ANSWER)
+        return generator.count_tokens(messages) + answer <= generator.context
 
     def _show_passages(self, passages: list[Passage]) -> None:
         self.retrieved = passages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Literal
 
@@ -56,15 +57,19 @@ def export(
 
 def _export_tuned(run: Path, folder: Path, form: str, *, replace: bool) -> tuple[str, str]:
     """Write a pretrained model that was trained further; return what it became, and how it is loaded."""
-    from gatllm.models.conversion.gguf_file import FILE, export_gguf
-    from gatllm.models.tuned import export_adapter, load_lm
+    from gatllm.models.conversion.gguf_file import export_gguf
+    from gatllm.models.pretrained import GGUF
+    from gatllm.models.tuned import export_adapter, load_lm, plain_template
 
     if form == "adapter":
         base = export_adapter(run, folder, replace=replace)
         return f"an adapter for {base}", "peft.AutoPeftModelForCausalLM.from_pretrained"
     lm = load_lm(run, dtype="float32")
+    if (template := plain_template(run)) is not None:
+        lm.tokenizer = copy(lm.tokenizer)  # the base's own stays as it is
+        lm.tokenizer.chat_template = template
     if form == "gguf":
         name = export_gguf(lm.model, lm.tokenizer, folder, replace=replace)
-        return f"a GGUF file of architecture {name}", f"llama.cpp: {FILE}"
+        return f"a GGUF file of architecture {name}", f"llama.cpp: {GGUF}"
     lm.save(folder, replace=replace)
     return type(lm.model).__name__, "transformers.AutoModelForCausalLM.from_pretrained"

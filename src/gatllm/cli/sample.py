@@ -15,6 +15,8 @@ from gatllm.cli.sampling_options import SamplingOptions
 from gatllm.errors import GatllmError, UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gatllm.inference import Sampling
     from gatllm.models import LoadedRun
 
@@ -47,9 +49,9 @@ def sample(
     """
     from gatllm.inference import packed
     from gatllm.models import GPT, Seq2Seq, load_run
-    from gatllm.models.tuned import is_tuned
+    from gatllm.models.tuned import is_pretrained
 
-    if is_tuned(run):
+    if is_pretrained(run):
         from gatllm.cli.sample_pretrained import sample_pretrained
 
         sample_pretrained(
@@ -161,12 +163,16 @@ def embed(
     """
     from gatllm.inference import get_embeddings, pooled_embeddings
     from gatllm.models import load_run, save_weights
+    from gatllm.models.tuned import is_pretrained
 
-    loaded = load_run(run, device=device)
     texts = [line for text in sentences for line in (sys.stdin.read().splitlines() if text == _STDIN else [text])]
     if not texts:
         raise GatllmError("no text on standard input", "write one text a line")
-    vectors = (get_embeddings if tokens else pooled_embeddings)(loaded.model, loaded.tokenizer, texts).cpu()
+    if is_pretrained(run):
+        vectors = _embedded(run, texts, device, tokens=tokens)
+    else:
+        loaded = load_run(run, device=device)
+        vectors = (get_embeddings if tokens else pooled_embeddings)(loaded.model, loaded.tokenizer, texts).cpu()
     if out is not None:
         save_weights(out, {"embeddings": vectors}, {"kind": "tokens" if tokens else "pooled"})
         note(f"{out}: embeddings {tuple(vectors.shape)}")
@@ -180,6 +186,21 @@ def embed(
         names = [str(place + 1) for place in range(len(texts))]
         rows = [(text, *values) for text, values in zip(texts, (vectors @ vectors.T).tolist(), strict=True)]
         table(f"cosine similarity, {tuple(vectors.shape)}", ("text", *names), [_short(row) for row in rows])
+
+
+def _embedded(run: Path, texts: list[str], device: str, *, tokens: bool) -> Tensor:
+    """Return the vectors of a pretrained model, (texts, width).
+
+    Raises:
+        UsageError: one for each token is wanted.
+    """
+    import torch
+
+    from gatllm.models.tuned import load_lm
+
+    if tokens:
+        raise UsageError(f"{run} is a pretrained model: it gives one vector for each text", "leave out --tokens")
+    return torch.tensor(load_lm(run, device=device).embed(texts)[0])
 
 
 def _short(row: tuple[Any, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What `gatllm sample` does with a pretrained model that was trained further."""
+"""What `gatllm sample` does with a pretrained model: a run, or a folder or file as `gatllm export` writes it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def sample_pretrained(
 ) -> None:
     """Print ``n`` texts for each prompt: a model of texts continues it, one of conversations answers it."""
     from gatllm.models.run import read_recipe
-    from gatllm.models.tuned import load_lm
+    from gatllm.models.tuned import is_tuned, load_lm
 
     lm = load_lm(run, device=device)
-    chat = read_recipe(run)["objective"] == "chat"
+    chat = read_recipe(run)["objective"] != "causal" if is_tuned(run) else bool(lm.tokenizer.chat_template)
     texts = [prompt for prompt in prompts for _ in range(n)]
     options = replace(options, seed=options.seed * 1_000_003)  # row i draws by seed + i: no two seeds share a row
     if chat:

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
+from gatllm.errors import GatllmError
 from gatllm.models.chat import Message
 
 # Private-use characters: no template writes them, and users who type them lose nothing but a placeholder.
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
+
+# The lines that stand in where a model has no template, as a template: with it an export is asked as its run was.
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}Assistant:{% endif %}"
+)
 
 
 class ChatFormat:
@@ -18,7 +25,7 @@ class ChatFormat:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._lock = Lock()  # whether special tokens are split is a switch inside the shared tokenizer
-        self.has_template = bool(getattr(tokenizer, "chat_template", None))
+        self.has_template = getattr(tokenizer, "chat_template", None) not in (None, "", PLAIN_TEMPLATE)
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -48,7 +55,12 @@ class ChatFormat:
         if not text:
             return []
         with self._lock:
-            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=split_special)
+            try:
+                encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=split_special)
+            except Exception as error:  # the library has no class for: a character that a vocabulary lacks
+                raise GatllmError(
+                    f"the model's tokenizer can't write {text[:40]!r}: {error}", "use characters that it was trained on"
+                ) from None
         return list(encoded["input_ids"])
 
     def _render(self, turns: list[dict[str, str]]) -> str:

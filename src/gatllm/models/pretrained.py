@@ -34,6 +34,8 @@ from gatllm.models.weights_cache import (
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import canonical_bytes, file_sha256, new_folder
 
+GGUF = "model.gguf"  # the file in the folder that an export to GGUF makes
+
 QWEN_CODER = WeightsFile(
     name="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
     sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
@@ -119,8 +121,8 @@ class PretrainedLM:
         """Load the default chat generator (``small``: the small one), or the model at ``where``.
 
         Args:
-            where: a 🤗 model folder, a GGUF file, a hub id such as ``openai-community/gpt2``, or ``auto``:
-                see `largest_that_fits`.
+            where: a 🤗 model folder, a GGUF file or the folder that one was exported to, a hub id such as
+                ``openai-community/gpt2``, or ``auto``: see `largest_that_fits`.
             dtype: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies it in hardware;
                 ``int8``: eight bits for the weights of a published model or a GGUF file, where a processor is the
                 device and has the kernels, else ``auto``.
@@ -133,6 +135,8 @@ class PretrainedLM:
         """
         _quiet()
         folder: str | Path
+        if where is not None and (Path(where).expanduser() / GGUF).is_file():
+            where = Path(where) / GGUF
         packed = dtype == "int8" and str(choose_device(device)) == "cpu" and int8.is_available()
         dtype = "auto" if dtype == "int8" else dtype
         if where is None or where == "auto":
@@ -389,6 +393,11 @@ def _read(folder: str | Path, dtype: str, device: str) -> tuple[Any, Any]:
         )
     except (OSError, ValueError, KeyError, HFValidationError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if reason.startswith("Unrecognized configuration class"):
+            raise GatllmError(
+                f"{folder} is not a model that continues text but, for example, an encoder-decoder",
+                "open it with transformers; of an export, name the run that it was made from",
+            ) from None
         if here and not local.is_dir():
             hub = "downloads are forbidden (GATLLM_OFFLINE)" if is_offline() else "the hub can't be reached"
             reason = f"there is no such folder, nothing of that name in the hub's cache, and {hub}"

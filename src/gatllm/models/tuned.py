@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from gatllm.errors import GatllmError, UsageError, VerificationError
+from gatllm.models.chat_format import PLAIN_TEMPLATE
 from gatllm.models.device import choose_device
 from gatllm.models.fingerprint import weights_root
-from gatllm.models.pretrained import PretrainedLM, best_dtype
+from gatllm.models.pretrained import GGUF, PretrainedLM, best_dtype
 from gatllm.models.run import read_recipe
 from gatllm.models.weights import load_weights, put_weights, save_weights
 from gatllm.progress import Report, silent
-from gatllm.records import new_folder
+from gatllm.records import new_folder, write_file
 from gatllm.tokenizers import Pretrained
 
 KIND = "pretrained"
@@ -294,6 +295,8 @@ def export_adapter(run: Path, folder: Path, *, replace: bool = False) -> str:
         for file in sorted(run.iterdir()):
             if file.suffix in (".json", ".jinja") and not file.name.startswith(("proof", "plan")):
                 shutil.copyfile(file, temporary / file.name)
+        if (template := plain_template(run)) is not None:
+            write_file(temporary / "chat_template.jinja", template)
         about = temporary / "adapter_config.json"
         named = json.loads(about.read_text(encoding="utf-8"))
         named["base_model_name_or_path"] = named.get("base_model_name_or_path") or table.base
@@ -301,9 +304,29 @@ def export_adapter(run: Path, folder: Path, *, replace: bool = False) -> str:
     return str(named["base_model_name_or_path"])
 
 
+def plain_template(run: str | Path) -> str | None:
+    """Return the chat template that an export needs where the base has none and conversations were learnt.
+
+    Without it nobody could tell from the export how it was asked in training.
+    """
+    table = _table(run)
+    if table is None or read_recipe(Path(run))["objective"] == "causal":
+        return None
+    return None if open_base(table.base).tokenizer.chat_template else PLAIN_TEMPLATE
+
+
 def is_tuned(run: str | Path) -> bool:
     """Tell whether a folder is a run of a pretrained model."""
     return _table(run) is not None
+
+
+def is_pretrained(where: str | Path) -> bool:
+    """Tell whether a file or folder is what `load_lm` opens: such a run, or a 🤗, peft or GGUF model."""
+    place = Path(where)
+    if (place / "recipe.toml").is_file():
+        return is_tuned(place)
+    files = ("config.json", "adapter_config.json", GGUF)
+    return (place.suffix == ".gguf" and place.is_file()) or any((place / name).is_file() for name in files)
 
 
 def _table(where: str | Path | None) -> PretrainedConfig | None:

@@ -9,15 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from gatllm.errors import GatllmError
+from gatllm.models.pretrained import GGUF
 from gatllm.records import new_folder
 
 _SHAPES = {"llama": "LLAMA", "qwen2": "QWEN2"}  # model_type → the name of the architecture in the gguf package
 # How llama.cpp cuts text before it merges; a GGUF names the rule. Which tokenizer has which is told by its vocabulary.
 _PRE_TOKENIZERS = {151_643: "qwen2", 49_152: "smollm"}
 _NORMAL, _CONTROL = 1, 3
-
-
-FILE = "model.gguf"
 
 
 def export_gguf(model: Any, tokenizer: Any, folder: Path, *, replace: bool = False) -> str:
@@ -39,7 +37,7 @@ def export_gguf(model: Any, tokenizer: Any, folder: Path, *, replace: bool = Fal
     arch = getattr(gguf.MODEL_ARCH, _SHAPES[config.model_type])
     names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
     with new_folder(folder, replace=replace) as temporary:
-        writer = gguf.GGUFWriter(temporary / FILE, gguf.MODEL_ARCH_NAMES[arch])
+        writer = gguf.GGUFWriter(temporary / GGUF, gguf.MODEL_ARCH_NAMES[arch])
         _write_sizes(writer, config)
         _write_tokenizer(writer, json.loads(tokenizer.backend_tokenizer.to_str()), tokenizer, config)
         for name, tensor in model.state_dict().items():
