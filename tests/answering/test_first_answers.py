@@ -37,26 +37,27 @@ def code(answer: Answer) -> str:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "inputs", "outputs"),
+    ("prompt", "inputs", "right"),
     [
-        ("Write a function fib(n) that returns the n-th Fibonacci number.", [(10,), (1,)], [55, 1]),
-        ("Write a function that returns the area of a circle.", [(0,)], [0.0]),
+        # Both ways of counting are common, and the question names neither.
+        ("Write a function fib(n) that returns the n-th Fibonacci number.", [(10,), (1,)], ([55, 1], [34, 0])),
+        ("Write a function that returns the area of a circle.", [(0,)], ([0.0],)),
         (
             "Schreibe eine Funktion, die prüft, ob eine Zahl eine Primzahl ist.",
             [(7,), (9,), (2,)],
-            [True, False, True],
+            ([True, False, True],),
         ),
-        ("文字列を逆順にする関数を書いてください。", [("abc",)], ["cba"]),
+        ("文字列を逆順にする関数を書いてください。", [("abc",)], (["cba"],)),
     ],
 )
 def test_right_answers_are_not_called_unlikely(
-    assistant: Assistant, runner: Runner, prompt: str, inputs: list[tuple[object, ...]], outputs: list[object]
+    assistant: Assistant, runner: Runner, prompt: str, inputs: list[tuple[object, ...]], right: tuple[list[object], ...]
 ) -> None:
     answer = assistant.ask(prompt)
     name = re.search(r"def (\w+)\(", code(answer))
     assert name is not None
     execution = runner.call(code(answer), name[1], inputs)
-    assert [getattr(result, "value", None) for result in execution.results] == outputs
+    assert [getattr(result, "value", None) for result in execution.results] in right
     assert answer.warning == ""
     assert answer.confidence is not None
     assert answer.confidence > 0.5

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from gatllm.answering.knowledge import Mention
+
 Verdict = Literal["real", "fake", "unchecked"]
 Outcome = Literal["passed", "failed", "not run", "nothing stated"]
 
@@ -156,6 +158,7 @@ class Assessment:
     features: dict[str, float]
     warning: str
     difficulty: str = ""
+    mentioned: tuple[Mention, ...] = ()  # the library's names that the words of the prompt speak of
 
 
 @dataclass(frozen=True, slots=True)

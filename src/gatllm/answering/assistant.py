@@ -103,8 +103,10 @@ class Assistant:
 
     def assess(self, prompt: str) -> Assessment:
         """Tell how far the prompt may be trusted to the model, before anything is generated."""
+        # Names in the code of a prompt are checked as code; here are those that its words speak of.
+        names = tuple(mentioned(prose_of(prompt)))
         if self.confidence is None or self._threshold is None:
-            return Assessment(None, None, False, {}, "")
+            return Assessment(None, None, False, {}, "", mentioned=names)
         base, certified = self._threshold
         level = difficulty(prompt)
         covered = self.confidence.score(prompt)
@@ -114,13 +116,13 @@ class Assistant:
             features["covered by the data"] = covered.value
             if covered.value < self._threshold[0] and not asks_for_code(prompt):
                 value, reason = min(value, covered.value, base / 2), "nothing like it is in the data"
-        missing = [each.name for each in mentioned(prose_of(prompt)) if not each.exists]
+        missing = [each.name for each in names if not each.exists]
         if missing:  # a small generator goes along with any name
             value, reason = min(value, base / 2), f"{MISSING}: {', '.join(missing)}"
         threshold = self.reliability.threshold(base, level)
         low = value < threshold
         warnings = [WARNING.format(confidence=value, threshold=threshold, reason=reason)] if low else []
-        return Assessment(value, threshold, certified, features, "; ".join(warnings), level)
+        return Assessment(value, threshold, certified, features, "; ".join(warnings), level, names)
 
     def threshold_of(self, level: Difficulty) -> float | None:
         """Return what the confidence must reach now for a question of this difficulty; None: nothing to compare."""
@@ -204,8 +206,6 @@ class _Work:
 
     def __post_init__(self) -> None:
         owner = self.owner
-        # Names in the code of a prompt are checked as code; here are those that its words speak of.
-        self.mentioned = mentioned(prose_of(self.prompt))
         self.search = Search(
             owner.generator, owner.reviewer, owner.runner, read_specification(self.prompt), self.options,
             rounds=owner.rounds, breadth=owner.breadth,
@@ -245,7 +245,7 @@ class _Work:
 
     def _remarks(self) -> Iterator[Text]:
         """Say first what the prompt takes for granted and is not so."""
-        for mention in self.mentioned:
+        for mention in self.assessment.mentioned:
             if not mention.exists:
                 yield self._show(f"{mention.words}\n\n")
         _, orders = without_orders(self.prompt)
@@ -279,9 +279,9 @@ class _Work:
         owner = self.owner
         library = owner.library if owner.retrieval else None
         near = library.retrieve(self.prompt, owner.retrieval) if library is not None else []
-        messages, orders = write_messages(self.prompt, self.history, [], self.mentioned, repaired)
+        messages, orders = write_messages(self.prompt, self.history, [], self.assessment.mentioned, repaired)
         if near:
-            shown, _ = write_messages(self.prompt, self.history, near, self.mentioned, repaired)
+            shown, _ = write_messages(self.prompt, self.history, near, self.assessment.mentioned, repaired)
             if self.search.can_judge:  # what is near misleads a small generator more often than it helps
                 self.near, self.further = near, shown
             elif self._has_room(shown):

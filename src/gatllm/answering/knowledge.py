@@ -15,6 +15,7 @@ import re
 import symtable
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -324,7 +325,7 @@ def _described(name: str, target: Any) -> str:
     return f"{name}{shown}: {first}" if first else f"{name}{shown}"
 
 
-def reference(found: list[Mention], budget: int = 600) -> str:
+def reference(found: Sequence[Mention], budget: int = 600) -> str:
     """Return what a generator should know of the names in a prompt, in at most ``budget`` characters."""
     lines: list[str] = []
     for mention in sorted(found, key=lambda each: each.exists):  # what does not exist first

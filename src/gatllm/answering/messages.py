@@ -22,7 +22,7 @@ def write_messages(
     prompt: str,
     history: Sequence[Message],
     retrieved: Sequence[Passage],
-    mentioned: list[Mention],
+    mentioned: Sequence[Mention],
     repaired: CodeReview | None,
 ) -> tuple[list[Message], list[str]]:
     """Return the messages for a prompt, and the orders in its material that were left out of them.
