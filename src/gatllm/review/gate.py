@@ -25,6 +25,7 @@ from gatllm.review.layout import displaced
 from gatllm.review.made_up import made_up
 from gatllm.review.misreadings import misread
 from gatllm.review.quotes import quoted
+from gatllm.review.traded import traded
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import all_lexemes
 from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
@@ -240,6 +241,7 @@ def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     yield from misread(before, after, nodes)
     unbound = _unbound(nodes)
     yield from made_up(before, after, nodes, unbound, steps)
+    yield from traded(before, after, nodes, steps)
     for name in sorted(unbound):
         if _quotes_at(name, before) > _quotes_at(name, after):
             yield f"`{name}` of a string would become a name"

@@ -36,6 +36,8 @@ def _raw(text: str, error: Finding) -> Iterator[str]:
             continue
         if "\n" in body and len(found["quote"]) == 1:
             continue
+        if "\\N{" in body:  # a character's name, which lost its brace or is spelt wrong
+            continue
         if any(escape in ("\\\\", "\\'", '\\"', "\\\n") for escape in escapes):
             body = _ESCAPE.sub(lambda one: ("\\" if one[0] in _CUT_OFF else "") + one[0], body)
         elif body.endswith("\\n"):  # a path, or a line with a path in it: nothing tells
@@ -107,9 +109,14 @@ def _three_quotes(text: str, error: Finding) -> Iterator[str]:
     if not re.match(r"\s*(?:[,)\]}:;.%+#]|$)", rest) or quote in rest or quote * 3 in text[start:close]:
         return
     body = text[opened.end() : close]
-    if body.endswith(quote):
+    if body.endswith(quote) or _opens(text[opened.end() : end]):
         return
     yield f"{text[: opened.end() - 1]}{quote * 3}{body}{quote * 3}{text[close + 1 :]}"
+
+
+def _opens(text: str) -> bool:
+    """Tell whether a bracket is open at the end: prose seldom breaks there, and code that was broken in two often."""
+    return any(text.count(opening) > text.count(closing) for opening, closing in ("()", "[]", "{}"))
 
 
 def _third_quote(text: str, _: Finding) -> Iterator[str]:
@@ -134,6 +141,8 @@ def _field(text: str, error: Finding) -> Iterator[str]:
     start, end = line_span(text, error.line)
     line = text[start:end]
     for found in re.finditer(rf"(?<![{{\w.()\[\]]){_CHAIN}(?=(?:![rsa])?\}}(?!\}}))", line):
+        if line.count("{", 0, found.start()) > line.count("}", 0, found.start()):
+            continue  # `{{ one + other}` has its brace, and one too many
         yield f"{text[: start + found.start()]}{{{text[start + found.start() :]}"
     for found in re.finditer(rf"(?<!\{{)\{{{_CHAIN}(?![\w.}}!:=\[(])", line):
         yield f"{text[: start + found.end()]}}}{text[start + found.end() :]}"

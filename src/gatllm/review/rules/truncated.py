@@ -12,7 +12,7 @@ from gatllm.tokenizers.lexing.lenient import bare
 
 _HEADER = re.compile(r"expected an indented block after .* on line (\d+)")
 _CLOSERS = re.compile(r"\s*[)\]}]+[,:]?\s*")
-_HANGING = re.compile(r"[ \t]*(?:#[^\n]*)?")
+_HANGING = re.compile(r"(?:[ \t]+#[^\n]*)?[ \t]*")  # right behind a bracket a number sign is a string's
 _LINE = re.compile(r"^[ \t]*\S[^\n]*$", re.M)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 # What begins a statement and can't continue an expression in brackets.
