@@ -22,6 +22,15 @@ DOUBTED = [
     ("x = 'setup.py:\n", "x = 'setup'.py\n", "`py`"),
     ("def f():\nx = 1\n", "def f():\n    pass\n    x = 1\n", "`pass`"),
     ("def f(self, n):\n    g(self n)\n", "def f(self, n):\n    g(self.n)\n", "comma"),
+    ("x = (a or ' ).join(b)\n", "x = (a or ' ).join(b')\n", "become a string"),
+    ("go(ffew '=' in {n}\")\n", "go(\"ffew '=' in {n}\")\n", "prefix"),
+    ("x = f'say name!r}'\n", "x = f'say name!{r}'\n", "field"),
+    ("x = f'{a{ on {b}'\n", "x = f'{a}{ on} {b}'\n", "field"),
+    (
+        "def f():\n    # as it says (\nPEP-8)\n    go()\n",
+        "def f():\n    # as it says (\n    PEP(-8)\n    go()\n",
+        "comment",
+    ),
 ]
 RIGHT = [
     ('x = f"{self.name: {y}"\n', 'x = f"{self.name}: {y}"\n'),
@@ -32,6 +41,9 @@ RIGHT = [
     ("class A:\n    '''Doc.'''\ndef f():\n", "class A:\n    '''Doc.'''\ndef f():\n    pass\n"),
     ("def f(self):\n    g(self n)\n", "def f(self):\n    g(self.n)\n"),
     ("x = (1\n", "x = (1)\n"),
+    ("x = 'first) a\n", "x = 'first) a'\n"),
+    ("# a list (\n# of two)\nx = [1, 2\n", "# a list (\n# of two)\nx = [1, 2]\n"),
+    ("x = f'{ a} {b'\n", "x = f'{ a} {b}'\n"),
 ]
 
 

@@ -26,6 +26,12 @@ OTHERS = (
     "def base(name):\n    first = name.partition(#')[0].split('/')\n    return first\n",
     # The field has its brace, and one too many.
     "def put(out, m, depth):\n    out.append(f'{m.group(0)}\\n{{\" \" * depth}')\n",
+    # A keyword is misspelt.
+    "def wait(run):\n    run(lambad: 3)\n",
+    # A name that has no value yet, and is used below, is not compared.
+    "def f(app):\n    if wait = app.wait_for:\n        return wait\n",
+    # One value twice may lack its comma.
+    "def f():\n    return None None\n",
     # A character's name without its end is no path.
     "BULLET = '\\N{TRIANGULAR BULLET'\n",
 )
@@ -34,11 +40,18 @@ ALONE = {
     "if (n = read()) > 0:\n    print(n)\n": "if (n := read()) > 0:\n    print(n)\n",
     "def f(a):\n    if a = 1:\n        return 2\n": "def f(a):\n    if a == 1:\n        return 2\n",
     "def f(a):\n    if a = 1:\n        return max(1, 2\n": "def f(a):\n    if a == 1:\n        return max(1, 2)\n",
+    "def f(app, wait):\n    if wait = app.wait_for:\n        return wait\n": (
+        "def f(app, wait):\n    if wait == app.wait_for:\n        return wait\n"
+    ),
+    "def f(text):\n    return 'requires  + text\n": "def f(text):\n    return 'requires ' + text\n",
     "SIZES = [  # in metres\n    1,\n    2,\n\n\ndef area(w):\n    return w\n": (
         "SIZES = [  # in metres\n    1,\n    2,\n]\n\n\ndef area(w):\n    return w\n"
     ),
 }
-WRITTEN_BY_RULE = ("{len(found)", ":=", "==", "author=", '"""', "'''", "r'\\N", "    )\n", "{depth}", "\\\\\\'")
+WRITTEN_BY_RULE = (
+    *("{len(found)", ":=", "==", "author=", '"""', "'''", "r'\\N", "    )\n", "{depth}", "\\\\\\'"),
+    *("return None\n", "lambad="),
+)
 
 
 @pytest.mark.parametrize("broken", [*SEVERAL, *OTHERS])

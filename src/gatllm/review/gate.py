@@ -153,7 +153,7 @@ def _named(removed: list[str], added: list[str], context: list[str], following: 
     if len(removed) == 1 and len(added) == 1:  # one misspelt keyword
         return more in _KEYWORDS and (less.lower() == more.lower() or (more not in _VALUES and is_typo(less, more)))
     if not added:  # what no program has, or what was typed twice
-        doubled = removed in (context[-1:], following) and (less in _KEYWORDS or not _is_word(less))
+        doubled = removed in (context[-1:], following) and (less in _KEYWORDS - _VALUES or not _is_word(less))
         return doubled or (all(word in _NEVER for word in removed) and "".join(following).isidentifier())
     return not removed and len(added) == 1 and _forced(more, context)
 

@@ -16,15 +16,14 @@ from gatllm.review.quotes import quoted
 from gatllm.review.typos import is_typo
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
+_PAIRS = tuple(_OPENING.items())
 _TRIPLE = ('"""', "'''")
 _LEXEMES = (tokenize.STRING, tokenize.NAME, tokenize.OP, tokenize.NUMBER)
 _BEFORE_NAMES = ("global", "nonlocal", "return", "raise", "import", "from", "assert", "yield", "await", "del")
 _FORMATTED = re.compile(r"(?:[rR]?[fF][rR]?)(\"\"\"|'''|\"|')")
 _OPENED = re.compile(r"(?<!\{)(?:\{\{)*\{(?!\{)")
 _FIELD = re.compile(r"\{\{|\}\}|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
-_PREFIXED = re.compile(
-    r"[\"'](?:[rRbB]{1,2}[\[(\\^{]|[rR]?[fF][^\"']*\{)"
-)  # `r[0-9]"`: the quote was behind the letter
+_PREFIXED = re.compile(r"[\"'](?:[rRbB]{1,2}[\[(\\^{]|[rR]?[fF].*\{)")  # `r[0-9]"`: the quote was behind the letter
 _LEFT = re.compile(r"(?:\"{3}|'{3})(?:[ \t]*(?:\"{1,2}|'{1,2})[ \t]*\n)|\n[ \t]*(?:\"{1,2}|'{1,2})\s*(?:\"{3}|'{3})\Z")
 _ARGUMENT = re.compile(r",\s*([A-Za-z_]\w*)\s*$")
 _SELF = re.compile(r"[(,]\s*(?:self|cls)[ \t]+([A-Za-z_]\w*)\b(?=\s*[,)])")
@@ -32,6 +31,8 @@ _KEYWORD = re.compile(
     r",\s*(?:\*{0,2}[A-Za-z_]\w*\s*=(?!=)|\*{1,2}[A-Za-z_]\w*\b)|,\s*\w*[a-z]_[a-z]\w*$"
 )  # more arguments of a call
 _BROKEN = re.compile(r"[(\[{,]\n")
+_CODE = re.compile(r"[^()\[\]{}]*[)\]}]\s*(?:\.\s*\w|[,+%])")  # `' ).join(xs'`: the quote was before the bracket
+_ODD_FIELD = re.compile(r"!\{|(?<!\{)\{ +\w[^{}]*\}")
 _CONVERTED = re.compile(r"\}![rsa]\b")
 _HALF_FIELD = re.compile(r"[\w.)\]]\s[-+*/%]\s\{")  # `{` behind an operator: the field may begin before it
 _ODD_EMPTY = re.compile(r"(?:[(\[{][ \t]+|[ \t]{2,}|[(,][ \t]*\()(?:(?<!\")\"\"(?!\")|(?<!')''(?!'))|[(,][ \t]+[)\]}]")
@@ -49,6 +50,7 @@ def misread(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
     """
     yield from _strings(before, after)
     yield from _values(before, after, nodes)
+    yield from _comments(before, after)
     yield from _attributes(before, after, nodes)
     yield from _statements(before, after, nodes)
 
@@ -89,6 +91,18 @@ def _strings(before: str, after: str) -> Iterator[str]:
             yield from _said(before, after, token.string)
 
 
+def _comments(before: str, after: str) -> Iterator[str]:
+    """A line behind a comment that breaks off within brackets was a part of it."""
+    given, comment = {*before.split("\n")}, ""
+    for line in after.split("\n"):
+        if line.lstrip().startswith("#"):
+            comment += line
+            continue
+        if comment and line not in given and any(comment.count(one) > comment.count(other) for one, other in _PAIRS):
+            yield "a line may belong to the comment above it"
+        comment = ""
+
+
 def _other_marks(text: str) -> list[int]:
     """How many brackets of each kind and how many quotes of the rarer kind a text has."""
     return [*map(text.count, "()[]{}"), min(map(text.count, "'\""))]
@@ -117,7 +131,8 @@ def _fields(before: str, string: str) -> Iterator[str]:
     whole = line if line or "\n" not in bare else before
     if whole.count("{") == whole.count("}") and bare in whole.replace("{", "").replace("}", ""):
         yield "a brace of an f-string would move"
-    if _CONVERTED.search(string) or _HALF_FIELD.search(string):
+    odd = len(_ODD_FIELD.findall(string)) > len(_ODD_FIELD.findall(line))
+    if odd or _CONVERTED.search(string) or _HALF_FIELD.search(string):
         yield "a field of an f-string may begin or end elsewhere"
 
 
@@ -130,6 +145,8 @@ def _said(before: str, after: str, string: str) -> Iterator[str]:
         yield "a line may have been broken within a string"
     if _PREFIXED.match(string):
         yield "the first letter of a string may be its prefix"
+    if _CODE.match(inner):
+        yield "code would become a string"
     argument = _ARGUMENT.search(inner)
     known = argument is not None and re.search(rf"\b{argument[1]}\b", after.replace(string, ""))
     if known or _KEYWORD.search(inner) or re.match(r",\s*\S", inner):

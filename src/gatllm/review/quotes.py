@@ -10,7 +10,10 @@ from functools import lru_cache
 
 from gatllm.review.critics import compile_error
 
-_BLANK_AFTER = re.compile(r"(?P<quote>['\"])(?P<blank> +)(?P<next>[,)\]}]|$)")
+# Before an operator stands one blank: of several the others are the string's.
+_BLANK_AFTER = re.compile(
+    r"(?P<quote>['\"])(?P<blank> +)(?P<next>[,)\]}]|$| (?:[-+*/%<>=!]|(?:and|else|for|if|in|is|not|or)\b))"
+)
 _BLANK_INSIDE = re.compile(r"=(?P<quote>['\"]) (?P<blank> *)(?=\S)")
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.rule import ANY, Rule
+from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import bare
 
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
@@ -107,6 +108,8 @@ def _named(text: str, error: Finding) -> Iterator[str]:
             continue
         for start, end in arguments:
             found = _COLON.match(text, start, end)
+            if found and is_typo(found["name"], "lambda"):
+                return
             # `x: int = 3` is a parameter's: no call has that.
             if found and start <= number <= end and not re.search(r"(?<![=!<>])=(?!=)", text[found.end() : end]):
                 yield f"{text[: found.end('name')]}={text[found.end() :]}"

@@ -26,8 +26,17 @@ def _compared(text: str, error: Finding) -> Iterator[str]:
     line, at = offset(text, error.line, 1), offset(text, error.line, error.column)
     end = text.find("\n", at)
     found = _ASSIGNED.search(text, at, len(text) if end < 0 else end)
-    if "'=='" in error.message and found and _CONDITION.match(text, line):
+    if found and "'=='" in error.message and _CONDITION.match(text, line) and not _bound_here(text, line, at, found):
         yield text[: found.start()] + "==" + text[found.end() :]
+
+
+def _bound_here(text: str, line: int, at: int, sign: re.Match[str]) -> bool:
+    """Tell whether a name may get its first value here: nothing before the line has it, and lines below do."""
+    name = text[at : sign.start()].strip()
+    if not name.isidentifier() or not re.compile(r"\s*[^\W\d]").match(text, sign.end()):
+        return False
+    word = re.compile(rf"\b{name}\b")
+    return word.search(text, 0, line) is None and word.search(text, sign.end()) is not None
 
 
 def _made_async(text: str, error: Finding) -> Iterator[str]:
