@@ -45,6 +45,7 @@ SETS = {
 }
 SLIPS = (1, 1, 1, 1, 2, 2, 3)  # how many slips a case has
 HARM = 0.002  # the fraction of all cases in which something is written that changes what the text says
+LEAST = 0.5  # what is less likely than not is not written, whatever a set of slips says
 CLEAR = 0.995  # how often rules and search alone must be right where the discriminator is not asked
 
 
@@ -141,10 +142,10 @@ def fit(path: Path, choose: Path) -> None:
 
 
 def _threshold(decided: list[tuple[float, bool, bool, str]], count: int) -> float:
-    """The lowest threshold above which no more than `HARM` of all cases come to harm."""
+    """The lowest threshold above which no more than `HARM` of all cases come to harm; one half at least."""
     harms = sorted((value for value, _, harm, _ in decided if harm), reverse=True)
     allowed = int(HARM * count)
-    return round(harms[allowed] + 0.0005, 4) if len(harms) > allowed else 0.0
+    return max(round(harms[allowed] + 0.0005, 4) if len(harms) > allowed else 0.0, LEAST)
 
 
 def _clear(decided: list[tuple[float, bool, bool, str]]) -> float:

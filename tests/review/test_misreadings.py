@@ -25,6 +25,9 @@ DOUBTED = [
     ("x = (a or ' ).join(b)\n", "x = (a or ' ).join(b')\n", "become a string"),
     ("go(ffew '=' in {n}\")\n", "go(\"ffew '=' in {n}\")\n", "prefix"),
     ("x = f'say name!r}'\n", "x = f'say name!{r}'\n", "field"),
+    ("x = f'say(a).hex()}.{b}'\n", "x = f'say(a).{hex()}.{b}'\n", "field"),
+    ("x = f\"{a['b']['c']\"\n", "x = f\"{a['b']}['c']\"\n", "field"),
+    ("x = go(' , '-')\n", "x = go(' ,', '-')\n", "become a string"),
     ("x = f'{a{ on {b}'\n", "x = f'{a}{ on} {b}'\n", "field"),
     (
         "def f():\n    # as it says (\nPEP-8)\n    go()\n",

@@ -22,6 +22,10 @@ OTHERS = (
     "def read(line):\n    return match(r'(.+?)\\s+(\n\\d+)\\s+(.*)', line)\n",
     "def told(found):\n    print(f'gave {len(found)} candidate(\ns): {found!r}')\n",
     "BULLET = r'\\d{1,\n9}\\.'\n",
+    "def told(name):\n    raise KeyError('no \"{}\" there,\n\\n'.format(name))\n",
+    "def told(name):\n    return f'data:image/png;base64,\n{name}'\n",
+    # The method lost its indentation.
+    "class Reader(Base):\n\ndef locate(self, place) -> None:\n        self.place = place\n",
     # The number sign is a text's.
     "def base(name):\n    first = name.partition(#')[0].split('/')\n    return first\n",
     # The field has its brace, and one too many.
@@ -44,13 +48,14 @@ ALONE = {
         "def f(app, wait):\n    if wait == app.wait_for:\n        return wait\n"
     ),
     "def f(text):\n    return 'requires  + text\n": "def f(text):\n    return 'requires ' + text\n",
+    "log(\n    'not found, \n    'and left'\n)\n": "log(\n    'not found, '\n    'and left'\n)\n",
     "SIZES = [  # in metres\n    1,\n    2,\n\n\ndef area(w):\n    return w\n": (
         "SIZES = [  # in metres\n    1,\n    2,\n]\n\n\ndef area(w):\n    return w\n"
     ),
 }
 WRITTEN_BY_RULE = (
     *("{len(found)", ":=", "==", "author=", '"""', "'''", "r'\\N", "    )\n", "{depth}", "\\\\\\'"),
-    *("return None\n", "lambad="),
+    *("return None\n", "lambad=", "pass\n"),
 )
 
 

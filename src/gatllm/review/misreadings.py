@@ -32,7 +32,8 @@ _KEYWORD = re.compile(
 )  # more arguments of a call
 _BROKEN = re.compile(r"[(\[{,]\n")
 _CODE = re.compile(r"[^()\[\]{}]*[)\]}]\s*(?:\.\s*\w|[,+%])")  # `' ).join(xs'`: the quote was before the bracket
-_ODD_FIELD = re.compile(r"!\{|(?<!\{)\{ +\w[^{}]*\}")
+_ODD_FIELD = re.compile(r"!\{|(?<!\{)\{ +\w[^{}]*\}|[)\]]\.\{|\}\[['\"]")
+_BLANK_AND_COMMA = re.compile(r"(['\"])\s+,\s*\1\Z")
 _CONVERTED = re.compile(r"\}![rsa]\b")
 _HALF_FIELD = re.compile(r"[\w.)\]]\s[-+*/%]\s\{")  # `{` behind an operator: the field may begin before it
 _ODD_EMPTY = re.compile(r"(?:[(\[{][ \t]+|[ \t]{2,}|[(,][ \t]*\()(?:(?<!\")\"\"(?!\")|(?<!')''(?!'))|[(,][ \t]+[)\]}]")
@@ -145,7 +146,7 @@ def _said(before: str, after: str, string: str) -> Iterator[str]:
         yield "a line may have been broken within a string"
     if _PREFIXED.match(string):
         yield "the first letter of a string may be its prefix"
-    if _CODE.match(inner):
+    if _CODE.match(inner) or _BLANK_AND_COMMA.match(string):
         yield "code would become a string"
     argument = _ARGUMENT.search(inner)
     known = argument is not None and re.search(rf"\b{argument[1]}\b", after.replace(string, ""))

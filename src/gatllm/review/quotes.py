@@ -14,6 +14,9 @@ from gatllm.review.critics import compile_error
 _BLANK_AFTER = re.compile(
     r"(?P<quote>['\"])(?P<blank> +)(?P<next>[,)\]}]|$| (?:[-+*/%<>=!]|(?:and|else|for|if|in|is|not|or)\b))"
 )
+# Nobody leaves blanks at the end of a line of code: before the next line's string they are this one's, with the mark.
+_BLANK_AT_END = re.compile(r"(?P<quote>['\"])(?P<blank>[,.;:]? +)$")
+_STRING_FIRST = re.compile(r"\s*[rRfFbBuU]{0,2}['\"]")
 _BLANK_INSIDE = re.compile(r"=(?P<quote>['\"]) (?P<blank> *)(?=\S)")
 
 
@@ -31,6 +34,9 @@ def with_blanks_inside(before: str, after: str) -> str:
         if one == other:
             continue
         moved = other
+        at_end = _BLANK_AT_END.search(other)
+        if at_end is not None and one.endswith(at_end["blank"]) and _STRING_FIRST.match("".join(new[number + 1 :][:1])):
+            moved = other[: at_end.start()] + at_end["blank"] + at_end["quote"]
         for found in _BLANK_AFTER.finditer(other):
             if found[0] not in one or not found["next"]:
                 end = other[found.end() :]

@@ -18,6 +18,7 @@ _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally)\b")
 _DEFINITION = re.compile(r"\s*(?:@|async\s+def\b|def\b|class\b)")
 _CROSSED = re.compile(r"'(.)' does not match opening parenthesis '(.)'")
 _CLASS = re.compile(r"\s*class\b")
+_METHOD = re.compile(r"\s*(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -61,6 +62,8 @@ def _with_pass(text: str, error: Finding) -> Iterator[str]:
     lines = text.split("\n")
     follows = lines[error.line - 1] if header < error.line <= len(lines) else ""
     head = lines[header - 1]
+    if _CLASS.match(head) and _METHOD.match(follows):
+        return  # it belongs into the class
     margin = margin_of(head)
     skipped = lines[header : error.line - 1]
     between = any(not line.strip() or line.lstrip().startswith("#") for line in skipped)

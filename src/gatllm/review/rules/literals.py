@@ -109,7 +109,8 @@ def _three_quotes(text: str, error: Finding) -> Iterator[str]:
     if not re.match(r"\s*(?:[,)\]}:;.%+#]|$)", rest) or quote in rest or quote * 3 in text[start:close]:
         return
     body = text[opened.end() : close]
-    if body.endswith(quote) or _opens(text[opened.end() : end]):
+    # Code that was broken in two reads so: within brackets, beside a field, or where the line breaks have escapes.
+    if body.endswith(quote) or _opens(text[opened.end() : end]) or "\\n" in body or "f" in opened[0].lower():
         return
     yield f"{text[: opened.end() - 1]}{quote * 3}{body}{quote * 3}{text[close + 1 :]}"
 
