@@ -20,7 +20,7 @@ from pathlib import Path
 from gatllm.answering.code_tasks import CodeTask, read_code_tasks
 from gatllm.answering.evaluation import Outcome, answer_task, measure
 from gatllm.answering.generators import load_generator
-from gatllm.models import ChatGenerator, ChatOptions, Completion, Message
+from gatllm.models import ChatGenerator, ChatOptions, Completion, Message, StateReader
 from gatllm.review.default import load_reviewer
 from gatllm.sandbox import Runner
 
@@ -31,6 +31,8 @@ class Together:
     def __init__(self, generator: ChatGenerator) -> None:
         self.name, self.context = generator.name, generator.context
         self._generator = generator
+        if isinstance(generator, StateReader):
+            self.states = generator.states
         self._changed = threading.Condition()
         self._asked: list[tuple[list[Sequence[Message]], ChatOptions, list[Completion]]] = []
 

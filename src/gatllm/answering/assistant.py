@@ -112,7 +112,8 @@ class Assistant:
         covered = self.confidence.score(prompt)
         value, features, reason = covered.value, dict(covered.features), _UNCOVERED
         if self.correctness is not None:
-            value, base, certified, reason = self.correctness.before(prompt), self.correctness.lowest, False, _UNLIKELY
+            likely = self.correctness.before(prompt, self.generator)
+            value, base, certified, reason = likely.value, likely.lowest, False, _UNLIKELY
             features["covered by the data"] = covered.value
             if covered.value < self._threshold[0] and not asks_for_code(prompt):
                 value, reason = min(value, covered.value, base / 2), "nothing like it is in the data"
@@ -128,7 +129,7 @@ class Assistant:
         """Return what the confidence must reach now for a question of this difficulty; None: nothing to compare."""
         if self._threshold is None:
             return None
-        base = self.correctness.lowest if self.correctness is not None else self._threshold[0]
+        base = self.correctness.lowest(self.generator) if self.correctness is not None else self._threshold[0]
         return self.reliability.threshold(base, level)
 
     def ask(
@@ -393,12 +394,9 @@ class _Work:
         signals, model = signals_of(self.reviews, first), self.owner.correctness
         confidence, certified = self.assessment.confidence, False
         if model is not None and signals is not None:
-            confidence = model.after(self.prompt, signals)
-            certified = (
-                model.certified is not None
-                and confidence >= model.certified
-                and model.is_for(self.owner.generator.name)
-            )
+            generator, shown = self.owner.generator, [each.code for each in self.reviews if not each.from_prompt]
+            confidence, sure, _ = model.after(self.prompt, signals, shown[-1], generator)
+            certified = sure and model.is_for(generator.name)
             self.transcript.add("correctness", value=round(confidence, 6), certified=certified, signals=asdict(signals))
         reason: Literal["stop", "length"] = first.finish_reason
         self.transcript.add(

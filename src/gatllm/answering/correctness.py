@@ -2,8 +2,8 @@
 
 Two logistic models, fitted on tasks with hidden tests whose example assertion was part of the prompt
 (`benchmarks/confidence.py`). Before: from the prompt alone. After: from the generator's log-probabilities and from what
-running the code against the prompt's own example showed. What they were fitted on is one generator; for another one the
-numbers are the same and nothing is certified.
+running the code against the prompt's own example showed. Of the generator that they were fitted on, what a linear probe
+reads off its hidden states counts as well; for another one nothing is certified.
 """
 
 from __future__ import annotations
@@ -15,16 +15,24 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from math import log1p
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from gatllm.answering.estimator import Estimator
 from gatllm.answering.library.words import plain_words
+from gatllm.answering.messages import SYSTEM
+from gatllm.answering.probe import Probe
+from gatllm.models import Message, StateReader
 
 BEFORE = ("ln(1 + words)", "conditions")
 AFTER = (
     "before", "example passed", "example failed", "mean log-probability", "least log-probability", "ln(1 + tokens)"
 )  # fmt: skip
+READ_BEFORE = ("state of the prompt",)
+READ_AFTER = (*AFTER, "state of the answer")
+LAYER = 14  # of 24: behind it a prompt and an answer tell most
 SOLVED_WARNED = 0.05  # of the tasks that the generator solves, the fraction that may be warned about
+_LONGEST_READ = 3000  # characters of prompt and code: the tasks that the probes were fitted on have fewer
+_ENOUGH = 60  # reviewed answers
 RISK = 0.05  # the fraction of wrong answers among those that are certified
 
 _EXAMPLE = re.compile(r"assert\s.*|>>>.*|\w+\([^\n]*\)\s*(?:==|->|→|=>|returns?)\s*\S+")
@@ -69,54 +77,132 @@ class Signals:
 
 
 @dataclass(frozen=True)
-class CorrectnessModel:
-    """Both models, and for which generator they are.
+class Moments:
+    """The models of both moments.
 
     ``lowest``: the probability before, below which there is a warning: of the tasks that were solved `SOLVED_WARNED`
     lie below it. ``certified``: the probability after, from which on at most `RISK` of the answers are wrong, with the
     confidence of `Estimator.threshold`; None where that can't be certified.
     """
 
-    generator: str
-    before_model: Estimator
-    after_model: Estimator
+    before: Estimator
+    after: Estimator
     lowest: float
     certified: float | None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        models = {"before": self.before.to_json(), "after": self.after.to_json()}
+        return models | {"lowest": self.lowest, "certified": self.certified}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Read back what `to_json` gave."""
+        before, after = (Estimator.from_json(value[name]) for name in ("before", "after"))
+        return cls(before, after, value["lowest"], value["certified"])
+
+
+class Likelihood(NamedTuple):
+    """P(correct).
+
+    ``enough``: before, whether it is high enough not to be warned about; after, whether it is certified. ``lowest``:
+    what is warned about below it.
+    """
+
+    value: float
+    enough: bool
+    lowest: float
+
+
+@dataclass(frozen=True)
+class CorrectnessModel:
+    """What holds for any generator, and for the one it was fitted on what its hidden states tell besides.
+
+    ``plain`` knows the prompt's words and what running the answer showed; ``read`` knows two `Probe` as well: of the
+    state behind the prompt, and of the mean state of the code that is shown.
+    """
+
+    generator: str
+    plain: Moments
+    read: Moments | None = None
+    probes: tuple[Probe, Probe] | None = None
+
     @classmethod
     def fit(cls, generator: str, tasks: Sequence[Task]) -> Self:
-        """Fit on tasks with a known outcome.
+        """Fit on tasks with a known outcome; with probes where each of them has its states.
 
         Raises:
             GatllmError: there are too few tasks of either outcome.
         """
-        labels = [task.right for task in tasks]
-        before = Estimator.fit(BEFORE, [before_features(task.prompt) for task in tasks], labels, balanced=False)
-        # Every task twice: as it was, and as if its prompt had stated no example.
-        after_rows, after_labels, groups = [], [], []
-        for number, task in enumerate(tasks):
-            chance = before.held_out[number][0]
-            for signals in (task.signals, _without_example(task.signals)):
-                after_rows.append(after_features(chance, signals))
-                after_labels.append(task.right)
-                groups.append(number)
-        after = Estimator.fit(AFTER, after_rows, after_labels, groups=groups, balanced=False)
-        solved = sorted(score for score, right in before.held_out if right)
-        threshold, sure = after.threshold(1 - RISK)
-        return cls(generator, before, after, solved[int(SOLVED_WARNED * len(solved))], threshold if sure else None)
+        groups = [sorted({task.prompt for task in tasks}).index(task.prompt) for task in tasks]
+        plain = _moments(
+            tasks, groups, BEFORE, [before_features(task.prompt) for task in tasks], AFTER, [()] * len(tasks)
+        )
+        states = [task.states for task in tasks if task.states is not None]
+        if len(states) < len(tasks):
+            return cls(generator, plain)
+        # Every prompt twice, as it was and without its example, so that the probe learns not to look for one.
+        both = [state for each in (0, 1) for state in [one[each] for one in states]]
+        right = [task.right for task in tasks]
+        first = [task.right if task.first is None else task.first for task in tasks]
+        prompt, before = Probe.fit(LAYER, both, first * 2, groups * 2)
+        answer, after = Probe.fit(LAYER, [one for *_, one in states], right, groups)
+        read = _moments(
+            tasks,
+            groups,
+            READ_BEFORE,
+            [(value,) for value in before[: len(tasks)]],
+            READ_AFTER,
+            [(value,) for value in after],
+        )
+        return cls(generator, plain, read, (prompt, answer))
 
-    def before(self, prompt: str) -> float:
-        """Return the probability that the answer to a prompt will be right.
+    def before(self, prompt: str, generator: object = None) -> Likelihood:
+        """Return how likely the answer to a prompt will be right; a ``generator`` that is known has its states read.
 
-        The features count English: for a prompt in another language it is what holds for all tasks together.
+        What the features tell holds for English: for a prompt in another language it is what holds for all tasks.
         """
+        moments, features = self.plain, before_features(prompt)
         if not is_english(prompt):
-            return self.before_model.quality.base_rate
-        return self.before_model.probability(before_features(prompt))
+            value = moments.before.quality.base_rate
+            return Likelihood(value, value >= moments.lowest, moments.lowest)
+        if self.read is not None and self.probes is not None and (reader := self._reader(generator, prompt)):
+            probe = self.probes[0]
+            state, _ = reader.states(messages_of(prompt), "", [probe.layer])[probe.layer]
+            moments, features = self.read, [probe.logit(state)]
+        value = moments.before.probability(features)
+        return Likelihood(value, value >= moments.lowest, moments.lowest)
 
-    def after(self, prompt: str, signals: Signals) -> float:
-        """Return the probability that an answer is right."""
-        return self.after_model.probability(after_features(self.before(prompt), signals))
+    def after(self, prompt: str, signals: Signals, code: str = "", generator: object = None) -> Likelihood:
+        """Return how likely an answer is right that shows ``code``; see `before`."""
+        moments, more = self.plain, []
+        if is_english(prompt):
+            ahead = moments.before.probability(before_features(prompt))
+        else:
+            ahead = moments.before.quality.base_rate
+        if (
+            self.read is not None
+            and self.probes is not None
+            and code.strip()
+            and is_english(prompt)
+            and (reader := self._reader(generator, prompt + code))
+        ):
+            layer = self.probes[0].layer
+            state, mean = reader.states(messages_of(prompt), as_answer(code), [layer])[layer]
+            first, second = (probe.logit(read) for probe, read in zip(self.probes, (state, mean), strict=True))
+            moments, ahead, more = self.read, self.read.before.probability([first]), [second]
+        value = moments.after.probability([*after_features(ahead, signals), *more])
+        return Likelihood(value, moments.certified is not None and value >= moments.certified, moments.lowest)
+
+    def lowest(self, generator: object = None) -> float:
+        """Return the probability before, below which there is a warning; see `Moments`."""
+        moments = self.read if self.read is not None and self._reader(generator, "") else self.plain
+        return moments.lowest
+
+    def _reader(self, generator: object, text: str) -> StateReader | None:
+        """The generator, if these are its probes, and a text is no longer than those that they were fitted on."""
+        known = isinstance(generator, StateReader) and self.is_for(getattr(generator, "name", ""))
+        return generator if known and isinstance(generator, StateReader) and len(text) <= _LONGEST_READ else None
 
     def is_for(self, generator: str) -> bool:
         """Tell whether the models were fitted on this generator (in any of its forms)."""
@@ -124,25 +210,68 @@ class CorrectnessModel:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
-            "generator": self.generator, "before": self.before_model.to_json(), "after": self.after_model.to_json(),
-            "lowest": self.lowest, "certified": self.certified,
+        read = {} if self.read is None or self.probes is None else {
+            "read": self.read.to_json(), "probes": [probe.to_json() for probe in self.probes]
         }  # fmt: skip
+        return {"generator": self.generator, "plain": self.plain.to_json(), **read}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
-        before, after = (Estimator.from_json(value[name]) for name in ("before", "after"))
-        return cls(value["generator"], before, after, value["lowest"], value["certified"])
+        plain = Moments.from_json(value["plain"])
+        if "read" not in value:
+            return cls(value["generator"], plain)
+        first, second = (Probe.from_json(probe) for probe in value["probes"])
+        return cls(value["generator"], plain, Moments.from_json(value["read"]), (first, second))
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A prompt whose answer was tested: what was known about the answer, and whether hidden tests passed."""
+    """A prompt whose answer was tested: what was known about the answer, and whether hidden tests passed.
+
+    ``first``: whether the first proposal passes; None: the answer is the first proposal, which nobody reviewed.
+    ``states``: of the prompt's last token, of that of the prompt without its example, and the mean over the answer, all
+    behind `LAYER`.
+    """
 
     prompt: str
     signals: Signals
     right: bool
+    first: bool | None = None
+    states: tuple[Sequence[float], Sequence[float], Sequence[float]] | None = None
+
+
+def _moments(
+    tasks: Sequence[Task],
+    groups: Sequence[int],
+    before_names: Sequence[str],
+    before_rows: Sequence[Sequence[float]],
+    after_names: Sequence[str],
+    more: Sequence[Sequence[float]],
+) -> Moments:
+    """Fit both models, the first on what is shown: reviewed answers, where there are enough of them."""
+    reviewed = [number for number, task in enumerate(tasks) if task.first is not None]
+    shown = reviewed if len(reviewed) >= _ENOUGH else range(len(tasks))
+    before = Estimator.fit(
+        before_names,
+        [before_rows[number] for number in shown],
+        [tasks[number].right for number in shown],
+        groups=[groups[number] for number in shown],
+        balanced=False,
+    )
+    held_out = dict(zip(shown, (value for value, _ in before.held_out), strict=True))
+    # Every task twice: as it was, and as if its prompt had stated no example.
+    rows, labels, twice = [], [], []
+    for number, task in enumerate(tasks):
+        ahead = held_out.get(number, before.probability(before_rows[number]))
+        for signals in (task.signals, _without_example(task.signals)):
+            rows.append([*after_features(ahead, signals), *more[number]])
+            labels.append(task.right)
+            twice.append(groups[number])
+    after = Estimator.fit(after_names, rows, labels, groups=twice, balanced=False)
+    solved = sorted(score for score, right in before.held_out if right)
+    threshold, sure = after.threshold(1 - RISK)
+    return Moments(before, after, solved[int(SOLVED_WARNED * len(solved))], threshold if sure else None)
 
 
 @cache
@@ -150,6 +279,16 @@ def shipped() -> CorrectnessModel:
     """Return the models that ship with gatllm."""
     text = files("gatllm.answering").joinpath("correctness.json").read_text(encoding="utf-8")
     return CorrectnessModel.from_json(json.loads(text))
+
+
+def messages_of(prompt: str) -> list[Message]:
+    """Return the conversation in which a prompt's state is read."""
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
+
+
+def as_answer(code: str) -> str:
+    """Return the answer in which the state of shown code is read: the code alone."""
+    return f"```python\n{code.strip()}\n```"
 
 
 def asks_for_code(prompt: str) -> bool:

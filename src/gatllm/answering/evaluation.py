@@ -17,7 +17,7 @@ from gatllm.answering.code_tasks import CodeTask, code_of, is_solved
 from gatllm.answering.correctness import shipped
 from gatllm.answering.messages import SYSTEM
 from gatllm.errors import GatllmError
-from gatllm.models import Completion
+from gatllm.models import Completion, StateReader
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import canonical_bytes, digest, sha256
 
@@ -32,8 +32,8 @@ _Z = 1.959964  # two-sided 95 %
 class Outcome:
     """One task: whether the first proposal and the reviewed answer pass, and the seconds until each was there.
 
-    ``before`` and ``after`` are P(correct) of the shown answer at both moments, ``signals`` what the latter came from
-    (None where the answer had no whole code); ``shown`` is the shown code.
+    ``before`` and ``after`` are P(correct) of the shown answer at both moments, ``warned`` whether the former was too
+    low, ``signals`` what the latter came from (None where the answer had no whole code); ``shown`` is the shown code.
     """
 
     task: str
@@ -42,6 +42,7 @@ class Outcome:
     reviewed: bool | None = None
     reviewed_seconds: float | None = None
     before: float | None = None
+    warned: bool | None = None
     after: float | None = None
     signals: dict[str, Any] | None = None
     shown: str = ""
@@ -76,6 +77,8 @@ class _Timed:
         self.name, self.context = generator.name, generator.context
         self.first: Completion | None = None
         self.seconds = 0.0
+        if isinstance(generator, StateReader):
+            self.states = generator.states
 
     def stream(self, messages: Sequence[Message], options: ChatOptions) -> Iterator[str | Completion]:
         began = time.perf_counter()
@@ -170,9 +173,10 @@ def answer_task(
     if answer is None:
         return Outcome(task.id, bare, round(timed.seconds, 3))
     shown = code_of(answer.text)
+    likely = shipped().before(task.prompt, generator)
     return Outcome(
         task.id, bare, round(timed.seconds, 3), is_solved(task, shown, runner), round(seconds, 3),
-        before=round(shipped().before(task.prompt), 6),
+        before=round(likely.value, 6), warned=not likely.enough,
         after=round(answer.confidence, 6) if answer.confidence is not None else None,
         signals=next((entry["signals"] for entry in answer.transcript if "signals" in entry), None),
         shown=shown,

@@ -75,7 +75,6 @@ def evaluate_tasks(
 
 def _confidence(outcomes: Sequence[Outcome], picture: Path) -> dict[str, Any]:
     """Return how well P(correct) held on tasks whose outcome is known; an answer without whole code keeps the first."""
-    from gatllm.answering.correctness import shipped
     from gatllm.answering.risk import Risk, draw_risk
 
     right = [bool(outcome.reviewed) for outcome in outcomes]
@@ -84,7 +83,7 @@ def _confidence(outcomes: Sequence[Outcome], picture: Path) -> dict[str, Any]:
     before = [outcome.before or 0.0 for outcome in outcomes]
     after = [first if outcome.after is None else outcome.after for first, outcome in zip(before, outcomes, strict=True)]
     draw_risk(after, right, picture)
-    warned = [first < shipped().lowest for first, solved in zip(before, right, strict=True) if solved]
+    warned = [bool(outcome.warned) for outcome, solved in zip(outcomes, right, strict=True) if solved]
     return {
         "before": asdict(Risk.of(before, right).quality),
         "after": asdict(Risk.of(after, right).quality),

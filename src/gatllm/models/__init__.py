@@ -2,7 +2,15 @@
 
 from gatllm.models.attention import attend
 from gatllm.models.build import Model, build
-from gatllm.models.chat import ChatGenerator, ChatOptions, Completion, ContextOverflowError, Message, TooLongError
+from gatllm.models.chat import (
+    ChatGenerator,
+    ChatOptions,
+    Completion,
+    ContextOverflowError,
+    Message,
+    StateReader,
+    TooLongError,
+)
 from gatllm.models.config import (
     DiscriminatorConfig,
     GPTConfig,
@@ -39,6 +47,7 @@ __all__ = [
     "PretrainedLM",
     "Seq2Seq",
     "Seq2SeqConfig",
+    "StateReader",
     "TooLongError",
     "TransformerConfig",
     "attend",

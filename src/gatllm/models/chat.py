@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, Protocol, TypedDict
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, runtime_checkable
 
 from gatllm.errors import GatllmError
 
@@ -104,3 +104,13 @@ class ChatGenerator(Protocol):
 
     def generate(self, conversations: Sequence[Sequence[Message]], options: ChatOptions) -> list[Completion]:
         """Answer several conversations at once; row ``i`` samples with seed ``options.seed + i``."""
+
+
+@runtime_checkable
+class StateReader(Protocol):
+    """A generator that lets its hidden states be read; see `PretrainedLM.states`."""
+
+    def states(
+        self, messages: Sequence[Message], answer: str, layers: Sequence[int]
+    ) -> dict[int, tuple[list[float], list[float]]]:
+        """Return of each layer the state of a conversation's last token, and the mean over those of an answer."""

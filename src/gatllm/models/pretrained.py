@@ -20,6 +20,7 @@ from gatllm.models.decoding import Decoder, common
 from gatllm.models.detokenizer import Detokenizer
 from gatllm.models.device import choose_device
 from gatllm.models.engine import Engine, Row
+from gatllm.models.states import layer_states
 from gatllm.models.weights_cache import (
     HubSource,
     PackagePart,
@@ -211,6 +212,24 @@ class PretrainedLM:
                 states = self.model.base_model(input_ids=inputs).last_hidden_state[0].float()
             vectors.append(torch.nn.functional.normalize(states.mean(0), dim=0).tolist())
         return vectors, read
+
+    def states(
+        self, messages: Sequence[Message], answer: str, layers: Sequence[int]
+    ) -> dict[int, tuple[list[float], list[float]]]:
+        """Return of each layer the state (width) of a conversation's last token, and the mean over those of an answer.
+
+        The answer's tokens are those of the assistant's turn; an empty answer has no mean (an empty list).
+
+        Raises:
+            ContextOverflowError: both together are longer than the context.
+        """
+        head = self._format.encode(messages)
+        whole = self._format.encode([*messages, {"role": "assistant", "content": answer}]) if answer else head
+        found = layer_states(self.model, self._fits(whole), layers)
+        return {
+            layer: (states[len(head) - 1].tolist(), states[len(head) :].mean(0).tolist() if answer else [])
+            for layer, states in found.items()
+        }
 
     def logprobs(self, texts: Sequence[str]) -> list[float]:
         """Return for each text the log-probability (nats) of what follows the beginning that all of them share.
