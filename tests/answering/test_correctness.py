@@ -234,7 +234,11 @@ def test_hidden_states_tell_more_and_are_read_of_their_own_generator_only() -> N
 
 def test_what_is_longer_than_the_tasks_of_the_probes_and_what_is_not_english_is_not_read() -> None:
     model = CorrectnessModel.fit("fake", read_tasks(300))
-    for prompt in ("sort 1 " + "word " * 1000, "Sortiere die Liste 1 und schreibe eine Funktion"):
+    for prompt in (
+        "sort 1 " + "word " * 1000,
+        "What does sort 1 do?",
+        "Sortiere die Liste 1 und schreibe eine Funktion",
+    ):
         assert model.before(prompt, Reads()) == model.before(prompt)
 
 

@@ -46,6 +46,11 @@ _CODE_WORDS = re.compile(
     r"|関数|文字列|コード|リスト|配列|プログラム|クラス|ファイル|函数|代码|字符串|列表|数组|程序|文件|함수|코드|문자열|리스트|프로그램",
     re.IGNORECASE,
 )
+# Questions that ask for an explanation are no tasks like those that the probes know.
+_EXPLAINS = re.compile(
+    r"\s*(?:what|why|when|which|who|whose|where|explain|describe|compare|is|are|was|does|do|did)\b",
+    re.IGNORECASE,
+)
 _ENGLISH = re.compile(
     r"\b(?:the|that|which|with|and|from|how|what|why|does|write|return|this|each|if|for|are|of|given|create|find)\b",
     re.IGNORECASE,
@@ -200,9 +205,11 @@ class CorrectnessModel:
         return moments.lowest
 
     def _reader(self, generator: object, text: str) -> StateReader | None:
-        """The generator, if these are its probes, and a text is no longer than those that they were fitted on."""
-        known = isinstance(generator, StateReader) and self.is_for(getattr(generator, "name", ""))
-        return generator if known and isinstance(generator, StateReader) and len(text) <= _LONGEST_READ else None
+        """The generator, if these are its probes, and a text is like those that they were fitted on."""
+        alike = len(text) <= _LONGEST_READ and not _EXPLAINS.match(text)
+        if alike and isinstance(generator, StateReader) and self.is_for(getattr(generator, "name", "")):
+            return generator
+        return None
 
     def is_for(self, generator: str) -> bool:
         """Tell whether the models were fitted on this generator (in any of its forms)."""
