@@ -58,7 +58,8 @@ def test_right_answers_are_not_called_unlikely(
     assert name is not None
     execution = runner.call(code(answer), name[1], inputs)
     assert [getattr(result, "value", None) for result in execution.results] in right
-    assert answer.warning == ""
+    # Where two readings are right proposals may differ, and that is said.
+    assert answer.warning in ("", "proposals disagree")[: len(right)]
     assert answer.confidence is not None
     assert answer.confidence > 0.5
     assert answer.sources == ()
@@ -81,7 +82,7 @@ def test_an_answer_that_breaks_the_prompts_own_example_is_not_called_right(assis
     trial = next(review.trial for review in answer.reviews if review.trial is not None)
     assert answer.confidence is not None
     assert (answer.verdict == "real") == (trial.outcome == "passed")
-    assert (answer.confidence > 0.5) == (trial.outcome == "passed")
+    assert (answer.confidence > 0.25) == (trial.outcome == "passed")  # one example passed does not make it sure
 
 
 def test_an_order_in_a_comment_is_not_obeyed(assistant: Assistant) -> None:
