@@ -1,14 +1,17 @@
 """Fine-tuning on questions and answers, beside transformers.Trainer in the same process: tokens a second, and the loss.
 
     python benchmarks/finetuning.py --pairs 240 --rounds 3
-    python benchmarks/finetuning.py --shape gpt2 --epochs 8 --rounds 8    # a whole run, both losses at each evaluation
+    python benchmarks/finetuning.py --shape gpt2 --pairs 300 --epochs 12 --rounds 10 --control    # a whole run
+    python benchmarks/finetuning.py --shape gpt2-base --updates 6 --rounds 3 --held 12 --lr 1e-4    # GPT-2's own size
 
 Both sides train the same model of Llama's or GPT-2's shape, made on the spot from one seed, in fp32 on one thread; each
 update has the same pairs on both sides, so that the losses must be the same. With ``--dropout`` each side draws masks
-of its own: what two seeds (``--seed``) of one side differ by is then the measure. Trainer gets what its documentation
-shows: a collator that pads to the longest of a batch, the questions masked. What is counted are tokens of the pairs,
-not padding, in processor seconds, the sides in turn. The loss is that of each update, and that of held-out answers
-after every round. Prints a table and, as the last line, one line of JSON.
+of its own: what two seeds (``--seed``) of one side differ by is then the measure. With ``--control`` there is a second
+Trainer with the same pairs in each update, the last one first: a sum in another order is all that tells it from the
+first, so that what both differ by is what rounding alone does to a run of that length. Trainer gets what its
+documentation shows: a collator that pads to the longest of a batch, the questions masked. What is counted are tokens of
+the pairs, not padding, in processor seconds, the sides in turn. The loss is that of each update, and that of held-out
+answers after every round. Prints a table and, as the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-CONTEXT, LR = 256, 1e-3
+CONTEXT = 256
 
 
 def pairs(count: int, seed: int) -> list[tuple[str, str]]:
@@ -66,11 +69,10 @@ def make_model(folder: Path, texts: list[str], shape: str, dropout: float) -> Pa
     torch.manual_seed(1)
     common = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     lm: Any
-    if shape == "gpt2":
+    if shape.startswith("gpt2"):
         rates = {"resid_pdrop": dropout, "embd_pdrop": dropout, "attn_pdrop": dropout}
-        lm = GPT2LMHeadModel(
-            GPT2Config(vocab_size=512, n_embd=128, n_layer=3, n_head=4, n_positions=CONTEXT, **rates, **common)
-        )
+        small = {"vocab_size": 512, "n_embd": 128, "n_layer": 3, "n_head": 4, "n_positions": CONTEXT}
+        lm = GPT2LMHeadModel(GPT2Config(**(small if shape == "gpt2" else {}), **rates, **common))
     else:
         lm = LlamaForCausalLM(
             LlamaConfig(
@@ -86,7 +88,7 @@ def make_model(folder: Path, texts: list[str], shape: str, dropout: float) -> Pa
 class Ours:
     """Our loop, as `gatllm finetune` sets it up."""
 
-    def __init__(self, model: Path, file: Path, rows: int, updates: int, seed: int) -> None:
+    def __init__(self, model: Path, file: Path, rows: int, updates: int, lr: float, seed: int) -> None:
         from gatllm.training import Recipe
         from gatllm.training.assembly import assemble
 
@@ -97,7 +99,7 @@ class Ours:
                 "objective": "chat",
                 "data": {"source": str(file)},
                 "model": {"kind": "pretrained", "base": str(model), "context": CONTEXT},
-                "train": {"steps": updates, "batch": rows, "optimizer": "adamw", "lr": LR, "precision": "fp32",
+                "train": {"steps": updates, "batch": rows, "optimizer": "adamw", "lr": lr, "precision": "fp32",
                           "threads": 1, "betas": [0.9, 0.999], "warmup": 0.0, "clip": 1.0},
             }
         )  # fmt: skip
@@ -135,10 +137,10 @@ class Ours:
 class Theirs:
     """transformers.Trainer, with a collator that pads."""
 
-    def __init__(self, model: Path, each: list[list[tuple[list[int], list[int]]]], seed: int) -> None:
+    def __init__(self, model: Path, each: list[list[tuple[list[int], list[int]]]], lr: float, seed: int) -> None:
         from transformers import AutoModelForCausalLM
 
-        self.seed = seed
+        self.lr, self.seed = lr, seed
         self.model = AutoModelForCausalLM.from_pretrained(model)
         self.each, self.updates, self.done = each, len(each), 0
         self.losses: list[float] = []
@@ -174,7 +176,7 @@ class Theirs:
                 self.spent = time.process_time() - self.began
 
         if not hasattr(self, "optimizer"):
-            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LR, weight_decay=0.0, fused=True)
+            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.lr, weight_decay=0.0, fused=True)
         schedule = LambdaLR(self.optimizer, lambda step: max(0.0, 1 - (begun + step + 0.5) / self.updates))
         clock = Clock()
         arguments = TrainingArguments(
@@ -232,7 +234,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=2, help="packed rows of an update")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--shape", choices=("llama", "gpt2"), default="llama")
+    parser.add_argument("--shape", choices=("llama", "gpt2", "gpt2-base"), default="llama")
+    parser.add_argument("--updates", type=int, default=0, help="stop after so many (0: none is left out)")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--held", type=int, default=200, help="pairs that are drawn to be held out")
+    parser.add_argument("--control", action="store_true", help="a second Trainer that adds in another order")
     parser.add_argument("--dropout", type=float, default=0.0, help="of GPT-2's shape, everywhere")
     parser.add_argument("--seed", type=int, default=1, help="of the order of the pairs and of the dropout")
     options = parser.parse_args()
@@ -242,34 +248,39 @@ def main() -> None:
 
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp())
-    train, held = pairs(options.pairs, 1), pairs(200, 2)
+    train, held = pairs(options.pairs, 1), pairs(options.held, 2)
     held = [pair for pair in held if pair not in set(train)]
     model = make_model(folder / "model", [text for pair in train for text in pair], options.shape, options.dropout)
     file = folder / "pairs.json"
     file.write_text(json.dumps([{"question": q, "answer": a} for q, a in train]))
     asked = encode(model, held)
-    count = Ours(model, file, options.rows, 1, options.seed).per_epoch * options.epochs
-    ours = Ours(model, file, options.rows, count, options.seed)
-    theirs = Theirs(model, [ours.pairs(update) for update in range(count)], options.seed)
-    rates: dict[str, list[float]] = {"gatllm": [], "Trainer": []}
-    losses: dict[str, list[float]] = {"gatllm": [loss(ours.model, asked)], "Trainer": [loss(theirs.model, asked)]}
+    count = Ours(model, file, options.rows, 1, options.lr, options.seed).per_epoch * options.epochs
+    count = min(count, options.updates or count)
+    ours = Ours(model, file, options.rows, count, options.lr, options.seed)
+    each = [ours.pairs(update) for update in range(count)]
+    sides: dict[str, Ours | Theirs] = {"gatllm": ours, "Trainer": Theirs(model, each, options.lr, options.seed)}
+    if options.control:
+        sides["control"] = Theirs(model, [some[::-1] for some in each], options.lr, options.seed)
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    losses = {name: [loss(side.model, asked)] for name, side in sides.items()}
     print(f"{count} updates of {len(train)} pairs, {len(held)} held out; before {losses['gatllm'][0]:.4f}", flush=True)
     for number in range(options.rounds):
         updates = count * (number + 1) // options.rounds - count * number // options.rounds
-        for name, side in (("gatllm", ours), ("Trainer", theirs)):
+        for name, side in sides.items():
             rates[name].append(side.run(updates))
             losses[name].append(loss(side.model, asked))
-        mine, other = (values[-1] for values in losses.values())
-        apart = abs(mine - other) / other
-        print(f"  update {ours.session.step:4}: held-out {mine:.4f} and {other:.4f}, {apart:.3%} apart", flush=True)
-    ratios = [mine / other for mine, other in zip(*rates.values(), strict=True)]
+        now = {name: values[-1] for name, values in losses.items()}
+        told = ", ".join(f"{name} {value:.4f} ({value / now['Trainer'] - 1:+.3%})" for name, value in now.items())
+        print(f"  update {ours.session.step:4}: held-out loss of {told}", flush=True)
+    ratios = [mine / other for mine, other in zip(rates["gatllm"], rates["Trainer"], strict=True)]
     for name, values in rates.items():
         spread = f"{min(values):,.0f} to {max(values):,.0f}"
         print(f"{name:8} {statistics.median(values):9,.0f} tokens/s ({spread}), held-out loss {losses[name][-1]:.4f}")
     print(f"ratio    {statistics.median(ratios):9.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-    apart = max(abs(mine - other) / other for mine, other in zip(ours.losses, theirs.losses, strict=True))
-    print(f"loss of an update: at most {apart:.3%} apart, {ours.losses[-1]:.4f} and {theirs.losses[-1]:.4f} last")
-    curves = {"gatllm": ours.losses, "Trainer": theirs.losses}
+    curves = {name: side.losses for name, side in sides.items()}
+    for name in curves.keys() - {"Trainer"}:
+        apart = [abs(mine - other) / other for mine, other in zip(curves[name], curves["Trainer"], strict=True)]
+        print(f"loss of an update, {name} and Trainer: median {statistics.median(apart):.3%}, at most {max(apart):.3%}")
     print(json.dumps({"rates": rates, "losses": losses, "curves": curves, "ratios": ratios, "updates": count}))
 
 

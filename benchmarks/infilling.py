@@ -316,20 +316,15 @@ class Filler:
         embedded, copied = self.read(lexemes, known)
         names = {number: lexeme for lexeme, number in known.items()}
         source, copies = torch.tensor([embedded]), torch.tensor(copied)
-        padding = torch.zeros_like(source, dtype=torch.bool)
         with torch.inference_mode():
-            encoded = self.inner.encode(source, padding)
+            encoded = self.inner.encode(source, torch.zeros_like(source, dtype=torch.bool))
             written: list[str] = []
             given = [self.ids[f"<{gap.kind}>"]]
             likely = 0.0
             while len(written) < (length or LONGEST):
-                target = torch.tensor([given])
-                places = torch.full_like(target, marks[gap])
-                words, attention, gate = self.mixture(source, encoded, padding, target, places)
-                scores = torch.zeros(self.size + len(known))
-                scores[: self.size] = gate[0, -1] * words[0, -1].exp()
-                scores.index_add_(0, copies, (1 - gate[0, -1]) * attention[0, -1])
-                scores[[PAD, *range(KIND0, KIND0 + len(KINDS)), *([END] if length else [])]] = 0
+                scores = self._scores(source, encoded, copies, given, marks[gap], self.size + len(known))
+                if length:
+                    scores[END] = 0
                 best = int(scores.argmax())
                 likely += float(scores[best].clamp_min(1e-9).log())
                 if best == END:
@@ -338,6 +333,35 @@ class Filler:
                 written.append(word)
                 given.append(self.read([word])[0][0])
         return written, likely / (len(written) + 1)
+
+    def instead(self, code: Code, gap: Gap, rng: random.Random) -> str:
+        """Draw a lexeme for a token's gap by its probability, any but the one that is missing."""
+        torch = self.torch
+        known: dict[str, int] = {}
+        lexemes, marks = sight(code, [gap], self.design)
+        embedded, copied = self.read(lexemes, known)
+        (missing,) = self.read(code.lexemes[gap.start : gap.stop], known)[1]
+        names = {number: lexeme for lexeme, number in known.items()}
+        source, copies = torch.tensor([embedded]), torch.tensor(copied)
+        with torch.inference_mode():
+            encoded = self.inner.encode(source, torch.zeros_like(source, dtype=torch.bool))
+            given = [self.ids[f"<{gap.kind}>"]]
+            scores = self._scores(source, encoded, copies, given, marks[gap], self.size + len(known))
+        chances = scores.tolist()
+        chances[END] = chances[missing] = 0.0
+        drawn = rng.choices(range(len(chances)), chances)[0]
+        return names[drawn] if drawn >= self.size else self.words[drawn]
+
+    def _scores(self, source: Any, encoded: Any, copies: Any, given: list[int], place: int, count: int) -> Any:
+        """Return the probability of each lexeme that may come next, (vocabulary and lexemes to copy: ``count``)."""
+        torch = self.torch
+        target, padding = torch.tensor([given]), torch.zeros_like(source, dtype=torch.bool)
+        words, attention, gate = self.mixture(source, encoded, padding, target, torch.full_like(target, place))
+        scores = torch.zeros(count)
+        scores[: self.size] = gate[0, -1] * words[0, -1].exp()
+        scores.index_add_(0, copies, (1 - gate[0, -1]) * attention[0, -1])
+        scores[[PAD, *range(KIND0, KIND0 + len(KINDS))]] = 0
+        return scores
 
     def _square(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         longest = max(map(len, rows))

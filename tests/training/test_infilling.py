@@ -55,6 +55,17 @@ def test_a_few_functions_are_learnt_by_heart(infilling: Any) -> None:
         assert right >= least * asked, (kind, right, asked)
 
 
+def test_what_is_written_instead_is_never_what_was_there(infilling: Any) -> None:
+    code = infilling.code_of(FUNCTIONS[1])
+    words = sorted(set(code.lexemes) - {"best"})  # one that can only be copied
+    filler = infilling.Filler(words, 32, 1, infilling.Design(gaps=3, before=40, after=30, short_first=False))
+    rng = random.Random(1)
+    for gap in [gap for gap in code.gaps if gap.kind == "token"]:
+        drawn = {filler.instead(code, gap, rng) for _ in range(20)}
+        assert len(drawn) > 1
+        assert not drawn & {code.lexemes[gap.start], "<pad>", "<end>", "<token>", "<expression>", "<line>"}
+
+
 def test_what_stands_in_the_gap_is_not_seen(infilling: Any) -> None:
     code = infilling.code_of(FUNCTIONS[1])
     design = infilling.Design(gaps=3, before=200, after=200, short_first=False)

@@ -26,6 +26,7 @@ from gatllm.training.recipe import Recipe
 from gatllm.training.seeds import derive
 
 _SAMPLE_TOKENS = 48
+_SHORTEST = 64  # tokens of a row: below that the width is not what costs
 
 Item = tuple[list[int], list[bool]]
 
@@ -49,22 +50,26 @@ class Chat:
             self.context = native.context
         keyed = [(example.key, example.messages) for example in examples]
         train, validation, self.held_out = divide(keyed)
-        self.train = self._pack(train, report)
-        self.validation = self._pack(validation[: table.validation_limit], report)
+        items = [self._encoded(some) for some in (train, validation[: table.validation_limit])]
+        self.width = _width([*items[0], *items[1]], self.context) if form is not None else self.context
+        self.rows = recipe.train.batch * (self.context // self.width)  # of a pass: as many tokens as the recipe says
+        self.train, self.validation = (self._pack(some, report) for some in items)
         self.asked = [turns for turns in validation if turns[-1]["role"] == "assistant"] or validation
-        self.batches_per_epoch: int | None = -(-len(self.train) // recipe.train.batch)
+        self.batches_per_epoch: int | None = -(-len(self.train) // self.rows)
         self._plans: dict[int, list[list[int]]] = {}
 
-    def _pack(self, conversations: Sequence[Sequence[Message]], report: Report) -> list[Row]:
+    def _encoded(self, conversations: Sequence[Sequence[Message]]) -> list[Item]:
+        return [item for turns in conversations for item in self._items(turns)]
+
+    def _pack(self, items: Sequence[Item], report: Report) -> list[Row]:
         packing = PackingReport()
-        items = [item for turns in conversations for item in self._items(turns)]
-        rows = list(pack(items, self.context, packing))
+        rows = list(pack(items, self.width, packing))
         if not rows:
             why = next(iter(packing.left_out.values()), "nothing is said by the assistant")
             cure = "raise model.context" if packing.left_out else "end conversations with what the assistant says"
             source = cast(ChatTable, self.recipe.data).source
             raise GatllmError(f"no conversation of {source} has an answer to learn ({why})", cure)
-        told = f"{len(rows):,} rows of at most {self.context} tokens"
+        told = f"{len(rows):,} rows of at most {self.width} tokens"
         if packing.cut or packing.left_out:
             told += f"; {len(packing.cut):,} were cut, {len(packing.left_out):,} left out: they are longer"
         report(Progress("encode", len(items), len(items), "answers", told))
@@ -81,13 +86,13 @@ class Chat:
         if epoch not in self._plans:
             order = list(range(len(self.train)))
             random.Random(derive(self.recipe.seed, "data", epoch)).shuffle(order)
-            size = self.recipe.train.batch
+            size = self.rows
             self._plans = {epoch: [order[first : first + size] for first in range(0, len(order), size)]}
         return self._collate([self.train[row] for row in self._plans[epoch][number]])
 
     def _collate(self, rows: Sequence[Row]) -> Batch:
         """Return inputs, targets, positions and items, all (batch, tokens); an item is one conversation of a row."""
-        width = few_widths(max(len(row.ids) for row in rows), self.context) - 1
+        width = few_widths(max(len(row.ids) for row in rows), self.width) - 1
         shape = (len(rows), max(width, 1))
         inputs = torch.full(shape, self.tokenizer.pad_id)
         targets, items = torch.full(shape, IGNORED), torch.full(shape, -1)
@@ -121,9 +126,8 @@ class Chat:
         """Return the loss over the assistant's tokens of all validation rows, and how many are held out."""
         device = next(model.parameters()).device
         total = weight = 0.0
-        size = self.recipe.train.batch
-        for first in range(0, len(self.validation), size):
-            batch = self._collate(self.validation[first : first + size]).to(device)
+        for first in range(0, len(self.validation), self.rows):
+            batch = self._collate(self.validation[first : first + self.rows]).to(device)
             total += float(self.loss(model, batch)["loss"]) * batch.weight
             weight += batch.weight
         return {"loss": total / weight, "held_out": float(len(self.asked)) if self.held_out else 0.0}
@@ -191,6 +195,18 @@ def rendered(turns: Sequence[Message], form: ChatFormat, tokenizer: Any) -> list
         learnt = [*learnt, *[False] * (len(prompt) - len(ids)), *[True] * len(answer)]
         ids = [*prompt, *answer]
     return [item for item in [*found, (ids, learnt)] if item[0]]
+
+
+def _width(items: Sequence[Item], context: int) -> int:
+    """Return how long rows are: the context halved, as long as two of the longest conversations have room.
+
+    Conversations of a row see each other not, but attention costs the row's width for each token all the same; rows of
+    two or more of the longest are filled as well as long ones.
+    """
+    longest = max((len(ids) for ids, _ in items), default=context)
+    while context // 2 >= max(2 * longest, _SHORTEST):
+        context //= 2
+    return context
 
 
 def apart(items: Tensor) -> Tensor:
