@@ -68,6 +68,35 @@ def test_reviewers_run_what_the_question_states() -> None:
     assert sum("double(5) must return 10, but it returned 25" in str(each) for each in found) == 6
 
 
+@pytest.mark.parametrize("reply", ["def double(x):\n    return x ** 2\n", "One has to double it."])
+def test_what_has_no_fence_or_no_code_is_held_against_what_is_stated_too(reply: str) -> None:
+    stated: list[Message] = [{"role": "user", "content": "Write double.\nassert double(5) == 10"}]
+    with Runner(workers=1) as runner:
+        nodes = [
+            Node(f"m{at}", Identity.generate(), FakeGenerator(text), Reviewer(), runner=runner)
+            for at, text in enumerate((reply, reply, GOOD))
+        ]
+        decision = Council([Member(LocalPeer(node)) for node in nodes], rounds=1).deliberate(stated, ChatOptions())
+    assert (decision.by, decision.agreed) == ("m2", True)
+
+
+def test_of_what_passes_alike_the_one_that_computes_something_else_stands_worse() -> None:
+    answers = ("return x + x", "y = 2 * x\n    return y", "return 10 if x == 5 else x * x")
+    stated: list[Message] = [{"role": "user", "content": "Write double.\nassert double(5) == 10"}]
+    keys = sorted((Identity.generate() for _ in answers), key=lambda key: key.public, reverse=True)
+    with Runner(workers=1) as runner:
+        nodes = [  # of equals the last one's key would decide
+            Node(
+                f"m{at}", key, FakeGenerator(f"```python\ndef double(x):\n    {code}\n```\n"), Reviewer(), runner=runner
+            )
+            for at, (key, code) in enumerate(zip(keys, answers, strict=True))
+        ]
+        decision = Council([Member(LocalPeer(node)) for node in nodes], rounds=1).deliberate(stated, ChatOptions())
+    assert (decision.by, decision.agreed) == ("m1", True)
+    found = [each["message"] for each in decision.log if each.get("message", {}).get("kind") == "Critique"]
+    assert sum("most proposals compute something else" in str(each["findings"]) for each in found) == len(nodes)
+
+
 def test_stake_decides_between_sound_answers() -> None:
     assert council((GOOD,), (OTHER,), stakes=(1.0, 5.0), rounds=1).deliberate(ASK, ChatOptions()).by == "m1"
 

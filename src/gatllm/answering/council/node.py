@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from math import exp
 from typing import Any
 
-from gatllm.answering.blocks import CodeBlock, split
+from gatllm.answering.agreement import agreeing
+from gatllm.answering.blocks import CodeBlock, find_code, split
 from gatllm.answering.checking import CodeReviewer
 from gatllm.answering.council.counting import agreed_on, best_of, standing, tally
 from gatllm.answering.council.messages import (
@@ -32,6 +33,8 @@ from gatllm.errors import VerificationError
 from gatllm.models import ChatGenerator, ChatOptions, Completion
 from gatllm.models import Message as Turn
 
+_ALONE = 0.5  # of its score keeps a proposal that most of the others contradict
+_CLUSTERED = 3  # proposals: of two that differ neither is the rule
 _KEPT = 64  # decisions that a node remembers its proposals of
 
 
@@ -110,10 +113,20 @@ class Node:
             return []
         found = []
         stated = read_specification(question)
-        for proposal in self._opened(seen, decision, number, stakes):
-            score, findings = _judge(proposal.text or "", self.reviewer, stated, self.runner)
-            head = self._head(decision, number)
-            found.append(self.identity.sign(Critique(**head, of=proposal.sender, score=score, findings=findings)))
+        opened = self._opened(seen, decision, number, stakes)
+        judged = [_judge(proposal.text or "", self.reviewer, stated, self.runner) for proposal in opened]
+        apart = _apart([proposal.text or "" for proposal in opened], judged, stated, self.runner)
+        for at, (proposal, (score, findings)) in enumerate(zip(opened, judged, strict=True)):
+            less = at in apart
+            told = self.identity.sign(
+                Critique(
+                    **self._head(decision, number),
+                    of=proposal.sender,
+                    score=round(score * _ALONE, 6) if less else score,
+                    findings=(*findings, "most proposals compute something else") if less else findings,
+                )
+            )
+            found.append(told)
         return found
 
     def vote(self, decision: str, number: int, seen: Sequence[Any], stakes: Mapping[str, float]) -> list[Any]:
@@ -161,20 +174,44 @@ class Node:
         return [each for each in messages if isinstance(each, Proposal) and each.is_opened]
 
 
+def _apart(
+    texts: Sequence[str], judged: Sequence[tuple[float, Any]], stated: Specification, runner: CodeRunner | None
+) -> set[int]:
+    """Return which of the proposals that can be right compute something else than the most of them.
+
+    Where members pass the same example and differ beyond it, those who agree are more often right than the one whose
+    code reads best.
+    """
+    sound = [at for at, (score, _) in enumerate(judged) if score > 0]
+    codes = [find_code(texts[at]) for at in sound]
+    if runner is None or len(sound) < _CLUSTERED or any(code is None for code in codes):
+        return set()
+    groups = agreeing([code.code for code in codes if code is not None], stated.function, runner)
+    most, others = (groups[0], groups[1:]) if groups else ([], [])
+    if len(most) < 2 or any(len(group) == len(most) for group in others):
+        return set()
+    return {sound[at] for group in others for at in group}
+
+
 def _judge(
     text: str, reviewer: CodeReviewer, stated: Specification, runner: CodeRunner | None
 ) -> tuple[float, tuple[str, ...]]:
     """Return a score from 0 (can't be right) to 1, and what was found."""
     score, findings = 1.0, []
-    for piece in split(text):
-        if isinstance(piece, CodeBlock) and piece.is_python and piece.code.strip():
-            review = judge_code(piece.code, reviewer, stated, runner)
-            errors = [
-                note.message if note.by == "sandbox" else f"line {note.line}: {note.message}"
-                for note in review.notes
-                if note.error
-            ]
-            findings += errors + [note.why for note in review.edits[:1] if note.why]
-            sound = 0.0 if errors else 0.5 if review.changed else 1.0
-            score = min(score, sound * (1 - (review.probability or 0.0)))
+    blocks = [piece for piece in split(text) if isinstance(piece, CodeBlock) and piece.is_python and piece.code.strip()]
+    if not blocks and stated.examples:  # code without fences is code, and words are no answer to what code must do
+        bare = find_code(text)
+        if bare is None:
+            return 0.0, ("it has no code",)
+        blocks = [bare]
+    for piece in blocks:
+        review = judge_code(piece.code, reviewer, stated, runner)
+        errors = [
+            note.message if note.by == "sandbox" else f"line {note.line}: {note.message}"
+            for note in review.notes
+            if note.error
+        ]
+        findings += errors + [note.why for note in review.edits[:1] if note.why]
+        sound = 0.0 if errors else 0.5 if review.changed else 1.0
+        score = min(score, sound * (1 - (review.probability or 0.0)))
     return round(score, 6), tuple(finding[:500] for finding in findings[:20])
