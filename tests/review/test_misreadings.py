@@ -1,13 +1,12 @@
 """Repairs that compile and read otherwise than what stood there; each case names what the gate must doubt."""
 
-import ast
-
 import pytest
 
 from gatllm.review import Reviewer
 from gatllm.review.default import load_reviewer
 from gatllm.review.gate import harm
 from gatllm.review.misreadings import misread
+from gatllm.review.reading import part
 
 DOUBTED = [
     ('x = f"{self.name): {y}"\n', 'x = f"{self.name}): {y}"\n', "brace"),
@@ -52,13 +51,13 @@ RIGHT = [
 
 @pytest.mark.parametrize(("before", "after", "words"), DOUBTED)
 def test_what_reads_otherwise_is_doubted(before: str, after: str, words: str) -> None:
-    assert any(words in one for one in misread(before, after, list(ast.walk(ast.parse(after)))))
+    assert any(words in one for one in misread(before, after, part(before, after)))
     assert harm(before, after)
 
 
 @pytest.mark.parametrize(("before", "after"), RIGHT)
 def test_what_was_meant_is_not(before: str, after: str) -> None:
-    assert list(misread(before, after, list(ast.walk(ast.parse(after))))) == []
+    assert list(misread(before, after, part(before, after))) == []
 
 
 @pytest.mark.parametrize("text", ['x = f"{self.name): {y}"\n', 'raise E(ffailed {n} times")\n'])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 
 # The Python documentation's own signatures; those that take any number are left out.
 _MOST = {
@@ -16,17 +16,14 @@ _MOST = {
 }
 
 
-def too_many(nodes: Sequence[ast.AST], known: Callable[[ast.Call], bool]) -> Iterator[str]:
+def too_many(nodes: Sequence[ast.AST], rebound: Set[str], known: Callable[[ast.Call], bool]) -> Iterator[str]:
     """Yield the builtins that are called with more arguments by place than they take.
 
     Args:
-        nodes: all nodes of the module's syntax tree.
+        nodes: those of the syntax tree that are looked at.
+        rebound: the names that the module gives another meaning.
         known: tells of a call whether it may be passed over.
     """
-    rebound = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    rebound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    rebound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    rebound |= {one.asname or one.name for one in nodes if isinstance(one, ast.alias)}
     for node in nodes:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue

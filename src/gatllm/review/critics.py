@@ -105,20 +105,6 @@ def _ruff(folder: str, ignore: str) -> list[dict]:  # type: ignore[type-arg]  # 
     return out
 
 
-def skeleton(text: str) -> str | None:
-    """Return the syntax tree of a text without what stands in its strings, to be compared; None where it has none."""
-    tree = quietly_parsed(text)
-    try:
-        return None if tree is None else ast.dump(_Silent().visit(tree))
-    except RecursionError:
-        return None
-
-
-class _Silent(ast.NodeTransformer):
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
-        return ast.Constant(type(node.value)()) if isinstance(node.value, str | bytes) else node
-
-
 def quietly_parsed(text: str) -> ast.Module | None:
     """Return the syntax tree of a text without a word about its escapes; None where it has none."""
     try:

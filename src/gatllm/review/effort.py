@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gatllm.review.critics import Finding, compile_error, skeleton, syntax_error
+from gatllm.review.critics import Finding, compile_error, syntax_error
+from gatllm.review.reading import skeleton
 from gatllm.review.tagger import Scores, Tagger, Window
 
 # Units of work: a character that the compiler reads, about a quarter of a microsecond on a core of 2023.
@@ -71,8 +72,8 @@ class Effort:
         self._spend(len(text) + _ONE_MORE)
         return syntax_error(text)
 
-    def skeleton(self, text: str) -> str | None:
-        """Return the tree of a text without its strings (`critics.skeleton`).
+    def skeleton(self, text: str) -> tuple[object, ...] | None:
+        """Return the tree of a text without its strings (`reading.skeleton`).
 
         Raises:
             OutOfTimeError: the clock ran out.

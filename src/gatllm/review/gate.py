@@ -13,7 +13,6 @@ import builtins
 import re
 import sys
 import tokenize
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from gatllm.review.layout import displaced
 from gatllm.review.made_up import made_up
 from gatllm.review.misreadings import misread
 from gatllm.review.quotes import quoted
+from gatllm.review.reading import Part, part
 from gatllm.review.traded import traded
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import all_lexemes
@@ -45,6 +45,7 @@ _CONTENT = re.compile(
 )
 _CONTINUED = re.compile(r"\\\r?\n")
 _KEYWORDS = KEYWORDS | BLOCK_WORDS
+_BUILTINS = frozenset(dir(builtins))
 _VALUES = frozenset({"None", "True", "False"})  # `one` is a word, not a misspelt None
 # Operators that are written so elsewhere, and nothing in Python: "".join(removed) → "".join(added)
 _FOREIGN = {
@@ -99,7 +100,9 @@ def harm(before: str, after: str, steps: Sequence[Step] = ()) -> tuple[str, ...]
     old, new = _differing(before, after) if len(before) > _LONGEST else (before, after)
     found = [*_content(old, new, steps), *displaced(old, new, steps)]
     if len(before) <= _READ:
-        found += [*_strings(_sources(before, steps), after), *_nonsense(before, after, steps)]
+        differing = part(before, after)
+        found += [*_strings(_sources(before, steps), after, differing.after)]
+        found += [*_nonsense(before, after, differing, steps)]
     return tuple(dict.fromkeys(found))
 
 
@@ -122,15 +125,14 @@ def _hunks(before: str, after: str) -> Iterator[tuple[list[str], list[str], list
 
 
 def _content(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
+    odd = [(removed, added) for removed, added, *beside in _hunks(before, after) if not _named(removed, added, *beside)]
     granted_less: Counter[str] = Counter()
     granted_more: Counter[str] = Counter()
-    for old, new, _ in steps:
+    for old, new, _ in steps if odd else ():
         for removed, added, _, _ in _hunks(old, new):
             granted_less.update(removed)
             granted_more.update(added)
-    for removed, added, context, following in _hunks(before, after):
-        if _named(removed, added, context, following):
-            continue
+    for removed, added in odd:
         for word in removed:
             if granted_less[word] > 0:
                 granted_less[word] -= 1
@@ -175,11 +177,14 @@ def _sources(before: str, steps: Sequence[Step]) -> tuple[str, ...]:
     return (before, *rewritten)
 
 
-def _strings(sources: Sequence[str], after: str) -> Iterator[str]:
-    """Every string and comment of the repair stands in the text as it was; none of them swallowed code."""
+def _strings(sources: Sequence[str], after: str, differing: str) -> Iterator[str]:
+    """Every string and comment of the repair stands in the text as it was; none of them swallowed code.
+
+    Those of the ``differing`` part are looked at: what is the same on both sides swallowed nothing.
+    """
     known = {token.string for source in sources for token in quoted(source, *_TEXTS)}
-    lines = after.split("\n")
-    for token in quoted(after, *_TEXTS):
+    lines = differing.split("\n")
+    for token in quoted(differing, *_TEXTS):
         holds_code = any(_CODE.match(line) for line in token.string.split("\n")[1:])
         if holds_code and not _ENDS.match(lines[token.end[0] - 1][token.end[1] :]):
             yield "code would become a string"
@@ -219,37 +224,39 @@ def _half_quoted(sources: Sequence[str], inner: str) -> bool:
     return any(quote + inner in source or inner + quote in source for source in sources for quote in "'\"")
 
 
-def _nonsense(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
+def _nonsense(before: str, after: str, differing: Part, steps: Sequence[Step]) -> Iterator[str]:
     """What compiles and fails or does nothing as soon as it runs."""
     if _PRINT_TO.search(after):
         yield "`print >>` of Python 2 would stay"
-    lost = _calls(before) - _calls(after) - sum(max(_calls(old) - _calls(new), 0) for old, new, _ in steps)
-    apart = _parted(before, after) - sum(max(_parted(old, new), 0) for old, new, _ in steps)
+    old_part, new_part, nodes = differing.before, differing.after, differing.nodes
+    lost, apart = _calls(old_part) - _calls(new_part), _parted(old_part, new_part)
+    lost -= sum(max(_calls(old) - _calls(new), 0) for old, new, _ in steps) if lost > 0 else 0
+    apart -= sum(max(_parted(old, new), 0) for old, new, _ in steps) if apart > 0 else 0
     if lost > 0 or apart > 0:
         yield "a call would come apart"
-    if len(_OPERAND_AT.findall(after)) > len(_OPERAND_AT.findall(before)):
+    if len(_OPERAND_AT.findall(new_part)) > len(_OPERAND_AT.findall(old_part)):
         yield "a decorator would become an operand"
-    nodes = list(ast.walk(_parsed(after)))
     given, lines = {*before.split("\n")}, after.split("\n")
 
     def known(call: ast.Call) -> bool:
         """A call whose lines the repair left as they were; in others the same words may belong to another call."""
         return given.issuperset(lines[call.lineno - 1 : call.end_lineno])
 
-    yield from (f"`{name}` takes fewer arguments" for name in too_many(nodes, known))
+    yield from (f"`{name}` takes fewer arguments" for name in too_many(nodes, differing.bound, known))
     yield from _constants(nodes)
-    yield from misread(before, after, nodes)
-    unbound = _unbound(nodes)
-    yield from made_up(before, after, nodes, unbound, steps)
-    yield from traded(before, after, nodes, steps)
+    yield from misread(before, after, differing)
+    unbound = _unbound(differing)
+    yield from made_up(before, after, differing, unbound, steps)
+    yield from traded(before, after, differing.nodes, steps)
     for name in sorted(unbound):
         if _quotes_at(name, before) > _quotes_at(name, after):
             yield f"`{name}` of a string would become a name"
-    if len(_AFTER_DOT.findall(after)) > len(_AFTER_DOT.findall(before)):
+    if len(_AFTER_DOT.findall(new_part)) > len(_AFTER_DOT.findall(old_part)):
         yield "a line would become an attribute of the one before"
     yield from _alone(nodes, unbound, before, after)
-    yield from _imports(before, after)
-    joined = _tupled(before, after).difference(*(_tupled(old, new) for old, new, _ in steps))
+    yield from _imports(old_part, new_part)
+    if joined := _tupled(old_part, new_part):
+        joined = joined.difference(*(_tupled(old, new) for old, new, _ in steps))
     for name in sorted(joined & unbound):
         yield f"`{name}` is defined nowhere"
     if joined and not joined & unbound and _new_tuple(before, after):
@@ -307,12 +314,6 @@ def _imports(before: str, after: str) -> Iterator[str]:
             yield f"`{name}` may be no module"
 
 
-def _parsed(text: str) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(text)
-
-
 def _idle(nodes: Sequence[ast.AST]) -> Iterator[ast.Name | ast.Constant]:
     """Names, numbers and strings that are statements of their own, docstrings aside."""
     for node in nodes:
@@ -330,24 +331,9 @@ def _does_nothing(value: object, number: int) -> bool:
     return isinstance(value, int | float | complex) or (isinstance(value, str) and number > 0)
 
 
-def _unbound(nodes: Sequence[ast.AST]) -> set[str]:
-    """Names that a module uses and neither it nor Python defines; none where a star import may bring them."""
-    bound: set[str] = set(dir(builtins))
-    used: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler):
-            bound.add(node.name or "")
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            bound.update(node.names)
-        elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.MatchMapping):
-            bound.add(getattr(node, "name", None) or getattr(node, "rest", None) or "")
-    return set() if "*" in bound else used - bound
+def _unbound(differing: Part) -> set[str]:
+    """Names that are used and neither the module nor Python defines; none where a star import may bring them."""
+    return set() if "*" in differing.bound else set(differing.used - differing.bound - _BUILTINS)
 
 
 def _tupled(before: str, after: str) -> set[str]:
@@ -394,13 +380,15 @@ def minimal(before: str, after: str) -> str:
 
     ``after`` compiles; so does what is returned.
     """
-    old, new = ([piece.text for piece in all_lexemes(text)] for text in (before, after))
+    differing = part(before, after)
+    old, new = ([piece.text for piece in all_lexemes(text)] for text in (differing.before, differing.after))
     head, tail = equal_ends(old, new)
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(left) * len(right) > _LARGEST:
         return after
     hunks = list(differences(left, right))
-    before_all, after_all = "".join(new[:head]), "".join(new[len(new) - tail :]) if tail else ""
+    before_all = after[: differing.start] + "".join(new[:head])
+    after_all = "".join(new[len(new) - tail :]) + after[differing.start + len(differing.after) :]
     kept = list(hunks)
 
     def written(chosen: Sequence[tuple[int, int, int, int]]) -> str:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from gatllm.review.ends import equal_ends
+from gatllm.review.reading import Part
 from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _EMPTY_VALUE = re.compile(
@@ -53,23 +54,23 @@ _LESS = (
 
 
 def made_up(
-    before: str, after: str, nodes: Sequence[ast.AST], unbound: set[str], steps: Sequence[tuple[str, str, str]]
+    before: str, after: str, differing: Part, unbound: set[str], steps: Sequence[tuple[str, str, str]]
 ) -> Iterator[str]:
     """Yield in plain words what a repair would make up.
 
     Args:
         before: the text as it was given.
         after: the repaired text.
-        nodes: all nodes of its syntax tree.
+        differing: the part in which they differ.
         unbound: names that it uses and nothing defines.
         steps: what named rules did: texts before and after, and the rule; they know what they do.
     """
     granted = {one for old, new, _ in steps for one in _signs(old, new)}
     yield from (one for one in _signs(before, after) if one not in granted)
     called = [name for old, new, _ in steps for name in (Counter(_CALLED.findall(new)) - Counter(_CALLED.findall(old)))]
-    yield from _calls(before, after, {*_bound(nodes), *called})
+    yield from _calls(differing.before, differing.after, {*differing.defined, *called})
     given, lines = {*before.split("\n")}, after.split("\n")
-    for node in nodes:
+    for node in differing.nodes:
         line = getattr(node, "lineno", 0)
         if line and given.issuperset(lines[line - 1 : getattr(node, "end_lineno", line)]):
             continue  # it stood there so; cutting a segment out of a text splits the whole of it
@@ -162,14 +163,6 @@ def _calls(before: str, after: str, known: set[str]) -> Iterator[str]:
             called.remove(name)
         elif name not in known and not callable(getattr(builtins, name, None)) and name not in KEYWORDS:
             yield f"a call of `{name}` would be made up"
-
-
-def _bound(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).split(".")[0]
 
 
 def _is_type(node: ast.expr, unbound: set[str]) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from gatllm.review.quotes import quoted
+from gatllm.review.reading import Part
 from gatllm.review.typos import is_typo
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
@@ -41,19 +42,21 @@ _EMPTY = re.compile(r"(?<!\")\"\"(?!\")|(?<!')''(?!')")
 _BLANK = re.compile(r"(?:(?<!\")\"\"|(?<!')'')\s+[,)\]}]")
 
 
-def misread(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
+def misread(before: str, after: str, differing: Part) -> Iterator[str]:
     """Yield in plain words where a repair may say something else than was meant.
 
     Args:
         before: the text as it was given.
         after: the repaired text.
-        nodes: all nodes of its syntax tree.
+        differing: the part in which they differ.
     """
-    yield from _strings(before, after)
-    yield from _values(before, after, nodes)
+    yield from _marks(differing)
+    yield from _beside(before, differing.after)
+    yield from _strings(before, after, differing.after)
+    yield from _values(differing)
     yield from _comments(before, after)
-    yield from _attributes(before, after, nodes)
-    yield from _statements(before, after, nodes)
+    yield from _attributes(before, after, differing)
+    yield from _statements(before, after, differing.nodes)
 
 
 def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
@@ -72,7 +75,9 @@ def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[s
                     yield "what follows would never run"
 
 
-def _strings(before: str, after: str) -> Iterator[str]:
+def _marks(differing: Part) -> Iterator[str]:
+    """Strings that would hold nothing."""
+    before, after = differing.before, differing.after
     more = len(_EMPTY.findall(after)) - len(_EMPTY.findall(before))
     if more > 1:
         yield "two strings would be empty"
@@ -82,8 +87,10 @@ def _strings(before: str, after: str) -> Iterator[str]:
         yield "a string of blanks would be empty"
     if len(_ODD_EMPTY.findall(after)) > len(_ODD_EMPTY.findall(before)):
         yield "a string of blanks would be empty"
-    yield from _beside(before, after)
-    for token in quoted(after, tokenize.STRING):
+
+
+def _strings(before: str, after: str, differing: str) -> Iterator[str]:
+    for token in quoted(differing, tokenize.STRING):
         if token.string in before:
             continue
         if _FORMATTED.match(token.string):
@@ -109,10 +116,10 @@ def _other_marks(text: str) -> list[int]:
     return [*map(text.count, "()[]{}"), min(map(text.count, "'\""))]
 
 
-def _beside(before: str, after: str) -> Iterator[str]:
+def _beside(before: str, differing: str) -> Iterator[str]:
     """Two strings beside each other in a line that the repair changed: a quote may belong elsewhere."""
     given = {*before.split("\n")}
-    for one, other in pairwise(quoted(after, *_LEXEMES)):
+    for one, other in pairwise(quoted(differing, *_LEXEMES)):
         both = one.type == other.type == tokenize.STRING
         if both and one.end[0] == other.start[0] and other.line.rstrip("\n") not in given:
             yield "two strings would stand beside each other"
@@ -171,7 +178,8 @@ def _unbalanced(text: str) -> bool:
     return bool(opened)
 
 
-def _values(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
+def _values(differing: Part) -> Iterator[str]:
+    before, after, nodes = differing.before, differing.after, differing.nodes
     had = len(re.findall(r"\bpass\b", before))
     for node in nodes:
         match node:
@@ -193,13 +201,13 @@ def _values(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
         yield "`pass` would stand beside other statements"
 
 
-def _attributes(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
+def _attributes(before: str, after: str, differing: Part) -> Iterator[str]:
     """``f(self node)``: where ``node`` is a name of its own, a comma is as likely missing as a dot."""
-    for name in dict.fromkeys(_SELF.findall(before)):
+    for name in dict.fromkeys(_SELF.findall(differing.before)):
         joined = re.search(rf"\b(?:self|cls)\.{name}\b", after) and not re.search(rf"\bself\.{name}\b", before)
         if joined and any(
             (isinstance(node, ast.arg) and node.arg == name) or (isinstance(node, ast.Name) and node.id == name)
-            for node in nodes
+            for node in differing.nodes
         ):
             yield "a comma may be missing after `self`"
 

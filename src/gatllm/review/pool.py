@@ -95,7 +95,7 @@ def _by_model(
 
 def _merged(found: Iterable[Found]) -> list[Found]:
     """Repairs with the same tree are one: who found it is put together, the first text is kept."""
-    out: dict[str, Found] = {}
+    out: dict[tuple[object, ...], Found] = {}
     for one in found:
         known = out.get(one.tree)
         if known is None:

@@ -122,17 +122,20 @@ def _spared(before: str, after: str, effort: Effort) -> str:
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(left) * len(right) > _LINES:  # errors that far apart: what lies between is not looked at again
         return after
-    meant = effort.skeleton(after)
+
+    def means_the_same(lines: list[str]) -> bool:
+        return effort.skeleton(whole(lines)) == effort.skeleton(after)
 
     def whole(lines: list[str]) -> str:
         return "\n".join([*new[:head], *lines, *old[len(old) - tail :]])
 
-    for kind, i1, i2, j1, j2 in reversed(SequenceMatcher(None, left, right, autojunk=False).get_opcodes()):
+    found = [one for one in SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if one[0] != "equal"]
+    for _, i1, i2, j1, j2 in reversed(found) if len(found) > 1 else ():  # without the only one it would not parse
         tried = [*right[:j1], *left[i1:i2], *right[j2:]]
-        if kind != "equal" and not effort.is_spent and effort.skeleton(whole(tried)) == meant:
+        if not effort.is_spent and means_the_same(tried):
             right = tried
     filled = [line for line in right if line.strip() or not line or line in left]  # without lines split off for nothing
-    return whole(filled) if len(filled) < len(right) and effort.skeleton(whole(filled)) == meant else whole(right)
+    return whole(filled) if len(filled) < len(right) and means_the_same(filled) else whole(right)
 
 
 def _repair_region(tagger: Tagger, state: _State, most: int, effort: Effort) -> list[_State]:

@@ -27,7 +27,7 @@ def traded(before: str, after: str, nodes: Sequence[ast.AST], steps: Sequence[tu
     Args:
         before: the text as it was given.
         after: the repaired text.
-        nodes: all nodes of its tree.
+        nodes: those of its tree that are looked at.
         steps: what named rules did on the way: text before, text after, name.
     """
     given, kept = set(before.split("\n")), set(after.split("\n"))

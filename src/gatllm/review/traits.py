@@ -17,6 +17,8 @@ from functools import cached_property
 from gatllm.review.critics import Finding, quietly_parsed
 from gatllm.review.ends import differences, equal_ends
 from gatllm.review.gate import Step
+from gatllm.review.reading import part as part_of
+from gatllm.review.reading import tree_of
 from gatllm.review.region import line_span, offset, region
 from gatllm.tokenizers.lexing.lenient import Lexeme, all_lexemes, lexemes
 from gatllm.tokenizers.lexing.words import STATEMENT_WORDS
@@ -64,10 +66,9 @@ class Found:
     steps: tuple[Step, ...] = ()
 
     @cached_property
-    def tree(self) -> str:
-        """The syntax tree as a text; two repairs with the same are one."""
-        tree = quietly_parsed(self.text)
-        return self.text if tree is None else ast.dump(tree)
+    def tree(self) -> tuple[object, ...]:
+        """The syntax tree as texts; two repairs with the same are one."""
+        return tree_of(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +163,18 @@ def _kinds(hunks: Sequence[_Hunk]) -> tuple[float, ...]:
 
 
 def _hunks(before: str, after: str) -> Iterator[_Hunk]:
-    old, new = all_lexemes(before), all_lexemes(after)
+    differing = part_of(before, after)
+    old, new = all_lexemes(differing.before), all_lexemes(differing.after)
     head, tail = equal_ends([lexeme.text for lexeme in old], [lexeme.text for lexeme in new])
     left, right = old[head : len(old) - tail], new[head : len(new) - tail]
-    first = old[head].start if head < len(old) else len(before)
+    start = differing.start
+    first = old[head].start if head < len(old) else len(differing.before)
     if len(left) * len(right) > _LARGEST:
-        yield _Hunk(first, left, right)
+        yield _Hunk(start + first, left, right)
         return
     for i1, i2, j1, j2 in differences([lexeme.text for lexeme in left], [lexeme.text for lexeme in right]):
         at = left[i1].start if i1 < len(left) else left[-1].end if left else first
-        yield _Hunk(at, left[i1:i2], right[j1:j2])
+        yield _Hunk(start + at, left[i1:i2], right[j1:j2])
 
 
 def _slack(before: str, error: Finding, one: Found, hunks: Sequence[_Hunk]) -> tuple[float, float]:

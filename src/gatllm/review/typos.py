@@ -55,7 +55,7 @@ def typos(tokens: Sequence[Span]) -> dict[tuple[int, int], float]:
         found.update({(tabbed[0], tag): _TAB for tag in _TABS})
     counts = Counter(token.text for token in tokens)
     for word, count in counts.items():
-        meant = [known for known in _KEYWORDS if is_typo(word, known)] if count == 1 and _is_word(word) else []
+        meant = [known for known in _KEYWORDS if is_typo(word, known)] if count == 1 and word.isidentifier() else []
         meant += [_WORDS[word]] if word in _WORDS else []
         for number, token in enumerate(tokens) if meant else ():
             if token.text == word:
