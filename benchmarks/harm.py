@@ -24,7 +24,7 @@ import time
 import tokenize
 from collections import Counter
 from dataclasses import dataclass, field
-from importlib.metadata import distribution
+from importlib.metadata import distribution, distributions
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -51,7 +51,10 @@ class Row:
 
 
 def sources(names: list[str]) -> list[str]:
-    """The modules of distributions, as texts."""
+    """The modules of distributions, as texts; one line says which are not installed."""
+    known = {one.name.lower().replace("_", "-") for one in distributions() if one.name}
+    if missing := [name for name in names if name.lower() not in known]:
+        raise SystemExit(f"not installed: {', '.join(missing)}; pip install {' '.join(missing)}")
     texts = []
     for name in names:
         for file in distribution(name).files or []:

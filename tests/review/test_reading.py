@@ -63,3 +63,10 @@ def test_a_part_holds_all_that_differs_in_whole_statements(above: str, below: st
     whole = ast.parse(after)
     bound = {node.name for node in ast.walk(whole) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     assert bound <= found.bound if statements(after) else not found.bound
+
+
+def test_a_part_in_the_midst_of_a_body_has_another_statement_above_it() -> None:
+    text = "class A:\n    x = 1\n    y = 2\n    'words'\n    z = 3\n"
+    found = part(text.replace("'words'", "'words"), text)
+    bodies = [node.body for node in found.nodes if isinstance(node, ast.Module)]
+    assert [[type(one) for one in body] for body in bodies] == [[ast.Global, ast.Assign, ast.Expr, ast.Assign]]

@@ -25,6 +25,7 @@ from gatllm.review.made_up import made_up
 from gatllm.review.misreadings import misread
 from gatllm.review.quotes import quoted
 from gatllm.review.reading import Part, part
+from gatllm.review.statement import open_brackets
 from gatllm.review.traded import traded
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import all_lexemes
@@ -345,14 +346,9 @@ def _tupled(before: str, after: str) -> set[str]:
     found: set[str] = set()
     for _, _, j1, j2 in differences([piece.text for piece in old], texts):
         for at in range(j1, j2):
-            if texts[at] == "," and _depth(texts[:at]) == 0:
+            if texts[at] == "," and open_brackets(texts[:at]) == 0:
                 found.update(piece.text for piece in new[max(at - 1, 0) : at + 2] if piece.kind in ("name", "number"))
     return found
-
-
-def _depth(texts: Sequence[str]) -> int:
-    """How many brackets are open behind lexemes."""
-    return sum(texts.count(opening) - texts.count(closing) for opening, closing in ("()", "[]", "{}"))
 
 
 def _quotes_at(name: str, text: str) -> int:

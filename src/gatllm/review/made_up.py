@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from gatllm.review.ends import equal_ends
 from gatllm.review.reading import Part
+from gatllm.review.statement import open_brackets
 from gatllm.tokenizers.lexing.words import KEYWORDS
 
 _EMPTY_VALUE = re.compile(
@@ -99,7 +100,7 @@ def _signs(given: str, repaired: str) -> Iterator[str]:
     yield from (words for pattern, words in _MORE if more(pattern) > 0)
     yield from (words for pattern, words in _LESS if more(pattern) < 0)
     text = given.rstrip()
-    if text.endswith(",") and _open(text) > 1 and not _closes_at_end(repaired, _open(text)):
+    if text.endswith(",") and open_brackets(text) > 1 and not _closes_at_end(repaired, open_brackets(text)):
         yield "a bracket would close before the end of what it holds"
     if _both_added(before, after) and more(_EMPTY_VALUE) > 0:
         yield "a value would be made up"
@@ -141,11 +142,6 @@ def _both_added(before: str, after: str) -> bool:
 def _outside_fields(text: str) -> str:
     """The lines of a text that hold no f-string: braces and colons mean something else in them."""
     return "\n".join(line for line in text.split("\n") if not _FORMATTED.search(line))
-
-
-def _open(text: str) -> int:
-    """How many more brackets open than close."""
-    return sum(map(text.count, "([{")) - sum(map(text.count, ")]}"))
 
 
 def _closes_at_end(text: str, brackets: int) -> bool:

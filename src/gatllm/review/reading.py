@@ -153,17 +153,31 @@ def part(before: str, after: str) -> Part:
     old, new = before.split("\n"), after.split("\n")
     begin, end, first, last = _span(found, *equal_ends(old, new), len(new))
     inside = found[begin:end]
-    # Whatever stands first in a module may be its docstring; what stands first in a part of it is none.
-    lead = [ast.Expr(ast.Constant(""))] if begin else []
     return Part(
         "\n".join(old[first : len(old) - (len(new) - last)]),
         "\n".join(new[first:last]),
         sum(len(line) + 1 for line in new[:first]),
-        tuple(ast.walk(ast.Module([*lead, *(one.node for one in inside)], []))),
+        tuple(node for body in _bodies(inside, begin > 0) for node in ast.walk(body)),
         frozenset().union(*(names_of(one).used for one in inside)),
         frozenset().union(*(names_of(one).bound for one in found)),
         frozenset().union(*(names_of(one).defined for one in found)),
     )
+
+
+def _bodies(inside: Sequence[Statement], begun: bool) -> Iterator[ast.Module]:
+    """Statements that follow each other in the module or in one class, as if they were all of a text.
+
+    Where a part begins in the midst of a body another statement stands above: the first is no docstring, nor alone.
+    """
+    bodies: dict[int, list[ast.stmt]] = {}
+    for one in inside:
+        for depth in [depth for depth in bodies if depth > one.depth]:
+            yield ast.Module(bodies.pop(depth), [])
+        if one.depth not in bodies:
+            in_midst = one.depth - 1 not in bodies if one.depth else begun
+            bodies[one.depth] = [ast.Global([])] if in_midst else []
+        bodies[one.depth].append(one.node)
+    yield from (ast.Module(body, []) for body in bodies.values())
 
 
 def _span(found: Sequence[Statement], head: int, tail: int, size: int) -> tuple[int, int, int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gatllm.tokenizers.lexing.lenient import Lexeme, bare
 
 Body = list[tuple[Lexeme, bool]]  # the lexemes of a statement, and whether each stands outside strings
@@ -28,6 +30,11 @@ def statement(rest: str) -> tuple[Body, str] | None:
 def step(lexeme: Lexeme, outside: bool) -> int:
     """How much deeper a lexeme leads into brackets."""
     return outside * ((lexeme.text in "([{") - (lexeme.text in ")]}"))
+
+
+def open_brackets(code: Sequence[str]) -> int:
+    """How many more brackets a text, or what lexemes say, opens than it closes; those in strings count as well."""
+    return sum(map(code.count, "([{")) - sum(map(code.count, ")]}"))
 
 
 def split(body: Body, mark: str) -> list[str]:
