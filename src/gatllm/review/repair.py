@@ -29,6 +29,7 @@ _WIDE = 12  # the same, where so few found nothing
 _BROAD = 160  # single edits tried on a text as it is given: all that the model finds worth a thought
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
+_HOPELESS = 8.0  # log-odds (3,000 to 1) behind the best that parses: where its margin ends to count (`traits`)
 _FURTHER = 2  # rounds at most after the first in which something parses
 _SWEEPS = 2  # solutions in which what is left is looked for
 _WHOLE = 20_000  # characters of a text that is looked at as a whole, where its part gave nothing
@@ -204,12 +205,14 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
                     errors[follower.text] = translated[1]
                     rank = follower.score + _MOVED
                     waiting.append(_State(follower.text, follower.score, follower.edits, rank, follower.steps))
+            best = max((one.score for one in solved), default=-math.inf)
             likely = _modest(_by_hand(scores.edits, cut), cut, state.text)
             for gains, edits in chain(foreign(cut, at), _proposals(likely, cut, reach, tagger.lexicon)):
                 tried = apply(state.text, cut, edits)
                 if tried in seen:
                     continue
-                if left <= 0 or wins > most or effort.is_spent:
+                hopeless = state.score + sum(gains) < best - _HOPELESS
+                if left <= 0 or wins > most or hopeless or effort.is_spent:
                     break
                 left -= 1
                 seen.add(tried)
@@ -217,7 +220,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
                 follower = _State(tried, state.score + sum(gains), state.edits + len(edits), steps=state.steps)
                 if problem is None:
                     solved.append(_needed(state, cut, edits, gains, effort) if len(edits) > 1 else follower)
-                    wins += 1
+                    best, wins = max(best, solved[-1].score), wins + 1
                 elif len(waiting) < _SINGLES * len(states):
                     errors[tried] = problem
                     moved = _moved(errors[state.text], problem, tried, cut[edits[0].token].start)
