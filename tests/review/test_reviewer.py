@@ -164,3 +164,9 @@ def test_what_is_nested_too_deeply_is_left_with_the_compilers_words(text: str) -
     repair = Reviewer().fix(text)
     assert not repair.changed
     assert "too many" in repair.why
+
+
+def test_a_repair_that_may_not_be_written_does_not_end_the_search_for_one_that_may() -> None:
+    """`add` is nearly `and`, which a rule makes `and_`: the gate holds that back, and the right one is looked for."""
+    repair = load_reviewer(quick=True).fix("def add(a, b:\n    retrun a + b\n")
+    assert repair.text == "def add(a, b):\n    return a + b\n"

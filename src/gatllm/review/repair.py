@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import chain
@@ -13,7 +13,7 @@ from gatllm.review.critics import Finding, compile_error, lint
 from gatllm.review.edits import Edit, apply
 from gatllm.review.effort import FOR_MODEL, FOR_TIDYING, Effort
 from gatllm.review.ends import equal_ends
-from gatllm.review.gate import Step, minimal
+from gatllm.review.gate import Step, harm, minimal
 from gatllm.review.names import Names
 from gatllm.review.quotes import with_blanks_inside
 from gatllm.review.region import Region, offset, region
@@ -29,7 +29,7 @@ _WIDE = 12  # the same, where so few found nothing
 _BROAD = 160  # single edits tried on a text as it is given: all that the model finds worth a thought
 _SINGLES = 16  # single edits tried on each state of a later round
 _ROUNDS = 7
-_HOPELESS = 8.0  # log-odds (3,000 to 1) behind the best that parses: where its margin ends to count (`traits`)
+_HOPELESS = 8.0  # log-odds (3,000 to 1) behind the best that may be written: where its margin ends to count (`traits`)
 _FURTHER = 2  # rounds at most after the first in which something parses
 _SWEEPS = 2  # solutions in which what is left is looked for
 _WHOLE = 20_000  # characters of a text that is looked at as a whole, where its part gave nothing
@@ -180,6 +180,11 @@ def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: 
     return out
 
 
+def _best_to_write(text: str, solved: Sequence[_State]) -> float:
+    """The best score among those that parse and pass the gate: beside one that does not, the right one is no worse."""
+    return max((one.score for one in solved if not harm(text, one.text, one.steps)), default=-math.inf)
+
+
 def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effort: Effort) -> list[_State]:
     """Rounds of proposals, until no unfinished state is likelier than the best that parses."""
     states, seen = [_State(text)], {text}
@@ -205,7 +210,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
                     errors[follower.text] = translated[1]
                     rank = follower.score + _MOVED
                     waiting.append(_State(follower.text, follower.score, follower.edits, rank, follower.steps))
-            best = max((one.score for one in solved), default=-math.inf)
+            best = _best_to_write(text, solved)
             likely = _modest(_by_hand(scores.edits, cut), cut, state.text)
             for gains, edits in chain(foreign(cut, at), _proposals(likely, cut, reach, tagger.lexicon)):
                 tried = apply(state.text, cut, edits)
@@ -220,7 +225,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
                 follower = _State(tried, state.score + sum(gains), state.edits + len(edits), steps=state.steps)
                 if problem is None:
                     solved.append(_needed(state, cut, edits, gains, effort) if len(edits) > 1 else follower)
-                    best, wins = max(best, solved[-1].score), wins + 1
+                    best, wins = max(best, _best_to_write(text, solved[-1:])), wins + 1
                 elif len(waiting) < _SINGLES * len(states):
                     errors[tried] = problem
                     moved = _moved(errors[state.text], problem, tried, cut[edits[0].token].start)
