@@ -226,7 +226,7 @@ def main() -> None:
         del asking
     dataset = Dataset.open(data)
     notes = dataset.manifest.made_with
-    print(f"conversations {notes['kinds']}, of what the generator asked: {notes['asked']}", flush=True)
+    print(f"conversations {notes['kinds']}, of what the generator asked: {notes.get('asked', 'nothing')}", flush=True)
     recipe = Recipe.load("chat", {
         "data.source": str(data), "seed": options.seed, "train.epochs": options.epochs, "train.lr": options.lr,
         "model.base": options.base,
