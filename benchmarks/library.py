@@ -243,7 +243,7 @@ def main() -> None:
     for kind in ("which function", "rule"):
         for question, answer, right in answers["tuned"][kind]:
             print(f"  {'right' if right else 'WRONG'}: {question} -> {answer[:100]!r}")
-    found: dict[str, Any] = {"kept": notes["asked"], "conversations": notes["kinds"]}
+    found: dict[str, Any] = {"kept": notes.get("asked", "nothing"), "conversations": notes["kinds"]}
     for name, kinds in answers.items():
         counts = {kind: sum(right for _, _, right in rows) for kind, rows in kinds.items()}
         total = sum(counts.values())
