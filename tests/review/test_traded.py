@@ -3,6 +3,8 @@
 import pytest
 
 from gatllm.review.default import load_reviewer
+from gatllm.review.rules.table import RULES
+from gatllm.review.traded import _TRADING
 
 SEVERAL = (
     # A bracket too many, or too few: the signs are right.
@@ -70,3 +72,7 @@ def test_a_line_with_another_mistake_is_not_rewritten(broken: str) -> None:
 @pytest.mark.parametrize(("broken", "fixed"), ALONE.items())
 def test_a_line_with_that_one_mistake_is(broken: str, fixed: str) -> None:
     assert load_reviewer(quick=True).fix(broken).text == fixed
+
+
+def test_every_rule_that_trades_is_there() -> None:
+    assert set(_TRADING) <= {rule.name for rule in RULES}

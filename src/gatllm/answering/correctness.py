@@ -139,7 +139,8 @@ class CorrectnessModel:
         Raises:
             GatllmError: there are too few tasks of either outcome.
         """
-        groups = [sorted({task.prompt for task in tasks}).index(task.prompt) for task in tasks]
+        numbers = {prompt: number for number, prompt in enumerate(sorted({task.prompt for task in tasks}))}
+        groups = [numbers[task.prompt] for task in tasks]
         plain = _moments(
             tasks, groups, BEFORE, [before_features(task.prompt) for task in tasks], AFTER, [()] * len(tasks)
         )

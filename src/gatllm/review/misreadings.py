@@ -14,10 +14,10 @@ from itertools import pairwise
 
 from gatllm.review.quotes import quoted
 from gatllm.review.reading import Part
+from gatllm.review.statement import leaves_open
 from gatllm.review.typos import is_typo
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
-_PAIRS = tuple(_OPENING.items())
 _TRIPLE = ('"""', "'''")
 _LEXEMES = (tokenize.STRING, tokenize.NAME, tokenize.OP, tokenize.NUMBER)
 _BEFORE_NAMES = ("global", "nonlocal", "return", "raise", "import", "from", "assert", "yield", "await", "del")
@@ -106,7 +106,7 @@ def _comments(before: str, after: str) -> Iterator[str]:
         if line.lstrip().startswith("#"):
             comment += line
             continue
-        if comment and line not in given and any(comment.count(one) > comment.count(other) for one, other in _PAIRS):
+        if comment and line not in given and leaves_open(comment):
             yield "a line may belong to the comment above it"
         comment = ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import chain
@@ -180,9 +180,9 @@ def _mend_inside(tagger: Tagger, state: _State, part: Region, most: int, width: 
     return out
 
 
-def _best_to_write(text: str, solved: Sequence[_State]) -> float:
-    """The best score among those that parse and pass the gate: beside one that does not, the right one is no worse."""
-    return max((one.score for one in solved if not harm(text, one.text, one.steps)), default=-math.inf)
+def _to_write(text: str, one: _State) -> float:
+    """The score of what parses, if it passes the gate: beside one that does not, the right one is no worse."""
+    return -math.inf if harm(text, one.text, one.steps) else one.score
 
 
 def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effort: Effort) -> list[_State]:
@@ -190,7 +190,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
     states, seen = [_State(text)], {text}
     errors = {text: error}
     solved: list[_State] = []
-    further = 0
+    further, written = 0, -math.inf  # the best that may be written
     for depth in range(_ROUNDS):
         tokens = [tokens_of(tagger.lexicon, state.text) for state in states]
         windows = [window(t, s.text, errors[s.text], tagger.context) for t, s in zip(tokens, states, strict=True)]
@@ -206,17 +206,17 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
                 seen.add(follower.text)
                 if translated[1] is None:
                     solved.append(follower)
+                    written = max(written, _to_write(text, follower))
                 else:
                     errors[follower.text] = translated[1]
                     rank = follower.score + _MOVED
                     waiting.append(_State(follower.text, follower.score, follower.edits, rank, follower.steps))
-            best = _best_to_write(text, solved)
             likely = _modest(_by_hand(scores.edits, cut), cut, state.text)
             for gains, edits in chain(foreign(cut, at), _proposals(likely, cut, reach, tagger.lexicon)):
                 tried = apply(state.text, cut, edits)
                 if tried in seen:
                     continue
-                hopeless = state.score + sum(gains) < best - _HOPELESS
+                hopeless = state.score + sum(gains) < written - _HOPELESS
                 if left <= 0 or wins > most or hopeless or effort.is_spent:
                     break
                 left -= 1
@@ -225,7 +225,7 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
                 follower = _State(tried, state.score + sum(gains), state.edits + len(edits), steps=state.steps)
                 if problem is None:
                     solved.append(_needed(state, cut, edits, gains, effort) if len(edits) > 1 else follower)
-                    best, wins = max(best, _best_to_write(text, solved[-1:])), wins + 1
+                    written, wins = max(written, _to_write(text, solved[-1])), wins + 1
                 elif len(waiting) < _SINGLES * len(states):
                     errors[tried] = problem
                     moved = _moved(errors[state.text], problem, tried, cut[edits[0].token].start)

@@ -37,6 +37,11 @@ def open_brackets(code: Sequence[str]) -> int:
     return sum(map(code.count, "([{")) - sum(map(code.count, ")]}"))
 
 
+def leaves_open(code: str) -> bool:
+    """Tell whether a text opens more brackets of some kind than it closes: `{1)` does, though the sum is none."""
+    return any(code.count(opening) > code.count(closing) for opening, closing in ("()", "[]", "{}"))
+
+
 def split(body: Body, mark: str) -> list[str]:
     """The parts of a statement between ``mark`` where no bracket or string is open."""
     depth, parts = 0, [""]

@@ -10,6 +10,7 @@ import pytest
 
 from gatllm.answering import Assistant, Council, FakeGenerator, Identity, LocalPeer, Member, Node, Transcript
 from gatllm.answering.council import schema, seats, verify_decision, verify_transcript
+from gatllm.answering.council.council import Decision
 from gatllm.answering.council.counting import agreed_on, standing, tally
 from gatllm.answering.council.messages import Critique, Proposal, Vote, commitment, fresh, read_message
 from gatllm.errors import GatllmError, UsageError, VerificationError
@@ -82,6 +83,20 @@ def test_what_has_no_fence_or_no_code_is_held_against_what_is_stated_too(reply: 
 
 def test_of_what_passes_alike_the_one_that_computes_something_else_stands_worse() -> None:
     answers = ("return x + x", "y = 2 * x\n    return y", "return 10 if x == 5 else x * x")
+    decision, found = stated_double(answers, (1.0, 1.0, 1.0))
+    assert (decision.by, decision.agreed) == ("m1", True)
+    assert sum("most proposals compute something else" in each for each in found) == len(answers)
+
+
+def test_many_members_of_little_stake_are_no_majority() -> None:
+    answers = ("return x + x", "return 10 if x == 5 else x * x", "y = x * x\n    return 10 if x == 5 else y")
+    decision, found = stated_double(answers, (8.0, 1.0, 1.0))
+    assert (decision.by, decision.agreed) == ("m0", True)
+    assert not any("most proposals compute something else" in each for each in found)
+
+
+def stated_double(answers: Sequence[str], stakes: Sequence[float]) -> tuple[Decision, list[str]]:
+    """What a council decides where an example is stated that all answers pass, and what its reviewers found."""
     stated: list[Message] = [{"role": "user", "content": "Write double.\nassert double(5) == 10"}]
     keys = sorted((Identity.generate() for _ in answers), key=lambda key: key.public, reverse=True)
     with Runner(workers=1) as runner:
@@ -91,10 +106,10 @@ def test_of_what_passes_alike_the_one_that_computes_something_else_stands_worse(
             )
             for at, (key, code) in enumerate(zip(keys, answers, strict=True))
         ]
-        decision = Council([Member(LocalPeer(node)) for node in nodes], rounds=1).deliberate(stated, ChatOptions())
-    assert (decision.by, decision.agreed) == ("m1", True)
+        members = [Member(LocalPeer(node), stake) for node, stake in zip(nodes, stakes, strict=True)]
+        decision = Council(members, rounds=1).deliberate(stated, ChatOptions())
     found = [each["message"] for each in decision.log if each.get("message", {}).get("kind") == "Critique"]
-    assert sum("most proposals compute something else" in str(each["findings"]) for each in found) == len(nodes)
+    return decision, [str(each["findings"]) for each in found]
 
 
 def test_stake_decides_between_sound_answers() -> None:

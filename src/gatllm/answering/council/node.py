@@ -115,7 +115,7 @@ class Node:
         stated = read_specification(question)
         opened = self._opened(seen, decision, number, stakes)
         judged = [_judge(proposal.text or "", self.reviewer, stated, self.runner) for proposal in opened]
-        apart = _apart([proposal.text or "" for proposal in opened], judged, stated, self.runner)
+        apart = _apart(opened, judged, stakes, stated, self.runner)
         for at, (proposal, (score, findings)) in enumerate(zip(opened, judged, strict=True)):
             less = at in apart
             told = self.identity.sign(
@@ -175,22 +175,27 @@ class Node:
 
 
 def _apart(
-    texts: Sequence[str], judged: Sequence[tuple[float, Any]], stated: Specification, runner: CodeRunner | None
+    opened: Sequence[Proposal],
+    judged: Sequence[tuple[float, Any]],
+    stakes: Mapping[str, float],
+    stated: Specification,
+    runner: CodeRunner | None,
 ) -> set[int]:
-    """Return which of the proposals that can be right compute something else than the most of them.
+    """Return which proposals that can be right compute something else than those of more than half of all stake.
 
     Where members pass the same example and differ beyond it, those who agree are more often right than the one whose
-    code reads best.
+    code reads best. Stake counts, not heads: many members of little stake are no majority.
     """
     sound = [at for at, (score, _) in enumerate(judged) if score > 0]
-    codes = [find_code(texts[at]) for at in sound]
+    codes = [find_code(opened[at].text or "") for at in sound]
     if runner is None or len(sound) < _CLUSTERED or any(code is None for code in codes):
         return set()
     groups = agreeing([code.code for code in codes if code is not None], stated.function, runner)
-    most, others = (groups[0], groups[1:]) if groups else ([], [])
-    if len(most) < 2 or any(len(group) == len(most) for group in others):
+    behind = [sum(stakes[opened[sound[at]].sender] for at in group) for group in groups]
+    most = next((at for at, weight in enumerate(behind) if weight > sum(stakes.values()) / 2), None)
+    if most is None or len(groups[most]) < 2:
         return set()
-    return {sound[at] for group in others for at in group}
+    return {sound[at] for number, group in enumerate(groups) if number != most for at in group}
 
 
 def _judge(

@@ -9,6 +9,7 @@ from gatllm.review.critics import Finding, compile_error
 from gatllm.review.region import line_span
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import ANY, Rule
+from gatllm.review.statement import leaves_open
 
 _STRING = re.compile(
     r"(?<![\w'\"])(?P<prefix>[rRbBuUfF]{0,2})(?P<quote>\"\"\"|'''|\"|')"
@@ -110,14 +111,9 @@ def _three_quotes(text: str, error: Finding) -> Iterator[str]:
         return
     body = text[opened.end() : close]
     # Code that was broken in two reads so: within brackets, beside a field, or where the line breaks have escapes.
-    if body.endswith(quote) or _opens(text[opened.end() : end]) or "\\n" in body or "f" in opened[0].lower():
+    if body.endswith(quote) or leaves_open(text[opened.end() : end]) or "\\n" in body or "f" in opened[0].lower():
         return
     yield f"{text[: opened.end() - 1]}{quote * 3}{body}{quote * 3}{text[close + 1 :]}"
-
-
-def _opens(text: str) -> bool:
-    """Tell whether a bracket is open at the end: prose seldom breaks there, and code that was broken in two often."""
-    return any(text.count(opening) > text.count(closing) for opening, closing in ("()", "[]", "{}"))
 
 
 def _third_quote(text: str, _: Finding) -> Iterator[str]:
