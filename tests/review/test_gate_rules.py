@@ -175,6 +175,19 @@ def test_what_a_rule_took_away_is_granted_and_nothing_else() -> None:
     assert harm("f(\n", "f(g, g)\n", (Step("f(\n", "f(g, g)\n", "a-rule"),)) == ()
 
 
+def test_a_rule_vouches_for_its_own_words_and_not_for_what_the_model_wrote_before_it() -> None:
+    done = "print('a, b')\n"
+    assert harm("print 'a, b'\n", done, [Step("print 'a, b'\n", done, "print")]) == ()
+    assert harm("print 'a b\n", done, [Step("print 'a, b'\n", done, "print")]) == (SAYS,)
+    # The model closed a bracket far away; the rule then rewrote what a line as it was given says.
+    closed, doubled = "open('C:\\Users')\nf()\n", "open('C:\\\\Users')\nf()\n"
+    assert harm(closed.replace("f()", "f("), doubled, [Step(closed, doubled, "escape")]) == ()
+    # Two rules with the model between them: the second goes on from what the first wrote, and from nothing else.
+    first = [Step("print 'a b'\nf(\n", "print('a b')\nf(\n", "print")]
+    second = Step("print('a b')\nf('x,')\n", "print('a  b')\nf('x, ')\n", "space")
+    assert harm("print 'a b'\nf(\n", "print('a  b')\nf()\n", [*first, second]) == (SAYS,)
+
+
 @pytest.mark.parametrize("name", ["x: int", "async def x(): pass", "class x: pass", "global x", "import a.b as x"])
 def test_names_are_known_however_they_are_bound(name: str) -> None:
     before = f"def f(y):\n    return y x\n{name}\n"

@@ -173,9 +173,24 @@ def _forced(word: str, context: list[str]) -> bool:
 
 
 def _sources(before: str, steps: Sequence[Step]) -> tuple[str, ...]:
-    """The texts that say what strings hold: the given one, and those in which a rule rewrote what one says."""
-    rewritten = (step.after for step in steps if _without_braces(step.before) != _without_braces(step.after))
-    return (before, *rewritten)
+    """The texts that say what strings hold: the given one, and what a rule made of it.
+
+    Where the model changed the text before a rule ran, only lines count that the rule wrote in place of given ones (or
+    of such lines in turn): what else its text says may be the model's.
+    """
+    sources, known, last = [before], {*before.split("\n")}, before
+    for step in steps:
+        if step.before == last:
+            sources.append(step.after)
+            known.update(step.after.split("\n"))
+            last = step.after
+            continue
+        old, new = step.before.split("\n"), step.after.split("\n")
+        for i1, i2, j1, j2 in differences(old, new):
+            if known.issuperset(old[i1:i2]):
+                sources.append("\n".join(new[j1:j2]))
+                known.update(new[j1:j2])
+    return tuple(sources)
 
 
 def _strings(sources: Sequence[str], after: str, differing: str) -> Iterator[str]:
