@@ -26,7 +26,7 @@ import tokenize
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ HELD_OUT = ("rich", "cyclopts", "httpx", "starlette", "uvicorn", "markdown_it", 
 TRAINED = ("networkx", "sympy", "pandas", "sqlalchemy", "matplotlib", "pydantic", "aiohttp", "docutils", "sphinx",
            "sklearn", "scipy", "litellm", "optuna", "mypy", "openai", "babel", "web3", "nltk", "dateutil")  # fmt: skip
 KINDS = ("token", "expression", "line")
+CONTROLS = ["<pad>", "<end>", *(f"<{kind}>" for kind in KINDS)]
 LONGEST = 14  # lexemes of a gap, its end among them
 PAD, END, KIND0 = 0, 1, 2
 BESIDE = (-2, -1, 1, 2)  # lexemes from the gap's mark
@@ -170,12 +171,14 @@ def kept(part: str, most: int, folder: Path | None) -> list[Code]:
 
 @dataclass(frozen=True)
 class Design:
-    """Gaps of a function in training at most, the lexemes seen before and after the first, and the order of kinds."""
+    """Most gaps of a function in training, lexemes seen before and after the first, order of kinds, the size."""
 
     gaps: int
     before: int
     after: int
     short_first: bool
+    width: int
+    layers: int
 
 
 def sight(code: Code, gaps: Sequence[Gap], design: Design) -> tuple[list[str], dict[Gap, int]]:
@@ -197,20 +200,21 @@ def sight(code: Code, gaps: Sequence[Gap], design: Design) -> tuple[list[str], d
 class Filler:
     """Lexemes as ids, the model, and what it makes of both."""
 
-    def __init__(self, words: Sequence[str], width: int, layers: int, design: Design) -> None:
+    def __init__(self, words: Sequence[str], design: Design) -> None:
         import torch
         from torch import nn
 
         from gatllm.models import Seq2SeqConfig, build
 
         self.torch, self.design = torch, design
-        self.words = ["<pad>", "<end>", *(f"<{kind}>" for kind in KINDS), *words]
+        width = design.width
+        self.words = [*CONTROLS, *words]
         self.ids = {word: number for number, word in enumerate(self.words)}
         self.size = len(self.words)
         config = Seq2SeqConfig(
             vocabulary=self.size + BUCKETS, context=design.gaps * (LONGEST + 1) + 1,
             source_context=design.before + design.after + 24,
-            layers=layers, decoder_layers=2, heads=4, width=width,
+            layers=design.layers, decoder_layers=2, heads=4, width=width,
         )  # fmt: skip
         self.inner: Any = build(config, seed=1)
         # Attention takes thousands of updates to find the gap among a hundred lexemes, and to learn what "beside" is:
@@ -479,8 +483,26 @@ def save(filler: Filler, optimizer: Any, updates: int, spent: float, folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model/{name}": tensor.clone() for name, tensor in filler.model.state_dict().items()}
     tensors |= {f"optimizer/{name}": tensor.clone() for name, tensor in optimizer.tensors().items()}
-    save_file(tensors, folder / f"{SAVED}.partial", {"updates": str(updates), "spent": str(spent)})
+    notes = {
+        "updates": updates,
+        "spent": spent,
+        "words": filler.words[len(CONTROLS) :],
+        "design": asdict(filler.design),
+    }
+    save_file(tensors, folder / f"{SAVED}.partial", {name: json.dumps(value) for name, value in notes.items()})
     (folder / f"{SAVED}.partial").replace(folder / SAVED)
+
+
+def opened(folder: Path) -> Filler:
+    """Return the generator that `save` wrote, as it was designed."""
+    from safetensors import safe_open
+
+    with safe_open(folder / SAVED, "pt") as file:
+        notes = file.metadata()
+    filler = Filler(json.loads(notes["words"]), Design(**json.loads(notes["design"])))
+    restore(filler, None, folder)
+    filler.model.eval()
+    return filler
 
 
 def restore(filler: Filler, optimizer: Any, folder: Path) -> tuple[int, float]:
@@ -497,7 +519,7 @@ def restore(filler: Filler, optimizer: Any, folder: Path) -> tuple[int, float]:
     filler.model.load_state_dict(parts["model"])
     if optimizer is not None:
         optimizer.load(parts["optimizer"])
-    return int(notes["updates"]), float(notes["spent"])
+    return json.loads(notes["updates"]), json.loads(notes["spent"])
 
 
 def measure(filler: Filler | NGrams, cases: Sequence[tuple[Code, Gap]]) -> dict[str, list[int]]:
@@ -543,8 +565,8 @@ def main() -> None:
         with_kind = [code for code in held if any(gap.kind == kind for gap in code.gaps)]
         for code in rng.sample(with_kind, min(options.cases, len(with_kind))):
             cases.append((code, rng.choice([gap for gap in code.gaps if gap.kind == kind])))
-    design = Design(options.gaps, options.before, options.after, options.short_first)
-    filler = Filler(words, options.width, options.layers, design)
+    filler = Filler(words, Design(options.gaps, options.before, options.after, options.short_first, options.width,
+                                  options.layers))  # fmt: skip
     size = sum(parameter.numel() for parameter in filler.model.parameters())
     grams = measure(NGrams(codes), cases)
     tell(f"n-gram with copy: {grams}; model of {size / 1e6:.1f} million parameters")

@@ -1,7 +1,7 @@
 """Is the generator that fills gaps (`benchmarks/infilling.py`) of use to the game: its fills as fakes, and as repairs?
 
     python benchmarks/infilling.py --minutes 30 --short-first --gaps 6 --before 64 --after 40 --folder runs/infilling
-    python benchmarks/infilling_proposer.py --gaps 6 --before 64 --after 40 --folder runs/infilling
+    python benchmarks/infilling_proposer.py --folder runs/infilling
 
 On packages that it was never trained on. *Fakes*: a token or an expression of a function is replaced by its fill, by
 the n-gram's, or by another lexeme of the function; how well the shipped discriminator tells each from the untouched
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infilling import KINDS, VOCABULARY, Code, Design, Filler, Gap, NGrams, code_of, kept, modules, restore, scan
+from infilling import KINDS, Code, Design, Filler, Gap, NGrams, code_of, kept, modules, opened, scan
 
 PLACES = 3  # of the discriminator's map
 
@@ -229,12 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="of `benchmarks/infilling.py`")
     parser.add_argument("--corpus", type=Path)
-    parser.add_argument("--gaps", type=int, default=3)
-    parser.add_argument("--before", type=int, default=112)
-    parser.add_argument("--after", type=int, default=64)
-    parser.add_argument("--width", type=int, default=192)
-    parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--functions", type=int, default=30_000, help="as it was trained")
+    parser.add_argument("--functions", type=int, default=30_000, help="that the n-gram counts, as it was trained")
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--peers", type=int, default=0, help="gaps of each kind that pretrained models fill as well")
     parser.add_argument("--only-peers", action="store_true")
@@ -248,10 +243,7 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.process_time()
     codes = kept("train", options.functions, options.corpus)
-    words = [word for word, _ in Counter(word for code in codes for word in code.lexemes).most_common(VOCABULARY)]
-    filler = Filler(words, options.width, options.layers, Design(options.gaps, options.before, options.after, True))
-    updates, _ = restore(filler, None, options.folder)
-    filler.model.eval()
+    filler = opened(options.folder)
     rng = random.Random(options.seed)
     sources = list(modules("held-out"))
     rng.shuffle(sources)
@@ -274,7 +266,7 @@ def main() -> None:
         return filler.write(code, gap, gap.stop - gap.start)[0]
 
     made = fakes(held, {"generator": own, "n-gram": grams.fill, "another lexeme": other}, reviewer, options.seed)
-    print(f"generator after {updates} updates; {len(held)} functions of packages never trained on")
+    print(f"{len(held)} functions of packages never trained on")
     for name, one in made.items():
         print(f"{name:16} {one['fakes']:4} fakes, AUROC of the discriminator {one['auroc'] or 0:.3f}")
     pooled = repairs(held, filler, reviewer, options.seed)

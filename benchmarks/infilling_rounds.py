@@ -1,7 +1,7 @@
 """Five rounds between the generator that fills gaps (`benchmarks/infilling.py`) and the discriminator (ELECTRA).
 
     python benchmarks/infilling.py --minutes 30 --short-first --gaps 8 --before 64 --after 40 --folder runs/infilling
-    python benchmarks/infilling_rounds.py --folder runs/infilling --gaps 8 --before 64 --after 40 --out runs/electra
+    python benchmarks/infilling_rounds.py --folder runs/infilling --out runs/electra
 
 A round: the generator replaces a token of each of some functions, drawn by its own probabilities, by any but the one
 that was there; what compiles and has another tree becomes a pair of broken and right code, and the discriminator (at
@@ -20,12 +20,11 @@ import argparse
 import json
 import random
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from infilling import VOCABULARY, Code, Design, Filler, Gap, drawn, kept, modules, restore
+from infilling import Code, Filler, Gap, drawn, kept, modules, opened, restore
 from infilling_proposer import Placed, placed, spelt
 
 from gatllm.adversarial.case import Case
@@ -158,10 +157,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="of `benchmarks/infilling.py`")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", type=Path)
-    parser.add_argument("--gaps", type=int, default=3)
-    parser.add_argument("--before", type=int, default=112)
-    parser.add_argument("--after", type=int, default=64)
-    parser.add_argument("--functions", type=int, default=30_000, help="as it was trained")
+    parser.add_argument("--functions", type=int, default=30_000, help="that it goes on learning, as it was trained")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=24, help="updates of the discriminator in a round")
     parser.add_argument("--updates", type=int, default=60, help="of the generator in a round")
@@ -172,7 +168,7 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def opened(options: argparse.Namespace) -> tuple[Filler, Any, list[Code]]:
+def begun(options: argparse.Namespace) -> tuple[Filler, Any, list[Code]]:
     """Return the generator, its optimizer, and the functions that it was trained on."""
     import torch
 
@@ -180,12 +176,10 @@ def opened(options: argparse.Namespace) -> tuple[Filler, Any, list[Code]]:
     from gatllm.training.tables import TrainTable
 
     codes = kept("train", options.functions, options.corpus)
-    words = [word for word, _ in Counter(word for code in codes for word in code.lexemes).most_common(VOCABULARY)]
-    filler = Filler(words, 192, 3, Design(options.gaps, options.before, options.after, True))
+    filler = opened(options.folder)
     table = TrainTable(minutes=1.0, optimizer="muon", lr=2e-3, matrix_lr=0.015, warmup=0.02)
     optimizer = Optimizer(filler.model, table, products=torch.float32)
     restore(filler, optimizer, options.folder)
-    filler.model.eval()
     return filler, optimizer, codes
 
 
@@ -207,7 +201,7 @@ def main() -> None:
     options = parsed()
     torch.set_num_threads(1)
     began = time.process_time()
-    filler, optimizer, codes = opened(options)
+    filler, optimizer, codes = begun(options)
     rng = random.Random(options.seed)
     scales = Scales(filler, held_out(options.cases, rng), options.errors, options.seed)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -47,3 +47,15 @@ def test_what_could_begin_a_stop_string_is_held_back() -> None:
     reader = Detokenizer(decode, ["end"])
     assert [reader.add(byte) for byte in b"an e"] == ["a", "n", " ", ""]
     assert reader.add(ord("x")) == "ex"
+
+
+@given(text=st.text(alphabet=st.sampled_from("a ü\n"), max_size=8))
+def test_what_stands_before_an_answer_is_no_part_of_it(text: str) -> None:
+    reader = Detokenizer(decode, ["\na"], " ")
+    pieces = []
+    for token in f" {text}".encode():
+        pieces.append(reader.add(token))
+        if reader.stopped:
+            break
+    pieces.append(reader.flush())
+    assert "".join(pieces) == reader.text == text.partition("\na")[0]

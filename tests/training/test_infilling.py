@@ -35,8 +35,8 @@ def test_a_few_functions_are_learnt_by_heart(infilling: Any) -> None:
 
     codes = [code for text in FUNCTIONS if (code := infilling.code_of(text)) is not None]
     words = sorted({lexeme for code in codes for lexeme in code.lexemes})
-    design = infilling.Design(gaps=3, before=40, after=30, short_first=False)
-    filler = infilling.Filler(words, width=64, layers=1, design=design)
+    design = infilling.Design(gaps=3, before=40, after=30, short_first=False, width=64, layers=1)
+    filler = infilling.Filler(words, design)
     table = TrainTable(minutes=1, optimizer="muon", lr=5e-3, matrix_lr=0.02, warmup=0.02)
     optimizer = Optimizer(filler.model, table, products=torch.float32)
     rng = random.Random(1)
@@ -55,10 +55,22 @@ def test_a_few_functions_are_learnt_by_heart(infilling: Any) -> None:
         assert right >= least * asked, (kind, right, asked)
 
 
+def test_what_is_kept_is_opened_as_it_was_designed(infilling: Any, tmp_path: Path) -> None:
+    code = infilling.code_of(FUNCTIONS[1])
+    design = infilling.Design(2, 40, 30, short_first=True, width=32, layers=2)
+    filler = infilling.Filler(sorted(set(code.lexemes)), design)
+    table = TrainTable(minutes=1, optimizer="adamw", lr=5e-3)
+    infilling.save(filler, Optimizer(filler.model, table), 7, 1.5, tmp_path)
+    again = infilling.opened(tmp_path)
+    assert (again.words, again.design) == (filler.words, design)
+    filler.model.eval()
+    assert [again.fill(code, gap) for gap in code.gaps] == [filler.fill(code, gap) for gap in code.gaps]
+
+
 def test_what_is_written_instead_is_never_what_was_there(infilling: Any) -> None:
     code = infilling.code_of(FUNCTIONS[1])
     words = sorted(set(code.lexemes) - {"best"})  # one that can only be copied
-    filler = infilling.Filler(words, 32, 1, infilling.Design(gaps=3, before=40, after=30, short_first=False))
+    filler = infilling.Filler(words, infilling.Design(3, 40, 30, short_first=False, width=32, layers=1))
     rng = random.Random(1)
     for gap in [gap for gap in code.gaps if gap.kind == "token"]:
         drawn = {filler.instead(code, gap, rng) for _ in range(20)}
@@ -68,7 +80,7 @@ def test_what_is_written_instead_is_never_what_was_there(infilling: Any) -> None
 
 def test_what_stands_in_the_gap_is_not_seen(infilling: Any) -> None:
     code = infilling.code_of(FUNCTIONS[1])
-    design = infilling.Design(gaps=3, before=200, after=200, short_first=False)
+    design = infilling.Design(gaps=3, before=200, after=200, short_first=False, width=32, layers=1)
     for gap in code.gaps:
         seen, marks = infilling.sight(code, [gap], design)
         assert seen[marks[gap]] == f"<{gap.kind}>"

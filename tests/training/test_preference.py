@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gatllm.errors import GatllmError
-from gatllm.progress import Progress
+from gatllm.progress import Progress, silent
 from gatllm.training import Recipe, replay, train
-from gatllm.training.objectives.preference import read_preferences
+from gatllm.training.objectives.preference import prepare, read_preferences
 from tests.models.tiny_lm import write_tiny_lm
 
 TRAIN = {"steps": 30, "batch": 4, "optimizer": "adamw", "lr": 5e-3, "precision": "fp32", "threads": 1,
@@ -85,6 +85,38 @@ def test_a_native_model_prefers_from_where_it_stands(pairs: Path, tmp_path: Path
     run = train(wanted, tmp_path / "run")
     assert run.events("step")[0]["loss"] == pytest.approx(math.log(2), abs=1e-3)
     assert run.metrics["preferred"] > 0.8
+
+
+TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "the sky?"},
+         {"role": "assistant", "content": "blue"}, {"role": "user", "content": "and at night?"},
+         {"role": "assistant", "content": "black"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("template", [True, False])
+def test_answers_within_a_conversation_are_compared_after_what_was_said_before(tmp_path: Path, template: bool) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(json.dumps({"messages": TURNS, "rejected": f"loud {n}"}) for n in range(4)))
+    wanted = recipe(write_tiny_lm(tmp_path / "lm", template=template, context=256), file, context=256, adapter="none")
+    run = train(wanted.replace({"train.steps": 4}), tmp_path / "run")
+    assert run.metrics["preferred"] == 1
+    objective = prepare(wanted, None, silent)
+    (prompt, chosen), (other, rejected) = objective.train[0][0]
+    assert prompt == other
+    read = objective.tokenizer.decode(prompt)
+    assert [read.count(turn["content"]) for turn in TURNS] == [1, 1, 1, 1, 0]
+    assert read.endswith("assistant\n" if template else "User: and at night?\nAssistant:")
+    assert objective.tokenizer.decode(chosen[:-1]) == ("black" if template else " black")
+    assert objective.tokenizer.decode(rejected[:-1]).strip().startswith("loud")
+
+
+@pytest.mark.parametrize(
+    "turn", [{"role": "robot", "content": "x"}, {"role": "user", "content": 3}, {"role": "user"}, 5]
+)
+def test_a_turn_that_is_none_makes_its_line_none(tmp_path: Path, turn: Any) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(json.dumps({"messages": [turn, *TURNS[1:]], "rejected": "loud"}))
+    with pytest.raises(GatllmError, match="holds no preference"):
+        read_preferences(file)
 
 
 def test_what_cannot_work_is_one_clear_line(tmp_path: Path) -> None:

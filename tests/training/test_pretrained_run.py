@@ -7,13 +7,13 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
 from gatllm.errors import GatllmError, UsageError
-from gatllm.models import ChatOptions, Message
+from gatllm.models import ChatOptions, Completion, Message
 from gatllm.models.chat_format import ChatFormat
 from gatllm.models.tuned import is_tuned, load_lm, open_base
 from gatllm.progress import Progress
@@ -202,6 +202,17 @@ def test_a_base_without_a_chat_template_learns_answers_after_plain_lines(chats: 
     assert losses[-1] < losses[0]
     answer = load_lm(run.path, dtype="float32").generate([[{"role": "user", "content": "sky?"}]], ChatOptions(4))
     assert isinstance(answer[0].text, str)
+
+
+def test_the_space_that_a_plain_line_puts_before_an_answer_is_no_part_of_it(tmp_path: Path) -> None:
+    base = write_tiny_lm(tmp_path / "plain", template=False)
+    (tmp_path / "one.json").write_text(json.dumps({"sky?": "blue"}))
+    wanted = recipe(base, tmp_path / "one.json", "chat").replace({"train.steps": 40, "train.lr": 1e-2})
+    lm = load_lm(train(wanted, tmp_path / "run").path, dtype="float32")
+    asked: list[Message] = [{"role": "user", "content": "sky?"}]
+    *pieces, whole = lm.stream(asked, ChatOptions(12))
+    assert "".join(map(str, pieces)) == cast(Completion, whole).text == "blue"
+    assert lm.generate([asked] * 20, ChatOptions(12))[-1].text == "blue"
 
 
 def test_a_loss_that_is_no_number_and_a_full_disk_lose_nothing(

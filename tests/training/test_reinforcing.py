@@ -297,3 +297,70 @@ def test_what_cannot_work_is_said_first(begun: Path, tmp_path: Path) -> None:
         reinforce(Run.open(begun).recipe, tmp_path / "b")
     with pytest.raises(GatllmError, match="no answers to learn from yet"):
         train(recipe(begun).replace({"train.steps": 1, "model": Run.open(begun).recipe.model}), tmp_path / "c")
+
+
+TALK = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Say {n}."},
+    {"role": "assistant", "content": "{n}"},
+    {"role": "user", "content": "Again?"},
+    {"role": "assistant", "content": "{n}"},
+]
+
+
+def conversations(file: Path, count: int = 8) -> Path:
+    rows = [
+        {"messages": [{**turn, "content": turn["content"].replace("{n}", str(n))} for turn in TALK]}
+        for n in range(count)
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+@pytest.mark.parametrize("template", [True, False])
+def test_a_question_within_a_conversation_is_asked_after_what_was_said_before(tmp_path: Path, template: bool) -> None:
+    reward = tmp_path / "reward.py"
+    reward.write_text("def odd(asked, answers):\n    return [0.5 * (len(answer) % 2) for answer in answers]\n")
+    base = write_tiny_lm(tmp_path / "lm", template=template, context=256)
+    wanted = Recipe.of(
+        {"name": "talks", "objective": "policy",
+         "data": {"source": str(conversations(tmp_path / "talks.jsonl")), "reward": f"{reward}:odd", "rounds": 1,
+                  "prompts": 4, "answers": 4, "tokens": 6, "unlearnt": 9.0},
+         "model": {"kind": "pretrained", "base": str(base), "adapter": "lora", "rank": 2, "context": 256},
+         "train": {**SHORT, "batch": 4, "epochs": 1, "samples": 0, "checkpoints": 2}}
+    )  # fmt: skip
+    policy = prepare(wanted, None, silent)
+    for one in policy.held_out:
+        read = policy.tokenizer.decode(policy.prompt(one))
+        number = one.reference
+        for turn in TALK[:-1]:
+            assert read.count(turn["content"].replace("{n}", number)) >= 1
+        assert read.endswith("assistant\n" if template else "User: Again?\nAssistant:")
+    rounds = reinforce(wanted, tmp_path / "out")
+    records = list(Dataset.open(tmp_path / "out" / "round-01" / "answers").records())
+    assert records
+    assert all([turn["role"] for turn in one["turns"]] == ["system", "user", "assistant"] for one in records)
+    learning = prepare(Run.open(rounds[1].run).recipe, None, silent)
+    read = {learning.tokenizer.decode(prompt) for (prompt, _), _, _ in learning.rows}
+    assert all("Say " in text and "Again?" in text for text in read)
+
+
+@pytest.mark.parametrize("template", [True, False])
+def test_a_model_is_reinforced_in_the_form_in_which_it_learnt_conversations(tmp_path: Path, template: bool) -> None:
+    base = write_tiny_lm(tmp_path / "lm", template=template, context=256)
+    source = conversations(tmp_path / "talks.jsonl")
+    values = {"name": "chat", "objective": "chat", "data": {"source": str(source)},
+              "model": {"kind": "pretrained", "base": str(base), "adapter": "none", "context": 256},
+              "train": {**SHORT, "batch": 1, "steps": 1, "samples": 0}}  # fmt: skip
+    start = train(Recipe.of(values), tmp_path / "start")
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text(json.dumps({"Say 1.": "1", "Say 2.": "2"}))
+    wanted = Recipe.of(
+        {"name": "p", "objective": "policy", "start": str(start.path), "data": {"source": str(pairs)},
+         "model": start.recipe.model, "train": {**SHORT, "epochs": 1}}
+    )  # fmt: skip
+    policy = prepare(wanted, None, silent)
+    read = policy.tokenizer.decode(policy.prompt(policy.held_out[0]))
+    assert read.endswith("assistant\n" if template else ".\nAssistant:")
+    written = policy.tokenizer.decode(policy.answering.answer("1")[:-1])
+    assert written == ("1" if template else " 1")

@@ -118,10 +118,12 @@ def refusals(
 
     examples, _ = read_examples(questions)
     asked = [
-        Asked(one.messages[-2]["content"], one.messages[-1]["content"], key=one.key)
+        Asked(one.messages[0]["content"], one.messages[1]["content"], key=one.key)
         for one in examples
-        if [turn["role"] for turn in one.messages[-2:]] == ["user", "assistant"]
+        if [turn["role"] for turn in one.messages] == ["user", "assistant"]
     ][:limit]
+    if left := len(examples) - len(asked) if limit is None else 0:
+        note(f"{left:,} conversations of more than a question and its answer are passed over")
     folder = out or Path("datasets") / f"{questions.stem}-refusals"
     with progress_report(quiet=writing.quiet) as report:
         subject = open_subject(model, report)

@@ -32,6 +32,11 @@ class ChatFormat:
         """Strings that end an answer beside the model's own end token."""
         return () if self.has_template else ("\nUser:", "\nAssistant:")
 
+    @property
+    def lead(self) -> str:
+        """What stands between the opened turn and the answer."""
+        return "" if self.has_template else " "
+
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Return the tokens of a conversation, ending where the assistant is to begin.
 

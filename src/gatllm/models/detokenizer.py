@@ -12,16 +12,18 @@ class Detokenizer:
 
     Text is held back while its last character is not complete (a character may span several byte-level tokens) and
     while its end might be the beginning of a stop string. Each token is decoded with a few before it only, so that a
-    long answer costs linear time.
+    long answer costs linear time. ``lead`` is a character that stands between what was asked and the answer, and
+    belongs to neither.
     """
 
-    def __init__(self, decode: Callable[[Sequence[int]], str], stop: Sequence[str] = ()) -> None:
+    def __init__(self, decode: Callable[[Sequence[int]], str], stop: Sequence[str] = (), lead: str = "") -> None:
         self._decode = decode
         self._stop = [text for text in stop if text]
         self._tokens: list[int] = []
         self._context = 0  # where the tokens begin that are decoded together with the next one
         self._known = 0  # tokens before this one are already text
         self._held = ""
+        self._lead = lead
         self.text = ""
         self.stopped = False
 
@@ -48,6 +50,8 @@ class Detokenizer:
         return certain + held
 
     def _release(self, piece: str) -> str:
+        if piece and self._lead:
+            piece, self._lead = piece.removeprefix(self._lead), ""
         held = self._held + piece
         ends = [at for text in self._stop if (at := held.find(text)) >= 0]
         if ends:

@@ -168,7 +168,8 @@ class PretrainedLM:
         Raises:
             ContextOverflowError: the conversation leaves no room for an answer.
         """
-        answer = _Answer(self, options, self._fits(self._format.encode(messages)), options.seed)
+        prompt = self._fits(self._format.encode(messages))
+        answer = _Answer(self, options, prompt, options.seed, self._format.lead)
         self._engine.join([answer.row])
         try:
             while not isinstance(said := answer.next(), Completion):
@@ -183,7 +184,7 @@ class PretrainedLM:
         Raises:
             ContextOverflowError: a conversation leaves no room for an answer.
         """
-        return self._run([self._format.encode(messages) for messages in conversations], options)
+        return self._run([self._format.encode(messages) for messages in conversations], options, self._format.lead)
 
     def complete(self, prompts: Sequence[str], options: ChatOptions) -> list[Completion]:
         """Continue plain texts, without a chat template.
@@ -262,8 +263,10 @@ class PretrainedLM:
             values = logits.float().log_softmax(-1).gather(2, padded[..., None])[..., 0]  # (texts, tokens)
             return [float(value[: len(row)].sum()) for value, row in zip(values, rest, strict=True)]
 
-    def _run(self, prompts: list[list[int]], options: ChatOptions) -> list[Completion]:
-        answers = [_Answer(self, options, self._fits(prompt), options.seed + at) for at, prompt in enumerate(prompts)]
+    def _run(self, prompts: list[list[int]], options: ChatOptions, lead: str = "") -> list[Completion]:
+        answers = [
+            _Answer(self, options, self._fits(prompt), options.seed + at, lead) for at, prompt in enumerate(prompts)
+        ]
         if len(answers) > _MANY:
             decoder = Decoder(self.model, prompts, options, self._pad)
             while decoder.rows:
@@ -296,22 +299,22 @@ class PretrainedLM:
         """Tell whether ``token`` ends an answer."""
         return token in self._ends
 
-    def detokenizer(self, stop: Sequence[str]) -> Detokenizer:
-        """Return what turns this model's tokens into text, ending at ``stop`` or where the chat format ends."""
+    def detokenizer(self, stop: Sequence[str], lead: str = "") -> Detokenizer:
+        """Return what turns this model's tokens into text behind ``lead``, to ``stop`` or the chat format's end."""
 
         def decode(tokens: Sequence[int]) -> str:
             text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             return text
 
-        return Detokenizer(decode, (*stop, *self._format.stop))
+        return Detokenizer(decode, (*stop, *self._format.stop), lead)
 
 
 class _Answer:
     """One answer in the making: the engine's thread writes it, the one that asked reads it."""
 
-    def __init__(self, owner: PretrainedLM, options: ChatOptions, prompt: list[int], seed: int) -> None:
+    def __init__(self, owner: PretrainedLM, options: ChatOptions, prompt: list[int], seed: int, lead: str) -> None:
         self._owner = owner
-        self._text = owner.detokenizer(options.stop)
+        self._text = owner.detokenizer(options.stop, lead)
         self._room = min(options.max_new_tokens, owner.context - len(prompt))
         self._prompt_tokens = len(prompt)
         self._logprobs: list[float] = []

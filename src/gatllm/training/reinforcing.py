@@ -241,7 +241,7 @@ def _drawn(
     verdicts: list[Judged] = []
     records, notes = _judged(table, asked, groups, verdicts)
     for part in range(_PARTS):
-        some = [(one, policy.answering.prompt(one.prompt)) for one in draw(number, part)]
+        some = [(one, policy.prompt(one)) for one in draw(number, part)]
         some = [(one, prompt) for one, prompt in some if policy.answering.fits((prompt, [0]))]
         if not some:
             break
@@ -305,6 +305,7 @@ def _record(
     return {
         "id": whole[:16],
         "prompt": one.prompt,
+        **({"turns": list(one.turns)} if one.turns else {}),
         "text": written.text,
         "reward": round(verdict.reward, 6),
         "verdict": verdict.why,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gatllm.errors import GatllmError
 from gatllm.inference import Sampling, generate
 from gatllm.models import ChatOptions, GPTConfig, Seq2SeqConfig, config_from_dict
+from gatllm.models.chat import Message as ChatMessage
 from gatllm.models.chat_format import ChatFormat
 from gatllm.models.decoding import Decoder
 from gatllm.models.pretrained import PretrainedLM
@@ -46,8 +47,9 @@ class Written:
 class Answering:
     """How a recipe's model reads a prompt and writes an answer.
 
-    A pretrained model is asked in the words of its chat template (a text is continued where it has none), a native one
-    as it was trained: an encoder-decoder answers the bare prompt, a GPT of conversations is asked as in one, another
+    A pretrained model is asked in the words of its chat template. One without is asked in lines that name the speakers
+    where it learnt conversations or something was said before, else a text is continued. A native one is asked as it
+    was trained: an encoder-decoder answers the bare prompt, a GPT of conversations is asked as in one, another
     continues with the text.
 
     Raises:
@@ -58,6 +60,7 @@ class Answering:
         self.tokenizer = tokenizer
         self.form: ChatFormat | None = None
         kind = recipe.model.get("kind")
+        self._talks = _objective(recipe.start) == "chat"
         if kind == KIND:
             tuned = resolve(recipe.model)
             self.model_config: Mapping[str, Any] = tuned.model_dump()
@@ -73,25 +76,31 @@ class Answering:
                 raise GatllmError(f"model.vocabulary is below the tokenizer's {tokenizer.size}", "leave it out")
             self.context = config.context
             self.room = (config.source_context or config.context) if isinstance(config, Seq2SeqConfig) else self.context
-            self._talks = isinstance(config, GPTConfig) and _objective(recipe.start) == "chat"
+            self._talks &= isinstance(config, GPTConfig)
             self.end = tokenizer.specials[IM_END] if self._talks else tokenizer.end_id
         self.reads_apart = kind == "seq2seq"  # the prompt has a place of its own
 
-    def prompt(self, text: str) -> list[int]:
-        """Return a question as the model reads it."""
+    def prompt(self, text: str, turns: Sequence[Message] = ()) -> list[int]:
+        """Return a question as the model reads it, behind what was said before."""
+        conversation = [*turns, Message(role="user", content=text)]
+        bare = "\n".join(turn["content"] for turn in conversation)
         if self.form is not None:
-            if not self.form.has_template:
-                return self.form.encode_text(text)
-            return self.form.encode([{"role": "user", "content": text}])
+            if not self.form.has_template and not self._in_lines(turns):
+                return self.form.encode_text(bare)
+            return self.form.encode(cast("Sequence[ChatMessage]", conversation))
         if self._talks:
-            return self.tokenizer.encode_chat([Message(role="user", content=text)], reply=True)
-        return self.tokenizer.encode(text)
+            return self.tokenizer.encode_chat(conversation, reply=True)
+        return self.tokenizer.encode(bare)
 
-    def answer(self, text: str) -> list[int]:
-        """Return an answer as the model would write it, with the token that ends it."""
+    def answer(self, text: str, turns: Sequence[Message] = ()) -> list[int]:
+        """Return an answer as the model would write it to `prompt`, with the token that ends it."""
         if self.form is not None:
-            return [*self.form.encode_text(text), self.end]
+            return [*self.form.encode_text(self.form.lead + text if self._in_lines(turns) else text), self.end]
         return [*self.tokenizer.encode(text), self.end]
+
+    def _in_lines(self, turns: Sequence[Message]) -> bool:
+        """Tell whether the speakers are named line by line: ``Assistant:``, a space, the answer."""
+        return self.form is not None and not self.form.has_template and (self._talks or bool(turns))
 
     def fits(self, row: Row) -> bool:
         """Tell whether prompt and answer have room in the model."""
@@ -186,7 +195,7 @@ class Answering:
         text: str = self._base.tokenizer.decode(
             tokens[:-1] if tokens and lm.is_end(tokens[-1]) else tokens, skip_special_tokens=True
         )
-        return text
+        return text.removeprefix(cast(ChatFormat, self.form).lead)
 
 
 def _objective(start: str) -> str:

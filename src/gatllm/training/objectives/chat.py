@@ -189,7 +189,7 @@ def rendered(turns: Sequence[Message], form: ChatFormat, tokenizer: Any) -> list
             found.append((ids, learnt))
             ids, learnt = [], []
         answer = [
-            *form.encode_text(turn["content"] if form.has_template else f" {turn['content']}"),
+            *form.encode_text(form.lead + turn["content"]),
             tokenizer.eos_token_id,
         ]
         learnt = [*learnt, *[False] * (len(prompt) - len(ids)), *[True] * len(answer)]

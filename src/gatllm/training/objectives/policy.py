@@ -27,7 +27,7 @@ from gatllm.training.objectives.protocol import Batch
 from gatllm.training.objectives.questions import load_questions
 from gatllm.training.objectives.windows import IGNORED
 from gatllm.training.recipe import Recipe
-from gatllm.training.rewards import load_reward
+from gatllm.training.rewards import Asked, load_reward
 from gatllm.training.seeds import derive
 
 _EVALUATION_ROWS = 32
@@ -44,7 +44,7 @@ class Policy:
         self.model_config: Mapping[str, Any] = self.answering.model_config
         questions = load_questions(self.table, recipe.seed)
         self.reward = load_reward(self.table.reward)
-        self.held_out = [one for one in questions.held_out if self._is_readable(one.prompt)]
+        self.held_out = [one for one in questions.held_out if self.answering.fits((self.prompt(one), [0]))]
         if not self.held_out:
             count = len(questions.held_out)
             raise GatllmError(
@@ -64,15 +64,16 @@ class Policy:
             row
             for one in self.held_out
             if one.reference
-            and self.answering.fits(row := (self.answering.prompt(one.prompt), self.answering.answer(one.reference)))
+            and self.answering.fits(row := (self.prompt(one), self.answering.answer(one.reference, one.turns)))
         ]
         self._plans: dict[int, list[list[int]]] = {}
 
-    def _is_readable(self, prompt: str) -> bool:
-        return self.answering.fits((self.answering.prompt(prompt), [0]))
+    def prompt(self, one: Asked) -> list[int]:
+        """Return a question as the model reads it."""
+        return self.answering.prompt(one.prompt, one.turns)
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Row, float, list[float]]:
-        prompt = self.answering.prompt(str(record["prompt"]))
+        prompt = self.answering.prompt(str(record["prompt"]), record.get("turns", ()))
         return (prompt, [int(token) for token in record["tokens"]]), float(record["advantage"]), record["logprobs"]
 
     def batch(self, index: int, _progress: float) -> Batch:
@@ -114,7 +115,7 @@ class Policy:
 
         Without references the loss is 1 - reward.
         """
-        prompts = [self.answering.prompt(one.prompt) for one in self.held_out]
+        prompts = [self.prompt(one) for one in self.held_out]
         written = [group[0] for group in self.answering.write(model, prompts, tokens=self.table.tokens)]
         verdicts = self.reward(self.held_out, [one.text for one in written])
         reward = sum(one.reward for one in verdicts) / len(verdicts)
@@ -134,7 +135,7 @@ class Policy:
     def sample(self, model: nn.Module, step: int) -> str:
         """Return a held-out question, what the model answers, and the verdict."""
         one = self.held_out[derive(self.recipe.seed, "sample", step) % len(self.held_out)]
-        ((written,),) = self.answering.write(model, [self.answering.prompt(one.prompt)], tokens=self.table.tokens)
+        ((written,),) = self.answering.write(model, [self.prompt(one)], tokens=self.table.tokens)
         (verdict,) = self.reward([one], [written.text])
         return f"{one.prompt}\n→ {written.text}\n({verdict.reward:.2f}: {verdict.why})"
 

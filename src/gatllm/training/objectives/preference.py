@@ -23,7 +23,7 @@ from gatllm.models import load_run
 from gatllm.models.tuned import KIND, PretrainedConfig, base_tokenizer, build_tuned, companions, read_tuned
 from gatllm.progress import Progress, Report
 from gatllm.records import file_sha256
-from gatllm.tokenizers import Tokenizer
+from gatllm.tokenizers import Message, Tokenizer
 from gatllm.training.objectives.answers import Answering, Row
 from gatllm.training.objectives.data_tables import PreferenceTable
 from gatllm.training.objectives.protocol import Batch
@@ -31,23 +31,25 @@ from gatllm.training.recipe import Recipe
 from gatllm.training.seeds import derive
 
 _AT_ONCE = 16
+_ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A question, the better answer and the worse one."""
+    """A question, the better answer and the worse one; ``turns`` were said before, oldest first."""
 
     prompt: str
     chosen: str
     rejected: str
     key: str
+    turns: tuple[Message, ...] = ()
 
 
 def read_preferences(file: Path) -> tuple[list[Preference], list[str]]:
     """Return the pairs of a JSON Lines file, and what is wrong with the lines that are none.
 
-    A line has ``prompt``, ``chosen`` and ``rejected``, or ``messages`` (whose last turn is the better answer) and
-    ``rejected``. A disliked answer without a better one says nothing about two, and is passed over.
+    A line has ``prompt``, ``chosen`` and ``rejected``, or ``messages`` (whose last turn is the better answer to all
+    before it) and ``rejected``. A disliked answer without a better one says nothing about two, and is passed over.
 
     Raises:
         GatllmError: the file can't be read, or holds no pair.
@@ -73,19 +75,23 @@ def read_preferences(file: Path) -> tuple[list[Preference], list[str]]:
 def _preference(row: Any, key: str) -> Preference:
     if not isinstance(row, dict):
         raise TypeError("it is not an object")
+    turns: list[Message] = []
     if "messages" in row:
-        *before, last = row["messages"]
-        if last["role"] != "assistant" or before[-1]["role"] != "user":
+        *turns, asking, answering = (Message(role=turn["role"], content=turn["content"]) for turn in row["messages"])
+        if [*(turn["role"] for turn in (asking, answering))] != ["user", "assistant"]:
             raise ValueError("the conversation does not end with a question and its answer")
-        prompt, chosen = before[-1]["content"], last["content"]
+        prompt, chosen = asking["content"], answering["content"]
     else:
         prompt, chosen = row["prompt"], row["chosen"]
     rejected = row["rejected"]
-    if not all(isinstance(text, str) and text.strip() for text in (prompt, chosen, rejected)):
+    said = (prompt, chosen, rejected, *(turn["content"] for turn in turns))
+    if not all(isinstance(text, str) and text.strip() for text in said):
         raise ValueError("a question or an answer is not text, or empty")
+    if any(turn["role"] not in _ROLES for turn in turns):
+        raise ValueError(f"a turn is of someone else than {', '.join(_ROLES)}")
     if chosen.strip() == rejected.strip():
         raise ValueError("both answers are the same")
-    return Preference(prompt, chosen, rejected, key)
+    return Preference(prompt, chosen, rejected, key, tuple(turns))
 
 
 class Preferences:
@@ -110,13 +116,14 @@ class Preferences:
         before = self._before(list({one.key: one for one in [*train, *validation]}.values()), rows, report)
         self.train = [(rows[one.key], before[one.key]) for one in train]
         self.validation = [(rows[one.key], before[one.key]) for one in validation]
-        self.asked = [one.prompt for one in validation]
+        self.asked = validation
         self.batches_per_epoch: int | None = -(-len(self.train) // recipe.train.batch)
         self._plans: dict[int, list[list[int]]] = {}
 
     def _rows(self, one: Preference) -> tuple[Row, Row]:
-        prompt = self.answering.prompt(one.prompt)
-        return (prompt, self.answering.answer(one.chosen)), (prompt, self.answering.answer(one.rejected))
+        prompt = self.answering.prompt(one.prompt, one.turns)
+        chosen, rejected = (self.answering.answer(text, one.turns) for text in (one.chosen, one.rejected))
+        return (prompt, chosen), (prompt, rejected)
 
     def _before(
         self, pairs: Sequence[Preference], rows: Mapping[str, tuple[Row, Row]], report: Report
@@ -183,11 +190,11 @@ class Preferences:
 
     def sample(self, model: nn.Module, step: int) -> str:
         """Return a validation question and what the model answers, greedily."""
-        question = self.asked[derive(self.recipe.seed, "sample", step) % len(self.asked)]
-        prompt = self.answering.prompt(question)
+        one = self.asked[derive(self.recipe.seed, "sample", step) % len(self.asked)]
+        prompt = self.answering.prompt(one.prompt, one.turns)
         tokens = min(48, self.answering.context - (0 if self.answering.reads_apart else len(prompt)))
         ((written,),) = self.answering.write(model, [prompt], tokens=max(1, tokens))
-        return f"{question}\n→ {written.text}"
+        return f"{one.prompt}\n→ {written.text}"
 
     def artifacts(self, model: nn.Module) -> Mapping[str, str]:
         """Return what makes the run a folder of 🤗 Transformers, where the model is one of theirs."""

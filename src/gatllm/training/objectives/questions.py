@@ -52,9 +52,10 @@ def load_questions(table: PolicyTable, seed: int) -> Questions:
     else:
         examples, root = read_examples(table.source)
         asked = [
-            Asked(example.messages[-2]["content"], example.messages[-1]["content"], key=example.key)
+            Asked(asking["content"], answering["content"], key=example.key, turns=tuple(turns))
             for example in examples
             if [turn["role"] for turn in example.messages[-2:]] == ["user", "assistant"]
+            for *turns, asking, answering in (example.messages,)
         ]
         left_out = ()
     if not asked:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gatllm.tokenizers import Message
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One question: its text, what is known to be right (``reference``, or ``tests`` that an answer must pass).
 
-    ``before`` is code that an answer may take as given, such as the imports above it.
+    ``before`` is code that an answer may take as given, such as the imports above it; ``turns`` are what was said
+    before the question, oldest first.
     """
 
     prompt: str
@@ -18,6 +21,7 @@ class Asked:
     tests: tuple[str, ...] = ()
     key: str = ""
     before: str = ""
+    turns: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
