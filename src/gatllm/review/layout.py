@@ -12,7 +12,7 @@ from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
 
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
-_LAYOUT = frozenset({"block-not-indented", "tabs-beside-spaces"})  # rules that move lines, and know where to
+_LAYOUT = frozenset({"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return"})  # rules that move lines, and know where to
 _TAIL = 200  # characters by which the end of a text is known
 _FUNCTION = re.compile(r"\s*(?:async\s+)?def\b")
 _LEAVES = re.compile(r"\s*(?:return|raise)\b")
@@ -42,12 +42,24 @@ def displaced(before: str, after: str, steps: Sequence[tuple[str, str, str]]) ->
             yield f"line {at + 1} would move out, and its block in"
         elif out and _passed_before(new, moved, before):
             yield f"line {at + 1} would leave its block, and `pass` would stand for it"
+    yield from _beheaded(old, new)
     said = {"".join(line.split()) for line in new} - {"".join(line.split()) for line in old}
     for above, at in pairwise(number for number, line in enumerate(old) if line.strip()):
         if HEADER.search(old[above]) and "".join((old[above] + old[at]).split()) in said:
             inside = {at: margin_of(old[above]) + " " * unit + old[at].strip()}
             if at - above > 1 or _is_cut_short(old, at, inside):
                 yield f"line {at + 1} would move into the line of the header before it"
+
+
+def _beheaded(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    """Headers above a deeper block that would be statements without their colon."""
+    stood, stands = {line.strip() for line in old}, {line.strip() for line in new}
+    for at, line in enumerate(old):
+        head = line.strip()
+        if head.endswith(":") and head not in stands and (bare := head[:-1].rstrip()) in stands - stood:
+            below = next((one for one in old[at + 1 :] if one.strip()), "")
+            if bare[-1:] != ":" and len(margin_of(below).expandtabs()) > len(margin_of(line).expandtabs()):
+                yield f"line {at + 1} would lose its colon, with a block below it"
 
 
 def _is_inwards(lines: list[str], number: int, moves: Mapping[int, str]) -> bool:

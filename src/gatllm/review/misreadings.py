@@ -41,6 +41,10 @@ _ODD_EMPTY = re.compile(r"(?:[(\[{][ \t]+|[ \t]{2,}|[(,][ \t]*\()(?:(?<!\")\"\"(
 _EMPTY = re.compile(r"(?<!\")\"\"(?!\")|(?<!')''(?!')")
 _BLANK = re.compile(r"(?:(?<!\")\"\"|(?<!')'')\s+[,)\]}]")
 
+_SIGNS = re.compile(r"(?P<said>(['\"])[-*=#_~+.]{1,3}\2)[ \t]*(?P<name>[^\W\d]\w*)")  # `"*" n` : a line of stars
+_FRACTION = re.compile(r"(?<=['\")\]])\.\d+")
+_JOINING = re.compile(r"(?P<quote>['\"]) *(?:is|in|and|or|if|else|not) +(?P=quote)")
+
 
 def misread(before: str, after: str, differing: Part) -> Iterator[str]:
     """Yield in plain words where a repair may say something else than was meant.
@@ -51,6 +55,7 @@ def misread(before: str, after: str, differing: Part) -> Iterator[str]:
         differing: the part in which they differ.
     """
     yield from _marks(differing)
+    yield from _commas(after, differing)
     yield from _beside(before, differing.after)
     yield from _strings(before, after, differing.after)
     yield from _values(differing)
@@ -62,6 +67,7 @@ def misread(before: str, after: str, differing: Part) -> Iterator[str]:
 def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Lines that would never run since a statement was cut in two, and exceptions that would be called."""
     given, lines = {line.strip() for line in before.split("\n")}, after.split("\n")
+    exact = {*before.split("\n")}
     for node in nodes:
         caught = node.type if isinstance(node, ast.ExceptHandler) else None
         called = isinstance(caught, ast.Call | ast.Subscript | ast.Compare)
@@ -71,8 +77,32 @@ def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[s
             body = getattr(node, field, None)
             for one, following in pairwise(body if isinstance(body, list) else ()):
                 cut = isinstance(one, ast.Return | ast.Raise | ast.Break | ast.Continue)
-                if cut and given.isdisjoint({lines[each.lineno - 1].strip() for each in (one, following)}):
+                if not cut:
+                    continue
+                moved = lines[following.lineno - 1] not in exact and lines[following.lineno - 1].strip() in given
+                if moved or given.isdisjoint({lines[each.lineno - 1].strip() for each in (one, following)}):
                     yield "what follows would never run"
+
+
+def _commas(text: str, differing: Part) -> Iterator[str]:
+    """Commas in a place where another mark, or none, is as likely."""
+    before, after = differing.before, differing.after
+    for node in differing.nodes:
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=value) if not isinstance(value, ast.Tuple | ast.List):
+                words = [one.id for one in names if isinstance(one, ast.Name)]
+                apart = re.search(rf"^[ \t]*{'[ ]+'.join(words)}[ \t]*=", before, re.M)
+                if apart and any(len(re.findall(rf"\b{word}\b", text)) < 2 for word in words):
+                    yield "a comma would make two names of one"
+    for string in _SIGNS.finditer(before):
+        if re.search(rf"{re.escape(string['said'])}\s*,\s*{string['name']}", after):
+            yield "an operator may be missing behind a string"
+    for number in _FRACTION.findall(before):
+        if re.search(rf"[\w)\]'\"]\s*,\s*{re.escape(number)}", after):
+            yield "a point may be meant as a comma"
+    for word in _JOINING.finditer(after):
+        if word[0] not in before:
+            yield "a word of a string would become an operator"
 
 
 def _marks(differing: Part) -> Iterator[str]:

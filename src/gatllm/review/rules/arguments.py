@@ -10,12 +10,16 @@ from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.rule import ANY, Rule
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexing.lenient import bare
+from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
 _COLON = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*:(?!=)\s*(?=\S)")
 _CALLED = re.compile(r"(?<!\bdef )(?<!\bclass )(?<![\w.])[\w.]*[\w)\]]\s*\Z")
 _KEY = re.compile(r"[{,]\s*(?:'[^'\\]*'|\"[^\"\\]*\"|\d+)\s*\Z")
+_LITERAL = re.compile(r"-?\d[\w.]*|'[^'\\]*'|\"[^\"\\]*\"|True|False|None")
+_NUMBER = re.compile(r"\s*-?[\d.]+\s*")
+_VALUED = re.compile(rf"\s*[^\W\d]\w*\s*={_NUMBER.pattern}")
+_POINT = re.compile(r"(?<=['\")\]])\.(?=\d+(?:\s*[,)]))")
 _MOST = 40  # lines of a call
 
 
@@ -52,6 +56,8 @@ def _positional_first(text: str, error: Finding) -> Iterator[str]:
         trailing = not parts[-1].strip()
         if len(parts) == trailing:  # nothing between these brackets
             continue
+        if any(_VALUED.fullmatch(one) and _NUMBER.fullmatch(other) for one, other in pairwise(parts)):
+            return  # `columns=0, 1`: brackets around the numbers may be missing
         order = sorted(parts[: len(parts) - trailing], key=lambda part: bool(_KEYWORD.match(part)))
         spaces = [part[: len(part) - len(part.lstrip())] for part in parts]
         moved = [space + part.strip() for space, part in zip(spaces, order, strict=False)]
@@ -60,6 +66,43 @@ def _positional_first(text: str, error: Finding) -> Iterator[str]:
             new = ",".join([*moved, *([parts[-1]] if trailing else [])])
             yield text[: arguments[0][0]] + new + text[arguments[-1][1] :]
             return
+
+
+def _joined(text: str, error: Finding) -> Iterator[str]:
+    """``f(a=1, b, 2)``: ``b=2``, where ``b`` is a name that nothing else in the file knows."""
+    for _, arguments in calls(text, offset(text, error.line, error.column) - 1):
+        for first, second in pairwise(arguments):
+            name, value = (text[start:end].strip() for start, end in (first, second))
+            behind = any(_KEYWORD.match(text[start:end]) for start, end in arguments if end < first[0])
+            known = len(re.findall(rf"\b{re.escape(name)}\b", text)) > 1
+            if behind and name.isidentifier() and not known and _LITERAL.fullmatch(value):
+                yield f"{text[: first[1]]}={text[second[0] :].lstrip()}"
+                return
+
+
+def _point(text: str, error: Finding) -> Iterator[str]:
+    """``get('a'.0)``: a point typed for the comma beside it."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    outside = outside_strings(line)
+    for found in _POINT.finditer(line):
+        here = start + found.start()
+        if outside[found.start()] and any(True for _ in calls(text, here)):
+            yield f"{text[:here]},{text[here + 1 :]}"
+
+
+def _keywords_last(text: str, error: Finding) -> Iterator[str]:
+    """``def f(**more, *rest)``: ``**more`` is the last of all parameters."""
+    for began, arguments in calls(text, offset(text, error.line, error.column)):
+        parts = [text[start:end] for start, end in arguments]
+        last = [part for part in parts if part.lstrip().startswith("**")]
+        if len(last) != 1 or not parts[-1].strip() or not re.search(r"\bdef\s+\w+\s*\Z", text[:began]):
+            continue
+        spaces = [part[: len(part) - len(part.lstrip())] for part in parts]
+        order = [*(part for part in parts if part is not last[0]), last[0]]
+        moved = [space + part.strip() for space, part in zip(spaces, order, strict=True)]
+        yield text[: arguments[0][0]] + ",".join(moved) + text[arguments[-1][1] :]
+        return
 
 
 def _once(text: str, error: Finding) -> Iterator[str]:
@@ -154,13 +197,41 @@ RULES = (
         _keyed,
     ),
     Rule(
+        "argument-with-comma",
+        re.compile("positional argument follows keyword argument"),
+        "An argument whose name and value are joined by a comma.",
+        "A name that nothing else in the file knows, between arguments with names and before a value, is one of them.",
+        "size = box(depth=3, width, 4)\n",
+        "size = box(depth=3, width=4)\n",
+        _joined,
+    ),
+    Rule(
+        "point-for-comma",
+        ANY,
+        "A point instead of a comma between two arguments.",
+        "The two keys lie beside each other; behind a string or a bracket no number can begin.",
+        "age = ages.get('ann'.0)\n",
+        "age = ages.get('ann',0)\n",
+        _point,
+    ),
+    Rule(
         "positional-after-keyword",
         re.compile("positional argument follows keyword argument|unpacking follows keyword argument unpacking"),
         "An argument without a name behind one with a name.",
-        "Arguments with names may stand in any order, so that they can go last without a change of meaning.",
-        "size = box(2, depth=3, 4)\n",
-        "size = box(2, 4, depth=3)\n",
+        "Arguments with names may stand in any order, so that they can go last without a change of meaning. A number "
+        "behind one with a number stays: both may be the value.",
+        "size = box(2, name='a', 4)\n",
+        "size = box(2, 4, name='a')\n",
         _positional_first,
+    ),
+    Rule(
+        "keywords-first",
+        re.compile("cannot follow var-keyword|invalid syntax"),
+        "A parameter behind `**`.",
+        "What takes all further names must be the last parameter; a call gives the others the same values as before.",
+        "def show(**more, *rest):\n    pass\n",
+        "def show(*rest, **more):\n    pass\n",
+        _keywords_last,
     ),
     Rule(
         "keyword-twice",

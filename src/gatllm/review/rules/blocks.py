@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from gatllm.review.critics import Finding, quietly_parsed
-from gatllm.review.lines import BEGINS_BLOCK, margin_of
+from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
 from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
@@ -17,6 +17,13 @@ _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
 _OPENS = re.compile(
     r"^(\s*)(?:async\s+)?(?:def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b.*:\s*(?:#.*)?$"
 )
+_OWNERS = {
+    "elif": re.compile(r"\s*(?:if|elif)\b"),
+    "else": re.compile(r"\s*(?:if|elif|for|while|try|except|async\s+for)\b"),
+    "except": re.compile(r"\s*(?:try|except)\b"),
+    "finally": re.compile(r"\s*(?:try|except|else)\b"),
+    "case": re.compile(r"\s*match\b"),
+}
 _LEAVES = re.compile(r"\s*(?:return|break|continue|raise)\b")
 _RETURNS = re.compile(r"return\b|yield\b")
 _MOST = 200  # lines of a block
@@ -156,6 +163,53 @@ def _one_kind(text: str, error: Finding) -> Iterator[str]:
         yield from found.values()
 
 
+def _shares_margin(lines: list[str], first: int, last: int) -> bool:
+    """Tell whether a line besides those from ``first`` up to ``last`` begins where ``first`` does."""
+    width = len(margin_of(lines[first]).expandtabs())
+    others = (*lines[:first], *lines[last:])
+    return any(len(margin_of(line).expandtabs()) == width for line in others if line.strip())
+
+
+def _clause(text: str, error: Finding) -> Iterator[str]:
+    """A clause at a margin of its own goes to the only header above that it can belong to."""
+    lines = text.split("\n")
+    line = lines[error.line - 1] if error.line <= len(lines) else ""
+    kind = _CLAUSE.match(line)
+    if kind is None or _shares_margin(lines, error.line - 1, error.line):
+        return
+    owners = _OWNERS[kind[0].split()[0]]
+    within, depth = [], len(text)
+    for above in reversed(lines[: error.line - 1]):
+        width = len(margin_of(above).expandtabs())
+        if above.strip() and width < depth:
+            depth = width
+            if owners.match(above) and HEADER.search(above):
+                within.append(margin_of(above))
+    if len(within) == 1:
+        yield "\n".join([*lines[: error.line - 1], within[0] + line.strip(), *lines[error.line :]])
+
+
+def _after_leaving(text: str, error: Finding) -> Iterator[str]:
+    """Lines between the margins of a block and its header, behind what leaves the block: they stand at the header's."""
+    lines = text.split("\n")
+    number = error.line - 1
+    widths = [len(margin_of(line).expandtabs()) for line in lines]
+    above = next((at for at in range(min(number, len(lines)) - 1, -1, -1) if lines[at].strip()), None)
+    if above is None or number >= len(lines) or not _LEAVES.match(lines[above]):
+        return
+    header = next((at for at in range(above, -1, -1) if lines[at].strip() and widths[at] < widths[above]), None)
+    if header is None or not widths[header] < widths[number] < widths[above] or not HEADER.search(lines[header]):
+        return
+    margin, own = margin_of(lines[header]), margin_of(lines[number])
+    last = number
+    while last < len(lines) and (lines[last].startswith(own) or not lines[last].strip()):
+        last += 1
+    if _shares_margin(lines, number, last):
+        return  # its header may have moved, not the line
+    moved = [margin + line[len(own) :] if line.strip() else line for line in lines[number:last]]
+    yield "\n".join([*lines[:number], *moved, *lines[last:]])
+
+
 RULES = (
     Rule(
         "tabs-beside-spaces",
@@ -165,6 +219,25 @@ RULES = (
         "def sign(x):\n\tif x < 0:\n        return -1\n\treturn 1\n",
         "def sign(x):\n    if x < 0:\n        return -1\n    return 1\n",
         _one_kind,
+    ),
+    Rule(
+        "clause-at-no-margin",
+        re.compile("unindent does not match"),
+        "A clause such as `else` at a margin that no header above it has.",
+        "It belongs to the header that it can follow, where there is only one.",
+        "def say(x):\n        if x:\n                print(1)\n            else:\n                print(2)\n",
+        "def say(x):\n        if x:\n                print(1)\n        else:\n                print(2)\n",
+        _clause,
+    ),
+    Rule(
+        "margin-after-return",
+        re.compile("unindent does not match"),
+        "A line at no margin, behind one that leaves its block.",
+        "Behind `return`, `break`, `continue` or `raise` nothing of the same block would run, so that the line stands at "
+        "the margin of the block's header.",
+        "def size(n):\n    if n < 0:\n        return 0\n      return n\n",
+        "def size(n):\n    if n < 0:\n        return 0\n    return n\n",
+        _after_leaving,
     ),
     Rule(
         "block-not-indented",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from collections.abc import Iterator
 
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.forms import form
-from gatllm.review.rules.rule import Rule
+from gatllm.review.rules.rule import ANY, Rule
 from gatllm.tokenizers.lexing.lenient import outside_strings
 
 _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)\s*(?P<sign>=)(?!=)")
@@ -57,6 +59,25 @@ def _goes_on(text: str, error: Finding) -> Iterator[str]:
         yield text[:start] + re.sub(r"\\[ \t]+(\r?)$", r"\\\1", line) + text[end:]
 
 
+_CURLY = re.compile(
+    r"(?<![\w$'\"])(?P<name>[^\W\d]\w*)\{(?P<key>-?\d+|'[^'{}]*'|\"[^\"{}]*\"|[^\W\d]\w*)\}(?!['\"])"
+)
+_NO_INDEX = re.compile(r"_*[A-Z]|[rR]?[fF][rR]?$")  # a class, or the prefix of an f-string
+
+
+def _curly(text: str, error: Finding) -> Iterator[str]:
+    """``row{0}``: ``row[0]``, where ``row`` is nothing that could be called."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    outside = outside_strings(line)
+    for found in _CURLY.finditer(line):
+        name = found["name"]
+        called = re.search(rf"\b(?:def|class|import)\b[^\n]*\b{re.escape(name)}\b", text) is not None
+        called = called or hasattr(builtins, name) or keyword.iskeyword(name) or _NO_INDEX.match(name) is not None
+        if outside[found.start()] and not called:
+            yield f"{text[: start + found.start()]}{name}[{found['key']}]{text[start + found.end() :]}"
+
+
 RULES = (
     Rule(
         "assignment-in-expression",
@@ -76,6 +97,15 @@ RULES = (
         "x = 3.real\n",
         "x = (3).real\n",
         _attribute_of_number,
+    ),
+    Rule(
+        "index-in-braces",
+        ANY,
+        "An index between braces.",
+        "A brace can't follow a name. What is no function, class or import is not called, so that it is indexed.",
+        "ages = {}\nages{'ann'} = 3\n",
+        "ages = {}\nages['ann'] = 3\n",
+        _curly,
     ),
     Rule(
         "space-after-backslash",

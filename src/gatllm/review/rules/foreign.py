@@ -10,7 +10,7 @@ from gatllm.review.region import line_span
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import ANY, Rule
 from gatllm.review.statement import step
-from gatllm.tokenizers.lexing.lenient import bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import Lexeme, bare, outside_strings
 
 _OPERATORS = (
     (re.compile(r"\s*&&\s*"), " and "),
@@ -231,6 +231,20 @@ def _comments(text: str, error: Finding) -> Iterator[str]:
         yield text[:first] + "\n".join(margin + note for note in notes) + text[closes + 2 + len(after) :]
 
 
+def _dots(found: re.Match[str], after: str) -> str | None:
+    """``'a' . b . 'c'``: every dot with space on both sides."""
+    pieces = list(bare(found["line"]))
+    between = [spaced and piece.text == "." for spaced, (piece, _) in zip(_spaced(pieces), pieces, strict=True)]
+    new = "".join("+" if dot and outside else piece.text for dot, (piece, outside) in zip(between, pieces, strict=True))
+    return new + after if new != found["line"] else None
+
+
+def _spaced(pieces: list[tuple[Lexeme, bool]]) -> list[bool]:
+    """Tell for each lexeme whether space stands on both sides of it."""
+    space = [False, *(piece.kind == "space" for piece, _ in pieces), False]
+    return [left and right for left, right in zip(space, space[2:], strict=False)]
+
+
 def _braced(found: re.Match[str], after: str) -> str | None:
     """``if (x) {``: a block, unless the brace may open a dict."""
     head = found["head"]
@@ -308,6 +322,10 @@ RULES = (
     form("else-if", "`else if`, `elseif` or `elsif`.", _WHY,
         ("if a:\n    b\nelse if c:\n    d\n", "if a:\n    b\nelif c:\n    d\n"),
         r"^(?P<space>\s*)(?:else\s+if|else?s?if|elsif)\b(?!:)", r"\g<space>elif"),
+    form("dot-of-php", "Strings joined by dots, as in PHP and Perl.",
+        "Behind a dot Python wants a name: before a string it joins, and so do the others with space around them.",
+        ("print('Hi ' . name . '!')\n", "print('Hi ' + name + '!')\n"),
+        r"^(?P<line>.*[\w)\]'\"]\s+\.\s+['\"].*)$", _dots),
     form("increment", "`i++` and `i--`.", _WHY, ("i++\n", "i += 1\n"),
         r"(?P<name>[\w.\]\[]+)\s*(?P<mark>\+|-)(?P=mark)\s*;?\s*$", r"\g<name> \g<mark>= 1"),
     form("shell-line", "A line for a shell or a notebook.", "It becomes a comment: Python can't do what it says.",

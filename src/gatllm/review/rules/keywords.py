@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Iterator
 
 from gatllm.review.critics import Finding, quietly_parsed
+from gatllm.review.lines import margin_of
 from gatllm.review.names import unbound
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.arguments import calls
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexing.lenient import bare
+from gatllm.review.typos import is_typo
+from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _LAST = re.compile(r"[^\W\d]\w*(?=\s*\Z)")
@@ -22,6 +25,12 @@ _PARAMETER = re.compile(r"\s*(?:[,)=]|:(?!=))")
 _BOUND_BEFORE = re.compile(r"(?:\b(?:for|as|def|global|nonlocal)|^\s*|;\s*)\s*\Z", re.M)
 _ATTRIBUTE = re.compile(r"\b(?:self|cls)\.\Z")
 _MOST = 40  # lines of a definition
+_PARAMETERS = r"(?:\*{0,2}[^\W\d]\w*(?:\s*:[^,()=]+)?(?:\s*=[^,()]+)?\s*,?\s*)*"
+_DEFINITION = re.compile(
+    rf"(?P<margin>[ \t]*)(?P<name>[a-z_]\w*)[ \t]*\(\s*{_PARAMETERS}\)\s*(?:->\s*[\w.\[\], |]+)?:\s*(?:#.*)?"
+)
+_ELSEWHERE = frozenset({"switch", "match", "case", "until", "unless", "foreach", "loop", "repeat", "when", "catch"})
+_TWO_WORDS = re.compile(r"\b(?=([^\W\d]\w*)[ ]+([^\W\d]\w*))")
 _STAND_IN = "gatllm_stand_in"
 
 
@@ -99,6 +108,32 @@ def _missing(text: str) -> str | None:
     return next(iter(names)) if len(names) == 1 else None
 
 
+def _defined(text: str, error: Finding) -> Iterator[str]:
+    """``area(w, h):`` above a block: a function that lost its ``def``."""
+    start, end = line_span(text, error.line)
+    found = _DEFINITION.fullmatch(text[start:end])
+    following = next((line for line in text[end + 1 :].split("\n") if line.strip()), "")
+    if found is None or len(margin_of(following).expandtabs()) <= len(found["margin"].expandtabs()):
+        return
+    name = found["name"]
+    known = keyword.iskeyword(name) or hasattr(builtins, name) or name in _ELSEWHERE or name.startswith("def")
+    if not known and not any(is_typo(name, word) for word in (*keyword.kwlist, *_ELSEWHERE)):
+        at = start + len(found["margin"])
+        yield f"{text[:at]}def {text[at:]}"
+
+
+def _one_name(text: str, error: Finding) -> Iterator[str]:
+    """``full name`` in a file that knows ``full_name``."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    outside = outside_strings(line)
+    for found in _TWO_WORDS.finditer(line):
+        first, second = found.groups()
+        known = re.search(rf"\b{first}_{second}\b", text) is not None
+        if known and outside[found.start()] and not (keyword.iskeyword(first) or keyword.iskeyword(second)):
+            yield f"{text[: start + found.end(1)]}_{text[start + found.start(2) :]}"
+
+
 RULES = (
     Rule(
         "keyword-as-name",
@@ -110,6 +145,24 @@ RULES = (
         "def div(**attrs):\n    return attrs\n\n\nprint(div(class='box', id='a'))\n",
         "def div(**attrs):\n    return attrs\n\n\nprint(div(**{\"class\": 'box'}, id='a'))\n",
         _renamed,
+    ),
+    Rule(
+        "name-in-two",
+        re.compile("invalid syntax|forgot a comma"),
+        "A blank in a name that the file has elsewhere with an underscore.",
+        "Two names can't stand side by side, and the file tells which one it is.",
+        "full name = 'Ann'\nprint(full_name)\n",
+        "full_name = 'Ann'\nprint(full_name)\n",
+        _one_name,
+    ),
+    Rule(
+        "def-lost",
+        re.compile("invalid syntax|illegal target|only single target"),
+        "A function's head without `def`.",
+        "A name with parameters and a colon, above a block, is nothing else. Not for words that open a block elsewhere.",
+        "area(w, h):\n    return w * h\n",
+        "def area(w, h):\n    return w * h\n",
+        _defined,
     ),
     form("words-run-together", "`isnot` or `notin` between two values.", "Two names can't follow each other.",
         ("x = None\nif x isnot None:\n    print(x)\n", "x = None\nif x is not None:\n    print(x)\n"),

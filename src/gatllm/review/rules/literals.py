@@ -10,6 +10,7 @@ from gatllm.review.region import line_span
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import ANY, Rule
 from gatllm.review.statement import leaves_open
+from gatllm.tokenizers.lexing.lenient import outside_strings
 
 _STRING = re.compile(
     r"(?<![\w'\"])(?P<prefix>[rRbBuUfF]{0,2})(?P<quote>\"\"\"|'''|\"|')"
@@ -19,6 +20,7 @@ _ESCAPE = re.compile(r"\\(?:U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|N\{[
 _CUT_OFF = frozenset({"\\U", "\\u", "\\x", "\\N"})
 _BEFORE_END = re.compile(r"\\(?P<quote>['\"])(?=\s*(?:[,)\]}:;]|$|\s#|\s(?:as|if|else|and|or|in)\b))")
 _CHAIN = r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\[\]{}]*\]|\([^(){}]*\))*"
+_APART = re.compile(r"(?<![\w.'\"])(?P<prefix>[rRfFbB]|[rR][bBfF]|[bBfF][rR])[ \t]+(?=['\"])")
 _MOST = 60  # lines that a string continues for, at most
 _STATEMENT = re.compile(
     r"\s*(?:(?:return|if|for|while|with|def|class|import|from|try|raise|async|assert|yield|del|pass|elif|else|except|@)\b"
@@ -177,6 +179,20 @@ def _begins_code(line: str, margin: int) -> bool:
     return indented <= margin and bool(line.strip()) and (indented < margin or _STATEMENT.match(line) is not None)
 
 
+def _prefix(text: str, error: Finding) -> Iterator[str]:
+    """``r '\\d+'``: a prefix stands at its string, unless it is a name of the file's own."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    outside = outside_strings(line)
+    for found in _APART.finditer(line):
+        prefix = re.escape(found["prefix"])
+        named = len(re.findall(rf"(?<![\w'\"]){prefix}(?![\w'\"])", text)) > len(
+            re.findall(rf"(?<![\w'\"]){prefix}[ \t]+['\"]", text)
+        )
+        if outside[found.start()] and not named:
+            yield f"{text[: start + found.end('prefix')]}{text[start + found.end() :]}"
+
+
 _INNER_QUOTES = r"""(?<=[=(,\[{ ])"(?P<a>[^"'\n]+)"(?P<b>\w(?:[^"'\n]*\w)?)"(?P<c>[^"'\n]*)"(?=\s*(?:[,)\]}:]|$))"""
 RULES = (
     Rule(
@@ -245,6 +261,21 @@ RULES = (
         'def first(x):\n    """Return x."""\n    return x\n\n\ndef second(y):\n    """Return y."""\n    return y\n',
         _docstring,
     ),
+    Rule(
+        "prefix-apart",
+        ANY,
+        "A blank between a string and its prefix.",
+        "`r`, `f` and `b` before a string say how it is read, and stand at it. Where the file has such a name of its own "
+        "a comma may be missing instead, and nothing is changed.",
+        "path = r 'a.txt'\n",
+        "path = r'a.txt'\n",
+        _prefix,
+    ),
+    form("quote-behind-field", "The first quote of an f-string behind its first field.",
+        "The prefix tells that the string begins with it: no name is called `f` and followed by a brace.",
+        ("print(f{n}' files')\n", "print(f'{n} files')\n"),
+        r"(?<![\w.'\"])(?P<prefix>[fF])(?P<field>\{[^{}'\"]+\})(?P<quote>['\"])(?P<rest>[^'\"]*)(?P=quote)",
+        r"\g<prefix>\g<quote>\g<field>\g<rest>\g<quote>"),
     form("apostrophe", "An apostrophe in a string between apostrophes.", "The other quotes hold it.",
         ("print('don't')\n", 'print("don\'t")\n'),
         r"(?<!\w)'(?P<said>[^'\"]*\w'\w[^'\"]*)'(?!\w)", r'"\g<said>"', anywhere=True),

@@ -33,6 +33,9 @@ _PATTERN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_PLAIN = re.compile(re.sub(r"\n  \| \(\?P<prose>[^\n]*", "", _PATTERN.pattern), re.VERBOSE | re.DOTALL)  # no prose
+_PAIRS = 3
+
 
 class Lexeme(NamedTuple):
     """One lexeme: ``kind`` (a group of the pattern), its text, and its character offsets in the source."""
@@ -56,10 +59,9 @@ def all_lexemes(text: str) -> tuple[Lexeme, ...]:
 
 def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
     """Yield what `lexemes` does, as plain tuples: half the time."""
-    at, size, quote = 0, len(text), ""
-    match = _PATTERN.match
+    at, size, quote, plain = 0, len(text), "", 0  # before `plain` no prose begins
     while at < size:
-        found = match(text, at)
+        found = (_PATTERN if at >= plain else _PLAIN).match(text, at)
         if found is None or found.lastgroup is None:  # pragma: no cover - the last alternative takes any character
             raise AssertionError(at)
         kind, end = found.lastgroup, found.end()
@@ -69,7 +71,8 @@ def scan(text: str) -> Iterator[tuple[str, str, int, int]]:
             quote = ""
         elif kind == "comment" and quote:
             kind, end = "other", at + 1
-        elif kind == "prose" and not _is_prose(text[at:end]):
+        elif kind == "prose" and (before := _before_prose(text[at:end])):
+            plain = at + before
             kind, end = "name", _NAME.match(text, at).end()  # type: ignore[union-attr]  # it begins with a letter
         yield kind, text[at:end], at, end
         at = end
@@ -102,10 +105,22 @@ _WORD = re.compile(r"[A-Za-z]\w*(?:['-][a-z]+)?[,.;:]?")
 _NAME = re.compile(r"[A-Za-z]\w*")
 
 
-def _is_prose(run: str) -> bool:
-    words = _WORD.findall(run)
-    if words[0] in STATEMENT_WORDS:  # a statement may begin like a sentence: "return the value of …"
-        return False
-    plain = [word.rstrip(",.;:") not in STATEMENT_WORDS for word in words]
-    joined = [word[-1] not in ",.;:" for word in words]
-    return sum(joined[i] and plain[i] and plain[i + 1] for i in range(len(words) - 1)) >= 3
+def _before_prose(run: str) -> int:
+    """Where in a run of words prose may begin: at its last word, which may be the first of another, if not before.
+
+    A statement may begin like a sentence ("return the value of …"), so that prose begins with another word. Told for
+    the whole run at once: what is asked word by word takes the square of its length.
+    """
+    words = list(_WORD.finditer(run))
+    plain = [word[0].rstrip(",.;:") not in STATEMENT_WORDS for word in words]
+    pairs = [
+        words[i][0][-1] not in ",.;:" and plain[i] and plain[i + 1] for i in range(len(words) - 1)
+    ]  # neighbours that code never puts side by side
+    left = sum(pairs)
+    for word, pair in zip(words, [*pairs, False], strict=True):
+        if left < _PAIRS:
+            break
+        if word[0] not in STATEMENT_WORDS:
+            return word.start()
+        left -= pair
+    return words[-1].start()
