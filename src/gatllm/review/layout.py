@@ -12,7 +12,7 @@ from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
 
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
-_LAYOUT = frozenset({"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return"})  # rules that move lines, and know where to
+LAYOUT = frozenset({"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return"})  # rules that move lines, and know where to
 _TAIL = 200  # characters by which the end of a text is known
 _FUNCTION = re.compile(r"\s*(?:async\s+)?def\b")
 _LEAVES = re.compile(r"\s*(?:return|raise)\b")
@@ -74,7 +74,7 @@ def _passed_before(lines: list[str], moved: str, before: str) -> bool:
 
 def _granted(before: str, steps: Sequence[tuple[str, str, str]]) -> Counter[str]:
     """The lines that rules about blocks moved: those that saw the end of the text, not of a part of it."""
-    seen = [(given, new) for given, new, rule in steps if rule in _LAYOUT and before[-_TAIL:] == given[-_TAIL:]]
+    seen = [(given, new) for given, new, rule in steps if rule in LAYOUT and before[-_TAIL:] == given[-_TAIL:]]
     return Counter(old[at].strip() for given, new in seen for old, at, _ in _moved_lines(given, new))
 
 

@@ -14,6 +14,7 @@ from gatllm.review.edits import Edit, apply
 from gatllm.review.effort import FOR_MODEL, FOR_TIDYING, Effort
 from gatllm.review.ends import equal_ends
 from gatllm.review.gate import Step, harm, minimal
+from gatllm.review.layout import LAYOUT
 from gatllm.review.names import Names
 from gatllm.review.quotes import with_blanks_inside
 from gatllm.review.region import Region, offset, region
@@ -202,7 +203,10 @@ def _beam(tagger: Tagger, text: str, error: Finding, most: int, width: int, effo
             translated = apply_rule(state.text, errors[state.text], effort)
             if translated is not None and translated[0].after not in seen:
                 steps = (*state.steps, translated[0])
-                follower = _State(translated[0].after, state.score + _MEANS, state.edits + 1, steps=steps)
+                # Where nothing was wrong with the margins it was the model's edit that lost one: no merit of it.
+                lost = state.edits > len(state.steps) and error.code == "SyntaxError"
+                worth = 0.0 if lost and translated[0].rule in LAYOUT else _MEANS
+                follower = _State(translated[0].after, state.score + worth, state.edits + 1, steps=steps)
                 seen.add(follower.text)
                 if translated[1] is None:
                     solved.append(follower)
