@@ -1,4 +1,4 @@
-"""What people type into a session and put right in their next line; kinds that were read off such lines, in own words."""
+"""What people type into a session and put right in their next line: kinds read off such lines, in words of our own."""
 
 import pytest
 

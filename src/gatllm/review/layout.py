@@ -12,7 +12,9 @@ from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
 
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
-LAYOUT = frozenset({"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return"})  # rules that move lines, and know where to
+LAYOUT = frozenset(
+    {"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return"}
+)  # rules that move lines, and know where to
 _TAIL = 200  # characters by which the end of a text is known
 _FUNCTION = re.compile(r"\s*(?:async\s+)?def\b")
 _LEAVES = re.compile(r"\s*(?:return|raise)\b")

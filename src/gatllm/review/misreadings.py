@@ -89,7 +89,9 @@ def _commas(text: str, differing: Part) -> Iterator[str]:
     before, after = differing.before, differing.after
     for node in differing.nodes:
         match node:
-            case ast.Assign(targets=[ast.Tuple(elts=names)], value=value) if not isinstance(value, ast.Tuple | ast.List):
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=value) if not isinstance(
+                value, ast.Tuple | ast.List
+            ):
                 words = [one.id for one in names if isinstance(one, ast.Name)]
                 apart = re.search(rf"^[ \t]*{'[ ]+'.join(words)}[ \t]*=", before, re.M)
                 if apart and any(len(re.findall(rf"\b{word}\b", text)) < 2 for word in words):

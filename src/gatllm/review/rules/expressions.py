@@ -59,9 +59,7 @@ def _goes_on(text: str, error: Finding) -> Iterator[str]:
         yield text[:start] + re.sub(r"\\[ \t]+(\r?)$", r"\\\1", line) + text[end:]
 
 
-_CURLY = re.compile(
-    r"(?<![\w$'\"])(?P<name>[^\W\d]\w*)\{(?P<key>-?\d+|'[^'{}]*'|\"[^\"{}]*\"|[^\W\d]\w*)\}(?!['\"])"
-)
+_CURLY = re.compile(r"(?<![\w$'\"])(?P<name>[^\W\d]\w*)\{(?P<key>-?\d+|'[^'{}]*'|\"[^\"{}]*\"|[^\W\d]\w*)\}(?!['\"])")
 _NO_INDEX = re.compile(r"_*[A-Z]|[rR]?[fF][rR]?$")  # a class, or the prefix of an f-string
 
 

@@ -159,7 +159,7 @@ RULES = (
         "def-lost",
         re.compile("invalid syntax|illegal target|only single target"),
         "A function's head without `def`.",
-        "A name with parameters and a colon, above a block, is nothing else. Not for words that open a block elsewhere.",
+        "A name with parameters and a colon, above a block, is nothing else. Words that open blocks elsewhere are left.",
         "area(w, h):\n    return w * h\n",
         "def area(w, h):\n    return w * h\n",
         _defined,

@@ -265,8 +265,8 @@ RULES = (
         "prefix-apart",
         ANY,
         "A blank between a string and its prefix.",
-        "`r`, `f` and `b` before a string say how it is read, and stand at it. Where the file has such a name of its own "
-        "a comma may be missing instead, and nothing is changed.",
+        "`r`, `f` and `b` before a string say how it is read, and stand at it. Where the file has such a name "
+        "of its own a comma may be missing instead, and nothing is changed.",
         "path = r 'a.txt'\n",
         "path = r'a.txt'\n",
         _prefix,
