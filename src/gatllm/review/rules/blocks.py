@@ -233,8 +233,8 @@ RULES = (
         "margin-after-return",
         re.compile("unindent does not match"),
         "A line at no margin, behind one that leaves its block.",
-        "Behind `return`, `break`, `continue` or `raise` nothing of the same block would run, so that the line stands at "
-        "the margin of the block's header.",
+        "Behind `return`, `break`, `continue` or `raise` nothing of the same block would run, so that the line stands "
+        "at the margin of the block's header.",
         "def size(n):\n    if n < 0:\n        return 0\n      return n\n",
         "def size(n):\n    if n < 0:\n        return 0\n    return n\n",
         _after_leaving,

@@ -159,7 +159,7 @@ RULES = (
         "def-lost",
         re.compile("invalid syntax|illegal target|only single target"),
         "A function's head without `def`.",
-        "A name with parameters and a colon, above a block, is nothing else. Words that open blocks elsewhere are left.",
+        "A name with parameters and a colon, above a block, is nothing else. Words that open one elsewhere are left.",
         "area(w, h):\n    return w * h\n",
         "def area(w, h):\n    return w * h\n",
         _defined,
