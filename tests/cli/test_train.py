@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -135,3 +136,17 @@ def test_ctrl_c_stops_cleanly(recipe: Path, tmp_path: Path, gatllm: Callable[...
     last = json.loads(log.read_text().splitlines()[-1])
     assert last["event"] == "checkpoint"
     assert not json.loads(gatllm("report", out, "--json").out)["complete"]
+
+
+def test_what_learn_says_to_ask_with_does_not_invent_an_answer(gatllm: Callable[..., Answer], tmp_path: Path) -> None:
+    pairs = tmp_path / "some pairs.json"
+    pairs.write_text(json.dumps({"who is Ada?": "a pilot", "who is Bo?": "a baker"}))
+    small = ["model.width=32", "model.layers=1", "train.precision=fp32", "train.threads=1", "train.steps=2"]
+    learnt = gatllm("learn", pairs, "--out", tmp_path / "run", *[part for one in small for part in ("--set", one)])
+    assert learnt.code == 0, learnt.err
+    (line,) = [line for line in learnt.err.splitlines() if line.startswith("ask: ")]
+    program, *arguments = shlex.split(line.removeprefix("ask: "))
+    assert program == "gatllm"
+    asked = gatllm(*arguments[:-1], "how tall is the Eiffel tower", "--quiet")
+    assert asked.code == 0, asked.err
+    assert "I do not know" in asked.out

@@ -222,6 +222,12 @@ def test_a_loss_that_is_no_number_and_a_full_disk_lose_nothing(
     with pytest.raises(GatllmError, match=r"not finite at step \d+ .*last good checkpoint"):
         train(wanted.replace({"train.lr": 1e30, "train.clip": 0.0}), tmp_path / "wild")
 
+    # One update is enough to leave no finite weights: the validation finds it, and no checkpoint keeps them.
+    last = wanted.replace({"train.lr": 1e38, "train.clip": 0.0, "train.steps": 1, "train.warmup": 0.0})
+    with pytest.raises(GatllmError, match=r"validation is not finite after step 1 \(loss nan\); .*none yet"):
+        train(last, tmp_path / "last")
+    assert Run.open(tmp_path / "last").log[-1]["event"] == "failed"
+
     from gatllm.training import checkpoint
 
     save = checkpoint.save_weights

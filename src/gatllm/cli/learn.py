@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -56,4 +57,6 @@ def learn(
     if questions:
         table("", ("question", "answer"), list(zip(questions, answers, strict=True)))
     else:
-        note(f'ask: gatllm sample {path} --temperature 0 "…"')
+        again = ["gatllm", "learn", str(pairs), *(["--out", str(out)] if out else [])]
+        again += [part for one in set_ or [] for part in ("--set", one)]
+        note(f'ask: {shlex.join(again)} "…"')  # not `sample`, which gives the nearest answer to whatever is asked

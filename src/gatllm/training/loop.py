@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -114,6 +115,9 @@ class Loop:
     def _evaluate(self) -> None:
         with self._costing("validation"), enough_memory(self.session.recipe, "in the validation"):
             metrics = self.session.evaluate()
+        if infinite := [f"{name} {value}" for name, value in metrics.items() if not math.isfinite(value)]:
+            # The last update left no finite weights: found before a checkpoint keeps them.
+            raise self._failed(f"the validation is not finite after step {self.session.step} ({', '.join(infinite)})")
         self.measured = (self.session.step, metrics)
         self._write("validation", {"step": self.session.step, "seconds": round(self.budget.seconds, 3), **metrics})
         self._update_best(metrics, self.session.step)
@@ -159,12 +163,16 @@ class Loop:
         session = self.session
         first = session.step * self.train.accumulate * session.team.size
         last = first + self.train.accumulate * session.team.size - 1
-        good = max(self.saved, default=None)
-        self._write("failed", {"step": session.step, "passes": [first, last], "reason": str(error)}, durable=True)
-        place = f"{self.run.path / CHECKPOINTS / checkpoint.folder_name(good)}" if good is not None else "none yet"
         passes = f"pass {first}" if first == last else f"passes {first} to {last}"
+        return self._failed(f"the loss is not finite at step {session.step + 1} ({passes}: {error})", [first, last])
+
+    def _failed(self, reason: str, passes: Sequence[int] = ()) -> GatllmError:
+        good = max(self.saved, default=None)
+        where = {"passes": list(passes)} if passes else {}
+        self._write("failed", {"step": self.session.step, **where, "reason": reason}, durable=True)
+        place = f"{self.run.path / CHECKPOINTS / checkpoint.folder_name(good)}" if good is not None else "none yet"
         return GatllmError(
-            f"the loss is not finite at step {session.step + 1} ({passes}: {error}); last good checkpoint: {place}",
+            f"{reason}; last good checkpoint: {place}",
             "start a new run with a different --out: lower train.lr and train.matrix_lr, set train.clip, or use "
             "train.precision = fp32",
         )
