@@ -4,14 +4,17 @@
 
 `gatllm eval MODEL --tasks FILE --review` asks one task after the other, and its times are a user's. Here the requests
 of several tasks become one batch, which costs a fraction of the processor time; times mean nothing and are not told.
-Answers are the same but for the seeds of drawn proposals. Stopped, it continues behind the last whole group of tasks.
+Answers are the same but for the seeds of drawn proposals. With ``--no-example`` the prompts state none, as most do:
+the example is one of the hidden tests then. Stopped, it continues behind the last whole group of tasks.
 The baseline is the bare first proposal of the same generator. Prints a table and one JSON line.
 """
 
 from __future__ import annotations
 
 import argparse
+import builtins
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -73,6 +76,16 @@ class Together:
         return 0 < len(self._asked) >= sum(job.is_alive() for job in jobs)
 
 
+def without_example(task: CodeTask) -> CodeTask:
+    """Return a task whose prompt has no example any more; what the function is called is said instead."""
+    prose, _, example = task.prompt.partition("\nYour code should pass this test:\n")
+    given = {*dir(builtins), *re.findall(r"\w+", task.before)}
+    names = [name for name in re.findall(r"(?<![.\w])(\w+)\(", example) if name not in given]
+    if names and names[0] not in prose:
+        prose += f"\nCall it `{names[0]}`."
+    return replace(task, id=f"{task.id} without example", prompt=prose, tests=f"{example}\n{task.tests}".strip())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", type=Path)
@@ -82,8 +95,11 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--tokens", type=int, default=300)
     parser.add_argument("--bare", action="store_true", help="first proposals alone")
+    parser.add_argument("--no-example", action="store_true", help="prompts without their example")
     options = parser.parse_args()
     tasks = read_code_tasks(options.tasks)[0][: options.limit]
+    if options.no_example:
+        tasks = [without_example(task) for task in tasks]
     done = {}
     if options.out.is_file():
         done = {row["task"]: Outcome(**row) for row in map(json.loads, options.out.read_text("utf-8").splitlines())}

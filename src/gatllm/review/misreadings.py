@@ -12,7 +12,7 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from gatllm.review.quotes import quoted
+from gatllm.review.quotes import misplaced, quoted
 from gatllm.review.reading import Part
 from gatllm.review.statement import leaves_open
 from gatllm.review.typos import is_typo
@@ -57,6 +57,7 @@ def misread(before: str, after: str, differing: Part) -> Iterator[str]:
     yield from _marks(differing)
     yield from _commas(after, differing)
     yield from _beside(before, differing.after)
+    yield from misplaced(before, after)
     yield from _strings(before, after, differing.after)
     yield from _values(differing)
     yield from _comments(before, after)
