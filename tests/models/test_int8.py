@@ -38,6 +38,20 @@ def test_a_map_is_close_to_its_float_one_whatever_the_size_of_a_row(bias: bool) 
     assert float(error.max()) < 0.03
 
 
+def test_a_map_from_the_inner_width_stays_close_where_a_few_inputs_are_huge() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(20, 256)
+    x[:, 7] *= 300
+    errors = []
+    for outputs in (64, 200):  # back from the inner width, and any other
+        weight, scale = int8.quantized(torch.randn(outputs, 256))
+        wanted = x @ (weight.float() * scale[:, None]).T
+        wanted -= x[:, 7:8] @ (weight.float() * scale[:, None])[:, 7:8].T
+        found = int8.Int8Linear(weight, scale, None)(x) - x[:, 7:8] @ (weight.float() * scale[:, None])[:, 7:8].T
+        errors.append(float((found - wanted).norm() / wanted.norm()))
+    assert errors[0] < 0.02 < 0.3 < errors[1]
+
+
 def test_a_row_does_not_depend_on_what_else_is_in_the_batch() -> None:
     torch.manual_seed(0)
     made = int8.Int8Linear(*int8.quantized(torch.randn(24, 64)), None)

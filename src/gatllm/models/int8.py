@@ -2,8 +2,10 @@
 
 Decoding one row is bound by the bytes of the weights, and a batch by products: both are a multiple faster than in
 float32, and no further package is needed. Weights have one scale for each output, inputs one for each token (Dettmers
-et al., "LLM.int8()", 2022); sums are exact, results float32. Where a processor or a PyTorch has no such kernels,
-`is_available` says so and models stay as they are.
+et al., "LLM.int8()", 2022); sums are exact, results float32. A few inputs of the maps back from a transformer's inner
+width are a hundred times the others (Sun et al., "Massive activations", 2024): those maps multiply what rounding leaves
+of their inputs as well. Where a processor or a PyTorch has no such kernels, `is_available` says so and models stay as
+they are.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 # Seven bits for inputs: without VNNI instructions, sums of two products of 8 and 8 bits overflow in 16 bits.
 _LEVELS, _ZERO = 63, 64
+_WIDE = 2  # inputs to an output, above which inputs are multiplied with twice the bits
 FILE = "model.safetensors"
 
 
@@ -41,11 +44,26 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
         most = x.abs().amax(-1, keepdim=True).clamp_min(1e-12)
-        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            x / most, 1 / _LEVELS, _ZERO, self._packed
-        )
+        y = self._product(x / most) if self.in_features <= _WIDE * self.out_features else self._precise(x / most)
         y = y.mul_(most)
         return y if self.bias is None else y.add_(self.bias)
+
+    def _precise(self, x: Tensor) -> Tensor:
+        """The product with inputs of twice the bits: with what eight bits hold of them, and with what that leaves.
+
+        Both are rows of one product, since the weights have to come from memory for either.
+        """
+        rounded = x.mul(_LEVELS).round_().div_(_LEVELS)
+        left = (x - rounded).mul_(2 * _LEVELS)  # from -1 to 1 again
+        y, more = self._product(torch.cat((rounded, left))).chunk(2)
+        return y.add_(more, alpha=0.5 / _LEVELS)
+
+    def _product(self, x: Tensor) -> Tensor:
+        """Map (..., inputs) from -1 to 1, rounded to `_LEVELS`."""
+        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            x, 1 / _LEVELS, _ZERO, self._packed
+        )
+        return y
 
 
 class Int8Embedding(nn.Module):
