@@ -15,7 +15,7 @@ from typing import Literal
 
 from gatllm.errors import GatllmError
 from gatllm.review.critics import Finding, compile_error
-from gatllm.tokenizers.lexing.lenient import bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 DetectionKind = Literal["conflict", "edit block", "patch", "template", "newer Python", "other language", "binary data"]
 
@@ -97,7 +97,7 @@ def detect(text: str, error: Finding | None = None) -> Detection | None:
 def _outside(text: str) -> set[int]:
     """The lines (from 0) that begin outside strings."""
     found, number, quoted = {0}, 0, False
-    for piece, outside in bare(text):
+    for piece, outside in all_bare(text):
         breaks = piece.text.count("\n")
         quoted = not outside and piece.kind not in ("comment",)
         for _ in range(breaks):

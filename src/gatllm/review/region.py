@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from gatllm.review.critics import Finding
@@ -48,14 +50,17 @@ def _step(tops: list[int], at: int, direction: int, text: str, margin: int) -> i
     return None
 
 
+@lru_cache(maxsize=8)
+def _starts(text: str) -> tuple[int, ...]:
+    return tuple(accumulate((len(line) + 1 for line in text.split("\n")[:-1]), initial=0))
+
+
 def offset(text: str, line: int, column: int) -> int:
     """Character offset of a line and column (both from 1); past the end it is the end."""
-    at = 0
-    for _ in range(line - 1):
-        found = text.find("\n", at)
-        if found < 0:
-            return len(text)
-        at = found + 1
+    starts = _starts(text)
+    if line > len(starts):
+        return len(text)
+    at = starts[max(line, 1) - 1]
     end = text.find("\n", at)
     return min(at + column - 1, len(text) if end < 0 else end)
 

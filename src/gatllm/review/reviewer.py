@@ -39,6 +39,9 @@ _TOGETHER = 8  # texts whose windows share batches
 _MOST = 1 << 19  # characters; what is longer is data, and would take the model many seconds
 _MOST_TOKENS = 60_000  # the same: a second or two of one core
 _LARGE = 200_000  # characters; of what is longer the part near the error is looked at
+_LONGEST_LINE = 50_000  # characters of a line that is repaired: compiling it hundreds of times takes a second
+_DATA = 20_000  # characters of a line that is data
+_DATA_LINE = re.compile(rf"^.{{{_DATA + 1},}}$", re.M)
 _NEAR = 30  # lines on each side that such a part has at least
 _MARGIN = re.compile(r"^(?=[^\W\d@])", re.M)  # a statement at the margin
 _HOSTILE = re.compile(
@@ -335,7 +338,11 @@ class Reviewer:
         """What needs no search: texts that are not Python files with a slip, too large, or wrong beyond the grammar."""
         if _HOSTILE.search(error.message):
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}")
-        if len(text) > _LARGE:
+        start, end = line_span(text, error.line)
+        if end - start > _LONGEST_LINE:
+            why = f"line {error.line}: {error.message}; the line is too long to repair"
+            return Repair(text, False, False, (), "", why)
+        if len(text) > _LARGE or _beside_data(text, error.line):
             return self._fix_part(text, error, most, effort)
         if (seen := detect(text, error)) is not None:
             return _detected(text, seen, most)
@@ -344,10 +351,6 @@ class Reviewer:
     def _fix_part(self, text: str, error: Finding, most: int, effort: Effort) -> Repair:
         """Repair the lines around the error of a large text, which is compiled as a whole only to judge the result."""
         start, end = _around(text, error.line)
-        if end - start > _LARGE:
-            return Repair(
-                text, False, False, (), "", f"line {error.line}: {error.message}; the line is too long to repair"
-            )
         part = self._fixed(text[start:end], most, False, effort)
         if not part.changed:
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}", needs=part.needs)
@@ -395,15 +398,32 @@ def too_large(text: str) -> str:
     return f"too large to repair: {len(text) / 1e6:.1f} million characters (limit {LARGEST / 1e6:.0f})"
 
 
+def _beside_data(text: str, line: int) -> bool:
+    """Tell whether a line other than that of the error is so long that it is data."""
+    return len(text) > _DATA and any(
+        len(one) > _DATA for number, one in enumerate(text.split("\n"), 1) if number != line
+    )
+
+
 def _around(text: str, line: int) -> tuple[int, int]:
-    """Offsets of the lines around one, from the beginning of a statement at the margin to that of another."""
+    """Offsets of the lines around one, from the beginning of a statement at the margin to that of another.
+
+    No line of data is among them, save that of the error.
+    """
     start, _ = line_span(text, max(line - _NEAR, 1))
     at, _ = line_span(text, line)
     above = [found.start() for found in _MARGIN.finditer(text, start, at)]
     _, last = line_span(text, line + _NEAR)
     below = _MARGIN.search(text, last)
     begins = next((one for one in above if at - one <= _LARGE // 2), at) if above else start
-    return begins, min(below.start() if below else len(text), last + _LARGE)
+    ends = min(below.start() if below else len(text), last + _LARGE)
+    _, end = line_span(text, line)
+    for data in _DATA_LINE.finditer(text, begins, ends):
+        if data.end() < at:
+            begins = data.end() + 1
+        elif data.start() > end:
+            return begins, data.start()
+    return begins, ends
 
 
 def _detected(text: str, seen: Detection, most: int) -> Repair:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from gatllm.review.critics import Finding
 from gatllm.review.edits import Change
 from gatllm.review.region import offset
-from gatllm.tokenizers.lexing.lenient import Lexeme, lexemes
+from gatllm.tokenizers.lexing.lenient import Lexeme, all_lexemes
 from gatllm.tokenizers.lexing.words import STATEMENT_WORDS
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -26,7 +26,7 @@ _REPLACEMENTS = (
 def candidates(text: str, error: Finding) -> Iterator[Change]:
     """Yield single edits, likely ones first."""
     at = offset(text, error.line, error.column)
-    tokens = [lexeme for lexeme in lexemes(text) if lexeme.kind != "space"]
+    tokens = [lexeme for lexeme in all_lexemes(text) if lexeme.kind != "space"]
     here = max((number for number, lexeme in enumerate(tokens) if lexeme.start <= at), default=0)
     seen: set[Change] = set()
     for change in (*_suggested(text, error, tokens, here), *_nearby(tokens, here)):

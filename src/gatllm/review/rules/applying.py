@@ -8,6 +8,7 @@ from itertools import islice
 
 from gatllm.review.critics import Finding
 from gatllm.review.effort import Effort
+from gatllm.review.ends import equal_tail
 from gatllm.review.gate import Step
 from gatllm.review.region import offset
 from gatllm.review.rules.table import RULES, repairs
@@ -58,8 +59,7 @@ def _further(text: str, error: Finding, new: str, after: Finding) -> bool:
     """
     if _TOKENIZER.search(error.message) and not _TOKENIZER.search(after.message):
         return True
-    most = min(len(text), len(new))
-    same = next((n for n in range(most) if text[-1 - n] != new[-1 - n]), most)
+    same = equal_tail(text, new)
     at = offset(new, after.line, after.column)
     if len(new) - at > same or len(new) - at >= len(text) - offset(text, error.line, error.column):
         return False

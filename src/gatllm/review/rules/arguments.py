@@ -10,7 +10,7 @@ from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.rule import ANY, Rule
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexing.lenient import bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
 _COLON = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*:(?!=)\s*(?=\S)")
@@ -29,7 +29,7 @@ def calls(text: str, at: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     start, end = line_span(text, max(number - _MOST, 1))[0], line_span(text, number + _MOST)[1]
     opened: list[tuple[str, int, list[int]]] = []
     found: list[tuple[int, list[tuple[int, int]]]] = []
-    for piece, outside in bare(text[start:end]):
+    for piece, outside in all_bare(text[start:end]):
         here = start + piece.start
         if piece.kind == "comment" and opened:
             opened[-1][2].append(-1)  # arguments with comments stay where they are
@@ -165,7 +165,7 @@ def _keyed(text: str, error: Finding) -> Iterator[str]:
     line = text[start:end]
     brackets: list[str] = []
     out, at = [], 0
-    for piece, outside in bare(line):
+    for piece, outside in all_bare(line):
         if outside and piece.text in "([{":
             brackets.append(piece.text)
         elif outside and piece.text in ")]}" and brackets:

@@ -10,7 +10,7 @@ from itertools import accumulate
 from gatllm.review.critics import Finding, quietly_parsed
 from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexing.lenient import bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 _HEADER = re.compile(r"expected an indented block after (.*) on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally|case)\b")
@@ -52,7 +52,7 @@ def _continued(text: str) -> tuple[list[bool], list[bool]]:
     """Tell for each line whether it begins inside brackets or a string, and whether inside a string."""
     inside, quoted = [False], [False]
     depth = 0
-    for piece, outside in bare(text):
+    for piece, outside in all_bare(text):
         if piece.kind in ("line", "joined"):
             breaks = piece.text.count("\n")
             string = piece.kind == "line" and not outside

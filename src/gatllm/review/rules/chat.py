@@ -30,6 +30,8 @@ _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d+|#x[\da-fA-F]+);")
 
 def _fenced(text: str, error: Finding) -> Iterator[str]:
     """What stands between fences, if nothing around them is code."""
+    if "```" not in text and "~~~" not in text:
+        return
     lines = text.split("\n")
     fences = [n for n, line in enumerate(lines) if _FENCE.fullmatch(line)]
     if not fences or error.line - 1 > fences[-1] + 1:
@@ -64,8 +66,10 @@ def _prose(text: str, error: Finding) -> Iterator[str]:
     """Sentences before the code and after it become comments."""
     lines = text.split("\n")
     number = error.line - 1
+    if number >= len(lines) or not _is_sentence(lines[number]):
+        return
     code = [n for n, line in enumerate(lines) if _CODE.match(line) and not _is_sentence(line)]
-    if number >= len(lines) or not _is_sentence(lines[number]) or len(code) < 2 or code[0] < number < code[-1]:
+    if len(code) < 2 or code[0] < number < code[-1]:
         return
     last = number
     while last + 1 < len(lines) and last + 1 not in code and (_is_sentence(lines[last + 1]) or number > code[-1]):
@@ -106,7 +110,7 @@ def _narrow(text: str, error: Finding) -> Iterator[str]:
         return
     out = []
     for line in text.split("\n"):
-        outside = outside_strings(line) if not line.isascii() else []
+        outside = outside_strings(line) if not line.isascii() else ()
         out.append(
             "".join(
                 unicodedata.normalize("NFKC", letter)

@@ -10,7 +10,7 @@ from gatllm.review.region import line_span
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import ANY, Rule
 from gatllm.review.statement import step
-from gatllm.tokenizers.lexing.lenient import Lexeme, bare, outside_strings
+from gatllm.tokenizers.lexing.lenient import Lexeme, all_bare, bare, outside_strings
 
 _OPERATORS = (
     (re.compile(r"\s*&&\s*"), " and "),
@@ -66,7 +66,7 @@ def _constants(text: str) -> str:
     if not found and not _PRINTS.search(text):
         return text
     out: list[str] = []
-    for piece, outside in bare(text):
+    for piece, outside in all_bare(text):
         dotted = bool(out) and out[-1].endswith(".")
         out.append(_CONSTANTS[piece.text] if outside and piece.text in found and not dotted else piece.text)
     return _PRINTS.sub("print", "".join(out))

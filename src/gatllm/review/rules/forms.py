@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span
@@ -48,7 +47,7 @@ def form(
             line = text[start:end]
             for found in compiled.finditer(line):
                 here = found.start() + len(found[0]) - len(found[0].lstrip(" \t;:"))
-                code = _outside(line)
+                code = outside_strings(line)
                 if anywhere or (here < len(code) and code[here]):
                     new = put(found, text[end:])
                     if new is not None:
@@ -62,8 +61,3 @@ def _put(template: str) -> Rewrite:
         return found.expand(template) + found.string[found.end() :] + after
 
     return rewrite
-
-
-@lru_cache(maxsize=8)
-def _outside(line: str) -> tuple[bool, ...]:
-    return tuple(outside_strings(line))

@@ -127,9 +127,10 @@ def _one_name(text: str, error: Finding) -> Iterator[str]:
     start, end = line_span(text, error.line)
     line = text[start:end]
     outside = outside_strings(line)
+    names = {name for name in _WORD.findall(text) if "_" in name}
     for found in _TWO_WORDS.finditer(line):
         first, second = found.groups()
-        known = re.search(rf"\b{first}_{second}\b", text) is not None
+        known = f"{first}_{second}" in names
         if known and outside[found.start()] and not (keyword.iskeyword(first) or keyword.iskeyword(second)):
             yield f"{text[: start + found.end(1)]}_{text[start + found.start(2) :]}"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gatllm.review.critics import Finding, compile_error
 from gatllm.review.lines import margin_of
 from gatllm.review.rules.rule import Rule
-from gatllm.tokenizers.lexing.lenient import bare
+from gatllm.tokenizers.lexing.lenient import all_bare, bare
 
 _HEADER = re.compile(r"expected an indented block after .* on line (\d+)")
 _CLOSERS = re.compile(r"\s*[)\]}]+[,:]?\s*")
@@ -77,7 +77,7 @@ def _ends_in_comment(text: str) -> bool:
 def _unclosed(text: str) -> list[tuple[str, int]]:
     """The brackets that nothing closes; none where some close another kind."""
     opened: list[tuple[str, int]] = []
-    for piece, outside in bare(text):
+    for piece, outside in all_bare(text):
         if not outside:
             continue
         if piece.text in _CLOSING:

@@ -89,9 +89,16 @@ def bare(text: str) -> Iterator[tuple[Lexeme, bool]]:
             quote = after_quote(quote, lexeme.text)
 
 
-def outside_strings(line: str) -> list[bool]:
+@lru_cache(maxsize=16)  # rules ask about the same text, one after the other
+def all_bare(text: str) -> tuple[tuple[Lexeme, bool], ...]:
+    """Return what `bare` yields at once."""
+    return tuple(bare(text))
+
+
+@lru_cache(maxsize=64)
+def outside_strings(line: str) -> tuple[bool, ...]:
     """Tell for each character of a line of code whether it stands outside strings and comments."""
-    return [outside for lexeme, outside in bare(line) for _ in lexeme.text]
+    return tuple(outside for lexeme, outside in bare(line) for _ in lexeme.text)
 
 
 def after_quote(opened: str, quote: str) -> str:

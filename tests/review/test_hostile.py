@@ -1,0 +1,46 @@
+"""Texts that cost much: what they cost is counted in work, not in time."""
+
+import pytest
+
+from gatllm.review import Reviewer
+from gatllm.review.default import load_reviewer
+from gatllm.tokenizers.lexing import lenient
+
+
+@pytest.fixture(scope="module")
+def reviewer() -> Reviewer:
+    return load_reviewer(quick=True)
+
+
+def test_a_slip_beside_a_line_of_data_is_repaired_without_it(
+    reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = f"x = [{', '.join(map(str, range(9000)))}]"
+    longest = 0
+    given = lenient.lexemes
+
+    def counted(text: str) -> object:
+        nonlocal longest
+        longest = max(longest, len(text))
+        return given(text)
+
+    monkeypatch.setattr(lenient, "lexemes", counted)
+    for broken, meant in (("y = f(1\n", "y = f(1)\n"), ("def f(a:\n    return a\n", "def f(a):\n    return a\n")):
+        for above, below in (("", data), (data, ""), (data, data)):
+            assert reviewer.fix(f"{above}\n{broken}{below}\n").text == f"{above}\n{meant}{below}\n"
+    assert longest < len(data)
+
+
+def test_a_line_without_end_is_named_and_left(reviewer: Reviewer) -> None:
+    repair = reviewer.fix(f"y = 1\nx = [{', '.join(map(str, range(12000)))}\n")
+    assert (repair.changed, repair.why.endswith("the line is too long to repair")) == (False, True)
+
+
+@pytest.mark.parametrize("word", ["lambda ", "in a if b ", "foo. bar, "])
+def test_words_without_end_are_asked_once_whether_they_are_prose(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    given = lenient._before_prose
+    monkeypatch.setattr(lenient, "_before_prose", lambda run: asked.append(len(run)) or given(run))
+    text = f"x = {word * 900}\n"
+    assert "".join(one.text for one in lenient.lexemes(text)) == text
+    assert sum(asked) < 3 * len(text)
