@@ -62,6 +62,7 @@ def repair(options: argparse.Namespace, code: Code, rows: Rows, about: str, has_
         f"{'':39}" + "".join(f"{head:>{width}}" for head, width in zip(heads, (7, 8, 8, 10, 10, 10, 10), strict=True))
     )
     result: dict[str, Any] = {}
+    families: dict[str, dict[str, tuple[float, int]]] = {}
     for label, size, kind, count in _sets(options):
         pool = code.functions if kind == "functions" else [text for _, text in code.modules]
         some = cases(pool, count, size, f"{options.seed}:{label}")
@@ -78,13 +79,25 @@ def repair(options: argparse.Namespace, code: Code, rows: Rows, about: str, has_
                 )
             measured = review_repair.summary(some, answers)
             result[f"{label}/{name}"] = measured
+            if size == "1":
+                families[f"{name}, {kind}"] = measured["by_family"]
             print(
                 f"{label:24} {name:14} {measured['cases']:6} {measured['parses']:7.1%} {measured['same_tree']:7.1%}"
                 f" {measured['knowable']:9.1%} {measured['same_tree_knowable']:9.1%}"
                 f" {measured['median_ms']:6.1f} ms {measured['p95_ms']:6.1f} ms",
                 flush=True,
             )
+    show_families(families)
     return result
+
+
+def show_families(found: dict[str, dict[str, tuple[float, int]]]) -> None:
+    """Print how often each way of repairing finds the tree of the original, by the family of the one error."""
+    print(f"\n{'same tree, by family':24} {'cases':>6}" + "".join(f"{name:>26}" for name in found))
+    for family in sorted({one for shares in found.values() for one in shares}):
+        shares = [some.get(family) for some in found.values()]
+        cells = "".join(f"{'-':>26}" if one is None else f"{one[0]:26.1%}" for one in shares)
+        print(f"{family:24} {max(one[1] for one in shares if one is not None):6}{cells}")
 
 
 def _sets(options: argparse.Namespace) -> Iterator[tuple[str, str, str, int]]:

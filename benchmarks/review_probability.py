@@ -195,14 +195,12 @@ def judge(path: Path) -> None:
 def careful(path: Path, count: int) -> None:
     """Print what the careful tier changes where two or more repairs may be written, by the number of slips.
 
-    Above it the first repairs of all cases, the search alone among them: where there is no choice both tiers agree.
+    Elsewhere both tiers agree; all three ways of repairing on all cases are a row each of ``review.py --careful``.
     """
     rows, weights, likelihood = read(path), json.loads(FITTED.read_text(encoding="utf-8"))["asked"], load_likelihood()
     table: dict[str, list[list[float]]] = defaultdict(list)
-    every: list[list[bool]] = []
     for row, values in zip(rows, probabilities(rows, weights, "asked"), strict=True):
         free = [n for n, one in enumerate(row["asked"]) if not one["gated"]]
-        every.append([_first(row, "search"), _pooled(row, values)])
         first = sorted(free, key=lambda n, values=values: -values[n])[:COMPARED]
         if len(first) < 2:
             continue
@@ -215,10 +213,6 @@ def careful(path: Path, count: int) -> None:
         flags = [fast["right"], chosen["right"], fast["harm"], chosen["harm"], spent]
         for name in ("all", f"{row['slips']} slips"):
             table[name].append(flags)
-    alone, fast_all = (sum(column) for column in zip(*every, strict=True))
-    print(
-        f"of {len(every)} cases the search alone puts {alone} right, the fast tier {fast_all}; where there is a choice:"
-    )
     print(f"{'':10}{'cases':>7}{'fast':>8}{'careful':>9}{'harm':>7}{'careful':>9}{'median s':>10}")
     for name, some in sorted(table.items()):
         sums = [sum(column) for column in zip(*some, strict=True)]
