@@ -125,7 +125,7 @@ def told(rows: dict[str, list[dict[str, Any]]], samples: int) -> dict[str, Any]:
     from gatllm.training.fewshot import wilson
     from gatllm.training.measures import Item, Measured, compare
     from gatllm.training.measures.code import pass_at
-    from gatllm.training.measures.measured import mean_of
+    from gatllm.training.measures.measured import fraction_of
 
     found: dict[str, Any] = {"tasks": len(rows["before"]), "samples": samples}
     parts: dict[str, dict[str, Any]] = {}
@@ -136,8 +136,8 @@ def told(rows: dict[str, list[dict[str, Any]]], samples: int) -> dict[str, Any]:
         print(f"{when:7} greedy {greedy / len(every):.1%} ({low:.1%} to {high:.1%})")
         for k in sorted({1, samples}):
             parts[when][f"pass@{k}"] = {row["key"]: pass_at(k, samples, row["right"]) for row in every}
-            mean, low, high = mean_of(list(parts[when][f"pass@{k}"].values()))
-            print(f"{when:7} pass@{k} {mean:.1%} ({max(low, 0):.1%} to {min(high, 1):.1%})")
+            mean, low, high = fraction_of(list(parts[when][f"pass@{k}"].values()))
+            print(f"{when:7} pass@{k} {mean:.1%} ({low:.1%} to {high:.1%})")
         found[when] = {name: sum(values.values()) / len(values) for name, values in parts[when].items()}
         found[when]["threshold"] = refusing = abstaining(every)
         line = ", ".join(

@@ -150,3 +150,24 @@ def test_what_learn_says_to_ask_with_does_not_invent_an_answer(gatllm: Callable[
     asked = gatllm(*arguments[:-1], "how tall is the Eiffel tower", "--quiet")
     assert asked.code == 0, asked.err
     assert "I do not know" in asked.out
+
+
+def test_questions_that_need_what_was_said_before_teach_no_refusals(
+    gatllm: Callable[..., Answer], tmp_path: Path
+) -> None:
+    turns = [{"role": role, "content": "so?"} for role in ("user", "assistant", "user", "assistant")]
+    (tmp_path / "talk.jsonl").write_text(json.dumps({"messages": turns}))
+    told = gatllm("data", "refusals", tmp_path / "talk.jsonl", "--model", "smollm2", "--out", tmp_path / "out")
+    assert told.code == 1
+    assert "1 conversations of more than a question and its answer are passed over" in told.err
+    assert "holds no question that stands alone" in told.err
+
+
+def test_what_is_not_held_out_is_not_called_validation(gatllm: Callable[..., Answer], tmp_path: Path) -> None:
+    (tmp_path / "pairs.json").write_text(json.dumps({"sky?": "blue", "grass?": "green"}))
+    base = write_tiny_lm(tmp_path / "lm")
+    tuned = gatllm("finetune", base, tmp_path / "pairs.json", "--out", tmp_path / "run", "--set", "train.steps=1",
+                   "--set", "train.threads=1")  # fmt: skip
+    assert tuned.code == 0, tuned.err
+    assert "on what is learnt, loss " in tuned.err
+    assert "held_out 0" not in tuned.err

@@ -9,12 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatllm.cli import main
 from gatllm.errors import GatllmError, UsageError
 from gatllm.models.remote import RemoteGenerator
+from gatllm.training.fewshot import wilson
 from gatllm.training.measures import MEASURES, Subject, compare, measure, open_subject
 from gatllm.training.measures.code import pass_at
+from gatllm.training.measures.measured import fraction_of
 from gatllm.training.measures.questions import by_threshold, learnt_to_refuse
 from gatllm.training.measures.subject import EndpointSubject
 from gatllm.training.refusing import REFUSALS, Probed, is_refusal, probe, write_refusals
@@ -343,3 +347,30 @@ def test_wrong_names(file: Path) -> None:
     for name in MEASURES:
         with pytest.raises(GatllmError):
             measure(f"{name}:/nowhere/at/all", Known(str))
+
+
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_the_interval_of_a_fraction_holds_its_mean_and_no_certainty(values: list[float]) -> None:
+    mean, low, high = fraction_of(values)
+    assert 0 <= low <= mean <= high <= 1
+    assert low < high
+
+
+def test_the_interval_of_rights_and_wrongs_is_about_wilsons_and_holds_what_it_says() -> None:
+    for right, asked in ((0, 10), (3, 10), (50, 100), (100, 100)):
+        _, low, high = fraction_of([1.0] * right + [0.0] * (asked - right))
+        assert (low, high) == pytest.approx(wilson(right, asked), abs=0.06)
+    rng = random.Random(1)
+    for shape in ((0.5, 0.5), (0.3, 2.0), (5.0, 1.0)):  # of what each item is right, as pass@1 of ten samples
+        truth = shape[0] / sum(shape)
+        held = 0
+        for _ in range(400):
+            _, low, high = fraction_of([rng.betavariate(*shape) for _ in range(12)])
+            held += low <= truth <= high
+        assert held >= 0.92 * 400
+
+
+def test_a_measure_that_does_not_exist_is_named_as_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["eval", str(tmp_path), "--task", "answer:pairs.json"])
+    assert "there is no measure 'answer'" in capsys.readouterr().err

@@ -98,7 +98,7 @@ def check(
         write_report(summary, ruled, html, f"Verdicts on {', '.join(paths)}")
         note(f"wrote {html}")
     if not summary.files:
-        raise UsageError(f"nothing to read in {', '.join(paths)}", "name a folder that holds source files")
+        raise UsageError(f"nothing to read in {', '.join(paths)}", "name one with code, text or answers in it")
     return 1 if summary.bad else 0
 
 

@@ -112,6 +112,7 @@ def refusals(
         What chance derives from.
     """
     from gatllm.data import read_examples
+    from gatllm.errors import GatllmError
     from gatllm.training.measures import open_subject
     from gatllm.training.refusing import probe, write_refusals
     from gatllm.training.rewards import Asked, load_reward
@@ -124,6 +125,8 @@ def refusals(
     ][:limit]
     if left := len(examples) - len(asked) if limit is None else 0:
         note(f"{left:,} conversations of more than a question and its answer are passed over")
+    if not asked:
+        raise GatllmError(f"{questions} holds no question that stands alone", 'write {"question": "its right answer"}')
     folder = out or Path("datasets") / f"{questions.stem}-refusals"
     with progress_report(quiet=writing.quiet) as report:
         subject = open_subject(model, report)

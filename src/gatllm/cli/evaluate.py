@@ -202,6 +202,8 @@ def _measures_in(tasks: list[str], code_tasks: Path | None) -> list[str]:
         kind, colon, _ = name.partition(":")
         if colon and (kind in _MEASURES or kind.endswith(".py")):
             found.append(name)
+        elif colon and kind.isidentifier() and not Path(name).exists():
+            raise UsageError(f"there is no measure {kind!r}", f"NAME:FILE with one of {', '.join(_MEASURES)}")
     if found and (found != tasks or code_tasks is not None):
         raise UsageError("measures stand alone", "leave out the other tasks")
     return found

@@ -154,7 +154,9 @@ def show_event(event: str, fields: Mapping[str, Any], *, quiet: bool) -> None:
     if quiet:
         return
     if event == "validation":
-        others = "  ".join(f"{name} {value:.4f}" for name, value in fields.items() if name not in {"step", "seconds"})
-        note(f"  step {fields['step']:,} after {duration(fields['seconds'])}: validation {others}")
+        known = {"step", "seconds", "held_out"}  # a count, the same each time: it stands in the table at the end
+        others = "  ".join(f"{name} {value:.4f}" for name, value in fields.items() if name not in known)
+        on = "validation" if fields.get("held_out", 1) else "on what is learnt,"
+        note(f"  step {fields['step']:,} after {duration(fields['seconds'])}: {on} {others}")
     elif event == "sample":
         note("\n".join(f"  | {line}" for line in str(fields["text"]).splitlines()))

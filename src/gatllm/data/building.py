@@ -87,7 +87,7 @@ def build(
                 if limit is not None and len(writer) >= limit:
                     break
             if not done:
-                raise UsageError(f"nothing to read in {', '.join(names)}", "name a folder that holds source files")
+                raise UsageError(f"nothing to read in {', '.join(names)}", "name one with code, text or answers in it")
             finished = True  # whatever comes now, judging again would find the same
             if not len(writer):
                 raise GatllmError("nothing passed", f"see why with `gatllm data check {names[0]}`")

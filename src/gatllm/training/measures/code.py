@@ -13,7 +13,7 @@ from gatllm.data import texts as read_texts
 from gatllm.errors import GatllmError, UsageError
 from gatllm.review import same_tree
 from gatllm.training.fewshot import wilson
-from gatllm.training.measures.measured import Item, Measured, mean_of
+from gatllm.training.measures.measured import Item, Measured, fraction_of
 from gatllm.training.measures.subject import Subject
 from gatllm.training.objectives.data_tables import PolicyTable
 from gatllm.training.objectives.questions import load_questions
@@ -60,7 +60,7 @@ def passes(subject: Subject, source: str, limit: int, shots: int, seed: int) -> 
         right = sum(verdict.reward == 1 for verdict in by_tests([one] * len(group), [text for text, _ in group]))
         rights.append(right)
         items.append(Item(key, right / _SAMPLES, group[0][0]))
-    numbers = {f"pass@{k}": mean_of([pass_at(k, _SAMPLES, right) for right in rights]) for k in (1, 5, 10)}
+    numbers = {f"pass@{k}": fraction_of([pass_at(k, _SAMPLES, right) for right in rights]) for k in (1, 5, 10)}
     return Measured("code", numbers, tuple(items), tuple(bad))
 
 

@@ -67,11 +67,26 @@ def compare(one: Measured, other: Measured, seed: int = 0) -> Difference:
     return Difference(sum(pairs) / count, means[int(0.025 * _RESAMPLED)], means[int(0.975 * _RESAMPLED) - 1], count)
 
 
-def mean_of(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean and its 95 % interval (normal)."""
+def mean_of(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Return the mean and its 95 % interval (normal), which one value does not have."""
     count = len(values)
     mean = sum(values) / count
     if count < 2:
-        return mean, mean, mean
+        return mean, None, None
     half = _Z * math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1) / count)
     return mean, mean - half, mean + half
+
+
+def fraction_of(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean of values from 0 to 1 and its 95 % interval.
+
+    As if half of ``z**2`` zeros and as many ones had been measured as well (Agresti and Coull 1998): few values, or
+    values that are all alike, claim no certainty, and the interval stays within 0 to 1.
+    """
+    added = _Z * _Z / 2
+    count = len(values) + 2 * added
+    middle = (sum(values) + added) / count
+    squares = sum((value - middle) ** 2 for value in values) + added * (middle**2 + (1 - middle) ** 2)
+    half = _Z * math.sqrt(squares) / count
+    mean = sum(values) / len(values)
+    return mean, min(max(0.0, middle - half), mean), max(min(1.0, middle + half), mean)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gatllm.errors import GatllmError, UsageError
 from gatllm.review.measures import auroc, expected_calibration_error
 from gatllm.training.fewshot import Task, load_task, wilson
-from gatllm.training.measures.measured import Item, Measured, mean_of
+from gatllm.training.measures.measured import Item, Measured, fraction_of
 from gatllm.training.measures.subject import Subject
 from gatllm.training.refusing import is_refusal
 from gatllm.training.rewards import Asked
@@ -43,7 +43,7 @@ def answers(subject: Subject, source: str, limit: int, shots: int, seed: int) ->
     task, found = _asked(subject, source, limit, shots, seed)
     right = sum(exact(one.text, one.reference) for one in found)
     f1 = [word_f1(one.text, one.reference) for one in found]
-    numbers = {"exact": (right / len(found), *wilson(right, len(found))), "f1": mean_of(f1)}
+    numbers = {"exact": (right / len(found), *wilson(right, len(found))), "f1": fraction_of(f1)}
     items = tuple(Item(one.key, float(exact(one.text, one.reference)), one.text) for one in found)
     return Measured("answers", numbers, items, _bad(task, found))
 
@@ -134,7 +134,7 @@ def calibration(subject: Subject, source: str, limit: int, shots: int, seed: int
     stated, right = [one for one, _ in pairs], [one for _, one in pairs]
     numbers: dict[str, tuple[float, float | None, float | None]] = {
         "ece": (expected_calibration_error(stated, right, _BINS), None, None),
-        "brier": mean_of([(confidence - right) ** 2 for confidence, right in pairs]),
+        "brier": fraction_of([(confidence - right) ** 2 for confidence, right in pairs]),
         "right": (sum(right) / len(pairs), *wilson(sum(right), len(pairs))),
     }
     if 0 < sum(right) < len(right):
