@@ -68,8 +68,8 @@ def test_what_python_3_has_too_is_no_sign() -> None:
 
 
 def test_what_stands_in_strings_stays() -> None:
-    text = 'doc = """\nprint >>f, x\nprint\nd.has_key(1)\n"""\nprint "a"\n'
-    assert rest_of_python2(text) == text
+    text = 'doc = """\nprint >>f, x\nprint\nd.has_key(1)\nprint "a"\n"""\nprint "a"\n'
+    assert rest_of_python2(text) == text.removesuffix('print "a"\n') + 'print("a")\n'
 
 
 def test_a_name_that_is_taken_is_not_taken_again() -> None:

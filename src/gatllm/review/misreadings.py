@@ -7,6 +7,7 @@ repair becomes a suggestion.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ _EMPTY = re.compile(r"(?<!\")\"\"(?!\")|(?<!')''(?!')")
 _BLANK = re.compile(r"(?:(?<!\")\"\"|(?<!')'')\s+[,)\]}]")
 
 _SIGNS = re.compile(r"(?P<said>(['\"])[-*=#_~+.]{1,3}\2)[ \t]*(?P<name>[^\W\d]\w*)")  # `"*" n` : a line of stars
+_TWO_KEYS = re.compile(r"(?<=[\w)\]])\[\s*-?\d+[ ]+-?\d+\s*\]")
 _FRACTION = re.compile(r"(?<=['\")\]])\.\d+")
 _JOINING = re.compile(r"(?P<quote>['\"]) *(?:is|in|and|or|if|else|not) +(?P=quote)")
 
@@ -55,7 +57,9 @@ def misread(before: str, after: str, differing: Part) -> Iterator[str]:
         differing: the part in which they differ.
     """
     yield from _marks(differing)
-    yield from _commas(after, differing)
+    yield from _marked(after, differing)
+    yield from _beside_strings(differing.before, differing.after)
+    yield from _moved_marks(before, differing.after)
     yield from _beside(before, differing.after)
     yield from misplaced(before, after)
     yield from _strings(before, after, differing.after)
@@ -85,9 +89,9 @@ def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[s
                     yield "what follows would never run"
 
 
-def _commas(text: str, differing: Part) -> Iterator[str]:
-    """Commas in a place where another mark, or none, is as likely."""
-    before, after = differing.before, differing.after
+def _marked(text: str, differing: Part) -> Iterator[str]:
+    """Names, indices and calls that marks alone would make."""
+    before = differing.before
     for node in differing.nodes:
         match node:
             case ast.Assign(targets=[ast.Tuple(elts=names)], value=value) if not isinstance(
@@ -97,6 +101,18 @@ def _commas(text: str, differing: Part) -> Iterator[str]:
                 apart = re.search(rf"^[ \t]*{'[ ]+'.join(words)}[ \t]*=", before, re.M)
                 if apart and any(len(re.findall(rf"\b{word}\b", text)) < 2 for word in words):
                     yield "a comma would make two names of one"
+            case ast.Subscript(slice=ast.Slice(lower=None, upper=None, step=None)) if "[]" in before:
+                if (ast.get_source_segment(text, node) or "") not in before:
+                    yield "an index would be made up"
+            case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name not in differing.bound:
+                if re.search(rf"(?<![\w.]){name}\)", before) and not hasattr(builtins, name):
+                    yield f"a call of `{name}` would be made up"
+
+
+def _beside_strings(before: str, after: str) -> Iterator[str]:
+    """Marks put beside numbers and strings where another mark, or none, is as likely."""
+    if len(_TWO_KEYS.findall(before)) > len(_TWO_KEYS.findall(after)):
+        yield "one of two numbers in an index may be meant"
     for string in _SIGNS.finditer(before):
         if re.search(rf"{re.escape(string['said'])}\s*,\s*{string['name']}", after):
             yield "an operator may be missing behind a string"
@@ -106,6 +122,14 @@ def _commas(text: str, differing: Part) -> Iterator[str]:
     for word in _JOINING.finditer(after):
         if word[0] not in before:
             yield "a word of a string would become an operator"
+
+
+def _moved_marks(before: str, differing: str) -> Iterator[str]:
+    """A comma at the end of a string that would stand behind it."""
+    for token in quoted(differing, tokenize.STRING):
+        quote, said = token.string[-1], token.string[:-1]
+        if token.string not in before and said[1:] and f"{said},{quote}" in before:
+            yield "a comma of a string would stand behind it"
 
 
 def _marks(differing: Part) -> Iterator[str]:

@@ -27,6 +27,7 @@ _BEYOND_MARKS = re.compile(
     r"|cannot (?:assign to|delete) (?:f-string|literal|function call|comparison|expression)"
     r"|f-string: (?:empty expression|expression required|valid expression required|invalid conversion|cannot use)"
 )
+_TWO_WIDTHS = re.compile("inconsistent use of tabs")  # where a tab's width matters and no rule can tell it
 _FINDING = 1.5  # log-odds that one finding of ruff is worth: two of them outweigh `_CLOSE`, one alone does not
 
 
@@ -50,6 +51,9 @@ def gather(
     if _BEYOND_MARKS.search(error.message):
         said = f"{error.message}: no mark mends that"
         found = [one if one.by == {"rule"} else replace(one, harm=(*one.harm, said)) for one in found]
+    if _TWO_WIDTHS.search(error.message):
+        said = "the margins say one thing with narrow tabs and another with wide ones"
+        found = [one if "rule" in one.by else replace(one, harm=(*one.harm, said)) for one in found]
     return found, asked
 
 

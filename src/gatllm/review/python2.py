@@ -25,6 +25,7 @@ _SIGNS = re.compile(  # forms of Python 2 that Python 3 has no use for
     re.M,
 )
 _PRINT_TO = re.compile(r"^(?P<margin>[ \t]*)print[ \t]*>>[ \t]*", re.M)
+_PRINT = re.compile(r"(?:^[ \t]*|[:;][ \t]*)print\b[ \t]*+(?![(=.,)\]\n;#]|>>|in\b|$)", re.M)
 _PRINT_NOTHING = re.compile(r"(?P<margin>^[ \t]*|;[ \t]*)print(?=[ \t]*(?:[;#]|$))", re.M)
 _HAS_KEY = re.compile(r"(?P<what>(?<![\w.])[A-Za-z_][\w.]*)\.has_key\((?P<key>[^()\n]*(?:\([^()\n]*\))?[^()\n]*)\)")
 _LONG = re.compile(r"(?<![\w.])(?P<digits>0[xX][\da-fA-F]+|0[0-7]+|\d+)[lL](?!\w)")
@@ -64,6 +65,19 @@ def rest_of_python2(text: str) -> str:
     return text
 
 
+def printed(head: str, following: str) -> tuple[str, str] | None:
+    """``print a, b,``: the call that it was, and what follows the statement; ``head`` ends with the word."""
+    stated = statement(following)
+    if stated is None:
+        return None
+    body, rest = stated
+    said = "".join(piece.text for piece, _ in body)
+    if not said.strip() or len(split(body, "=")) > 1:
+        return None
+    goes_on = ' end=" "' if said.rstrip().endswith(",") else ""
+    return f"{head.rstrip()}({said.strip()}{goes_on}){said[len(said.rstrip()) :]}", rest
+
+
 def _outside(text: str, at: int, skipped: int) -> bool:
     """Tell whether a place stands outside strings and comments, as far as its own line tells.
 
@@ -91,6 +105,11 @@ def _print_to(found: re.Match[str]) -> tuple[str, int] | None:
     ending = ['end=" "'] if goes_on and values else []
     call = ", ".join([*values, *ending, f"file={parts[0]}"])
     return f"{found['margin']}print({call})", len(found.string) - len(rest)
+
+
+def _print(found: re.Match[str]) -> tuple[str, int] | None:
+    done = printed(found[0], found.string[found.end() :])
+    return (done[0], len(found.string) - len(done[1])) if done is not None else None
 
 
 def _print_nothing(found: re.Match[str]) -> tuple[str, int]:
@@ -137,6 +156,7 @@ def _unequal(found: re.Match[str]) -> tuple[str, int]:
 
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, int] | None]], ...] = (
     (_PRINT_TO, _print_to),
+    (_PRINT, _print),
     (_PRINT_NOTHING, _print_nothing),
     (_HAS_KEY, _has_key),
     (_LONG, _long),

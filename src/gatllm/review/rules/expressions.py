@@ -11,7 +11,7 @@ from gatllm.review.critics import Finding
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import ANY, Rule
-from gatllm.tokenizers.lexing.lenient import outside_strings
+from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
 _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)\s*(?P<sign>=)(?!=)")
 _OF_INT = re.compile(rf"(?<![\w.])(?P<number>\d+)\.(?P<name>{'|'.join(sorted(dir(int), key=len, reverse=True))})\b")
@@ -76,6 +76,37 @@ def _curly(text: str, error: Finding) -> Iterator[str]:
             yield f"{text[: start + found.start()]}{name}[{found['key']}]{text[start + found.end() :]}"
 
 
+_CLOSED_EARLY = re.compile(r"\s*[^\W\d][\w.]*\(")
+_JOINED = r"(?:'[^'\\\n]*'|\"[^\"\\\n]*\")"
+_NAME = r"[^\W\d][\w.]*(?:\([^()'\"]*\))?"
+
+
+def _closed_early(text: str, error: Finding) -> Iterator[str]:
+    """``print(a), b)``: a statement that is a call goes on behind its bracket."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    if not _CLOSED_EARLY.match(line) or not line.rstrip().endswith(")"):
+        return
+    depth, closes = 0, -1
+    for piece, outside in bare(line.rstrip()):
+        depth += outside * ((piece.text in "([{") - (piece.text in ")]}"))
+        if depth == 0 and closes < 0 and piece.text == ")":
+            closes = piece.start
+        if depth < 0:
+            if piece.end == len(line.rstrip()) and re.match(r"\)\s*,", line[closes:]):
+                yield f"{text[: start + closes]}{text[start + closes + 1 :]}"
+            return
+
+
+def _sum(found: re.Match[str], after: str) -> str | None:
+    """``'a' + b 'c' + d``: a sum of strings, unless there are commas beside it that tell otherwise."""
+    line = found.string
+    if any(piece.text == "," and outside for piece, outside in bare(line)):
+        return None
+    left, right = ("left", "right") if found["left"] else ("left_", "right_")
+    return f"{line[found.start() : found.end(left)]} + {line[found.start(right) :]}{after}"
+
+
 RULES = (
     Rule(
         "assignment-in-expression",
@@ -114,6 +145,24 @@ RULES = (
         "total = 1 + \\\n    2\n",
         _goes_on,
     ),
+    Rule(
+        "closed-too-early",
+        re.compile("unmatched"),
+        "A call that is closed before its other arguments.",
+        "A statement that is a call has no use for values behind it, and the last bracket says that they belong to it.",
+        "print('a'), 'b')\n",
+        "print('a', 'b')\n",
+        _closed_early,
+    ),
+    form("format-sign", "The letter of a format behind the sign that fills it in.",
+        "Inside the string it says where a value goes; outside, `%` joins the two, and a lone letter between is none.",
+        ("print(words %s name)\n", "print(words % name)\n"),
+        r"(?<=[\w'\")])(?P<space>\s*)%[sdrfi](?=\s+[\w('\"])", r"\g<space>%"),
+    form("plus-lost", "A sum of strings that lacks one of its signs.",
+        "What stands before it and what follows are added, and no comma beside it says that there are several values.",
+        ("print('a ' + b ' c ' + d)\n", "print('a ' + b + ' c ' + d)\n"),
+        rf"\+\s*(?:(?P<left>{_JOINED})\s*(?P<right>{_NAME})|(?P<left_>{_NAME})\s*(?P<right_>{_JOINED}))(?=\s*\+)",
+        _sum),
     form("assignment-operator", "`:=` as a statement.", "A statement assigns with `=`.", ("n := 3\n", "n = 3\n"),
         r"^(?P<name>\s*[\w.]+\s*):=", r"\g<name>="),
     form("function-without-brackets", "A function without the brackets of its parameters.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gatllm.review.python2 import printed
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import Rule
 from gatllm.review.statement import split, statement, step
@@ -14,18 +15,18 @@ _EXCEPTION = re.compile(r"\w*(?:Error|Exception|Warning|Interrupt|Exit)")
 
 def _called(found: re.Match[str], after: str) -> str | None:
     """``print a, b`` and ``exec code in names``: a call."""
-    stated = statement(found.string[found.end() :] + after)
+    following = found.string[found.end() :] + after
+    if found["word"] == "print":
+        done = printed(found[0], following)
+        return done and "".join(done)
+    stated = statement(following)
     if stated is None:
         return None
     body, rest = stated
     said = "".join(piece.text for piece, _ in body)
     if not said.strip() or len(split(body, "=")) > 1:
         return None
-    head, space = found[0].rstrip(), said[len(said.rstrip()) :]
-    if found["word"] == "exec":
-        return f"{head}({', '.join(split(body, 'in'))}){space}{rest}"
-    goes_on = ' end=" "' if said.rstrip().endswith(",") else ""
-    return f"{head}({said.strip()}{goes_on}){space}{rest}"
+    return f"{found[0].rstrip()}({', '.join(split(body, 'in'))}){said[len(said.rstrip()) :]}{rest}"
 
 
 def _raised(found: re.Match[str], after: str) -> str | None:
