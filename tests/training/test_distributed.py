@@ -1,5 +1,6 @@
 """Two processes (gloo): the update is that of one process with twice the passes; resume works; sharding agrees."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from typing import Any
 import pytest
 
 from gatllm.errors import UsageError
+from gatllm.models import ChatOptions, Message
+from gatllm.models.tuned import load_lm
 from gatllm.training import Recipe, Run, replay, train
+from tests.models.tiny_lm import write_tiny_lm
 
 _PROGRAM = """
 import signal, sys
@@ -73,6 +77,27 @@ def test_two_processes_do_what_one_does_with_twice_the_passes(
     assert two.complete
     with pytest.raises(UsageError, match="2 processes"):
         replay(two, 0, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("parallel", "adapter"), [("ddp", "lora"), ("fsdp", "none")])
+def test_a_pretrained_model_is_trained_by_two_processes(tmp_path: Path, parallel: str, adapter: str) -> None:
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text(json.dumps({"sky?": "blue", "grass?": "green", "snow?": "white", "sun?": "yellow"}))
+    base = write_tiny_lm(tmp_path / "lm")
+    recipe = Recipe.of(
+        {"name": "tuned", "objective": "chat", "data": {"source": str(pairs)},
+         "model": {"kind": "pretrained", "base": str(base), "adapter": adapter, "context": 64},
+         "train": {"steps": 4, "batch": 1, "lr": 5e-3, "optimizer": "adamw", "precision": "fp32", "threads": 1,
+                   "samples": 0, "checkpoints": 2, "parallel": parallel}}
+    )  # fmt: skip
+    one = train(recipe.replace({"train.accumulate": 2}), tmp_path / "one")
+    two = by_two(recipe, tmp_path / "two")
+    losses = [[entry["loss"] for entry in run.events("step")] for run in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+    asked: list[Message] = [{"role": "user", "content": "sky?"}]
+    said = [load_lm(run.path, dtype="float32").generate([asked], ChatOptions(4))[0].text for run in (one, two)]
+    assert said[0] == said[1]
 
 
 @pytest.mark.slow
