@@ -39,6 +39,8 @@ MEANT = [
     ("print('A'),'B')\n", "print('A','B')\n"),
     ("print('Hi ' + who ', you are ' + age)\n", "print('Hi ' + who + ', you are ' + age)\n"),
     ("if name:\n    print('Name,''+ name + '!')\n", "if name:\n    print('Name,' + name + '!')\n"),
+    ("send('x', {'a': 1}0\nread('x')\n", "send('x', {'a': 1})\nread('x')\n"),
+    ("print('Good day\")\nprint(2)\n", "print('Good day')\nprint(2)\n"),
     ("log('w', mode='a', level)\n", "log('w', level, mode='a')\n"),
 ]
 UNSURE = [  # whatever would be written is a guess
@@ -49,6 +51,7 @@ UNSURE = [  # whatever would be written is a guess
     "rows = read()\nrows[]\n",
     "total = 3\nshowtotal)\n",
     "for i in range(3):\n\tfor j in range(i):\n\t    show(j)\n        show(i)\n",
+    "who = 'Bo'\nprint('Hi %s.' % who')\n",
     "table = read(path, columns=0,1)\n",
     "rate = scale(grow=0.5, 1.5)\n",
     "for key in keys:\n\tif key:\n\t\tif key == 'q':\n\t\t\tbreak\n\t\t\t\tshow(key)\n",

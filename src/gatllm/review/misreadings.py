@@ -208,6 +208,10 @@ def _said(before: str, after: str, string: str) -> Iterator[str]:
         yield "quotes of a docstring would stay in it"
     if string[:3] in _TRIPLE and _BROKEN.search(string) and string.count("\n") == 1:
         yield "a line may have been broken within a string"
+    name = inner.strip()
+    bound = name.isidentifier() and re.search(rf"\b{name}\s*=(?!=)", before)
+    if bound and re.search(rf"[%+]\s*{name}['\"]", before):  # `'…' % name'`: the quote is one too many
+        yield f"`{name}` would become a string"
     if _PREFIXED.match(string):
         yield "the first letter of a string may be its prefix"
     if _CODE.match(inner) or _BLANK_AND_COMMA.match(string):

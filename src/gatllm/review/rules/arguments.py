@@ -20,6 +20,7 @@ _LITERAL = re.compile(r"-?\d[\w.]*|'[^'\\]*'|\"[^\"\\]*\"|True|False|None")
 _NUMBER = re.compile(r"\s*-?[\d.]+\s*")
 _VALUED = re.compile(rf"\s*[^\W\d]\w*\s*={_NUMBER.pattern}")
 _POINT = re.compile(r"(?<=['\")\]])\.(?=\d+(?:\s*[,)]))")
+_ZERO = re.compile(r"(?<=['\")\]}])0(?=\s*$)")
 _MOST = 40  # lines of a call
 
 
@@ -103,6 +104,14 @@ def _keywords_last(text: str, error: Finding) -> Iterator[str]:
         moved = [space + part.strip() for space, part in zip(spaces, order, strict=True)]
         yield text[: arguments[0][0]] + ",".join(moved) + text[arguments[-1][1] :]
         return
+
+
+def _zero(text: str, error: Finding) -> Iterator[str]:
+    """``f({'a': 1}0``: a zero typed for the bracket on its key."""
+    start, end = line_span(text, error.line)
+    found = _ZERO.search(text[start:end])
+    if found is not None and outside_strings(text[start:end])[found.start()]:
+        yield f"{text[: start + found.start()]}){text[start + found.end() :]}"
 
 
 def _once(text: str, error: Finding) -> Iterator[str]:
@@ -213,6 +222,15 @@ RULES = (
         "age = ages.get('ann'.0)\n",
         "age = ages.get('ann',0)\n",
         _point,
+    ),
+    Rule(
+        "zero-for-bracket",
+        re.compile("never closed"),
+        "A zero in the place of a closing bracket.",
+        "They share a key. No number can begin behind a string or a bracket.",
+        "show('a', [1, 2]0\n",
+        "show('a', [1, 2])\n",
+        _zero,
     ),
     Rule(
         "positional-after-keyword",
