@@ -136,3 +136,15 @@ def test_an_entry_without_an_answer_is_named(tmp_path: Path) -> None:
     assert task.examples == (("a", "b"),)
     assert len(task.left_out) == 1
     assert "task.jsonl:2" in task.left_out[0]
+
+
+def test_a_single_question_is_asked_without_examples_and_two_with_one() -> None:
+    def write(prompts: Sequence[str]) -> list[str]:
+        return ["4" for _ in prompts]
+
+    for count, shots in ((1, (0,)), (2, (0, 1))):
+        task = Task("sums", tuple((f"{n} + 2", str(n + 2)) for n in range(2, 2 + count)), "{input}=")
+        scores = evaluate(task, write, shots=shots)
+        assert [(score.shots, score.right, score.asked) for score in scores] == [(n, 1, count) for n in shots]
+        with pytest.raises(UsageError, match=f"has {count} examples"):
+            evaluate(task, write, shots=(count,))

@@ -73,9 +73,10 @@ def evaluate(
         UsageError: the task has too few examples.
     """
     wanted = sorted(set(shots))
-    needed = max(wanted) + 1
-    if len(task.examples) <= needed:
-        raise UsageError(f"the task {task.name} has {len(task.examples)} examples", f"give more than {needed}")
+    most = max(wanted)
+    if len(task.examples) <= most:
+        raise UsageError(f"the task {task.name} has {len(task.examples)} examples", f"give more than {most}")
+    needed = min(most + 1, len(task.examples) - 1)  # one more than shown, as ever: else other examples are drawn
     generator = random.Random(f"{seed}/{task.name}")
     asked = generator.sample(range(len(task.examples)), min(limit, len(task.examples)))
     pools = [generator.sample([n for n in range(len(task.examples)) if n != place], needed) for place in asked]
