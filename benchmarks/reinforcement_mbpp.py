@@ -54,6 +54,7 @@ def opened(base: str, run: str, folder: Path) -> Any:
 
     from gatllm.models.int8 import write_int8
     from gatllm.models.pretrained import PretrainedLM
+    from gatllm.models.smoothing import sample_of
     from gatllm.models.tuned import load_lm, open_base, read_tuned
 
     if not run:
@@ -64,8 +65,9 @@ def opened(base: str, run: str, folder: Path) -> Any:
     if not place.is_dir():
         partial = folder / f"{place.name}.partial"
         partial.mkdir(exist_ok=True)
-        write_int8(read_tuned(run).merged(), partial)
-        open_base(base).tokenizer.save_pretrained(partial)
+        tokenizer = open_base(base).tokenizer
+        write_int8(read_tuned(run).merged(), partial, sample_of(tokenizer))
+        tokenizer.save_pretrained(partial)
         partial.replace(place)
     return PretrainedLM.load(place)
 

@@ -52,6 +52,26 @@ def test_a_map_from_the_inner_width_stays_close_where_a_few_inputs_are_huge() ->
     assert errors[0] < 0.02 < 0.3 < errors[1]
 
 
+def test_a_sample_smooths_inputs_that_are_always_large(folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    for name, norm in model.named_modules():
+        if "norm" in name:
+            norm.weight.data[3] *= 50
+    tokens = torch.tensor([5, 60, 7, 99, 140, 11, 32])
+    errors = []
+    with torch.inference_mode():
+        wanted = model(tokens[None]).logits.log_softmax(-1)
+        for sample in (None, torch.tensor([8, 61, 9, 100])):
+            place = tmp_path / str(len(errors))
+            place.mkdir()
+            int8.write_int8(model, place, sample)
+            found = int8.read_int8(place)(tokens[None]).logits.log_softmax(-1)
+            errors.append(float((wanted.exp() * (wanted - found)).sum(-1).mean()))
+    assert errors[1] < errors[0] / 3
+
+
 def test_a_row_does_not_depend_on_what_else_is_in_the_batch() -> None:
     torch.manual_seed(0)
     made = int8.Int8Linear(*int8.quantized(torch.randn(24, 64)), None)

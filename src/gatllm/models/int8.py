@@ -2,10 +2,10 @@
 
 Decoding one row is bound by the bytes of the weights, and a batch by products: both are a multiple faster than in
 float32, and no further package is needed. Weights have one scale for each output, inputs one for each token (Dettmers
-et al., "LLM.int8()", 2022); sums are exact, results float32. A few inputs of the maps back from a transformer's inner
-width are a hundred times the others (Sun et al., "Massive activations", 2024): those maps multiply what rounding leaves
-of their inputs as well. Where a processor or a PyTorch has no such kernels, `is_available` says so and models stay as
-they are.
+et al., "LLM.int8()", 2022); sums are exact, results float32. A few inputs are a hundred times the others (Sun et al.,
+"Massive activations", 2024), and little of those would be left by rounding: they share their size with their weights
+(`gatllm.models.smoothing`), and the maps back from the inner width multiply what rounding leaves of their inputs as
+well. Where a processor or a PyTorch has no such kernels, `is_available` says so and models stay as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from gatllm.models.smoothing import largest_inputs, smoothing
 
 # Seven bits for inputs: without VNNI instructions, sums of two products of 8 and 8 bits overflow in 16 bits.
 _LEVELS, _ZERO = 63, 64
@@ -33,16 +35,23 @@ def is_available() -> bool:
 
 
 class Int8Linear(nn.Module):
-    """A linear map: weights (outputs, inputs) int8 with a scale for each output, bias float32 or None."""
+    """A linear map: weights (outputs, inputs) int8 with a scale for each output, bias float32 or None.
 
-    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+    ``smooth`` (inputs,): by what the weights were multiplied, so that inputs are divided by it; None: by nothing.
+    """
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None, smooth: Tensor | None = None) -> None:
         super().__init__()
+        self._unsmooth: Tensor | None
+        self.register_buffer("_unsmooth", None if smooth is None else 1 / smooth, persistent=False)
         self.out_features, self.in_features = weight.shape
         self._packed = _pack(weight, scale)
         self.bias = nn.Parameter(bias, requires_grad=False) if bias is not None else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
+        if self._unsmooth is not None:
+            x = x * self._unsmooth
         most = x.abs().amax(-1, keepdim=True).clamp_min(1e-12)
         y = self._product(x / most) if self.in_features <= _WIDE * self.out_features else self._precise(x / most)
         y = y.mul_(most)
@@ -67,17 +76,19 @@ class Int8Linear(nn.Module):
 
 
 class Int8Embedding(nn.Module):
-    """Rows of a table (tokens, width) of eight bits, each with its scale."""
+    """Rows of a table (tokens, width) of eight bits, each with its scale; ``smooth`` (width,) as in `Int8Linear`."""
 
-    def __init__(self, weight: Tensor, scale: Tensor) -> None:
+    def __init__(self, weight: Tensor, scale: Tensor, smooth: Tensor | None = None) -> None:
         super().__init__()
+        self._unsmooth: Tensor | None
+        self.register_buffer("_unsmooth", None if smooth is None else 1 / smooth, persistent=False)
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (..., width) for token ids (...)."""
         rows: Tensor = self.weight[tokens].float() * self.scale[tokens][..., None]  # type: ignore[index]
-        return rows
+        return rows if self._unsmooth is None else rows * self._unsmooth
 
 
 def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,14 +126,25 @@ def weights_per_second() -> float:
     return count * outputs * inputs / sum(best)
 
 
-def write_int8(model: Any, folder: Path) -> None:
-    """Write a 🤗 causal model into ``folder``: linear maps and the embedding as eight bits, the rest as float32."""
+def write_int8(model: Any, folder: Path, sample: Tensor | None = None) -> None:
+    """Write a 🤗 causal model into ``folder``: linear maps and the embedding as eight bits, the rest as float32.
+
+    Args:
+        model: is not changed.
+        folder: exists.
+        sample: token ids (tokens,) of a text like those that it will read; None: nothing is smoothed.
+    """
     from safetensors.torch import save_file
 
+    largest = largest_inputs(model, sample) if sample is not None else {}
     tensors: dict[str, Tensor] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Embedding):
-            tensors[f"{name}.weight"], tensors[f"{name}.scale"] = quantized(module.weight.detach())
+            weight = module.weight.detach().float()
+            if name in largest:
+                tensors[f"{name}.smooth"] = smooth = smoothing(largest[name], weight)
+                weight = weight * smooth
+            tensors[f"{name}.weight"], tensors[f"{name}.scale"] = quantized(weight)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 tensors[f"{name}.bias"] = module.bias.detach().float()
         elif not list(module.children()):
@@ -153,16 +175,20 @@ def read_int8(folder: Path) -> Any:
         model = AutoModelForCausalLM.from_config(config)
     with safe_open(folder / FILE, framework="pt") as file:  # mapped: what is packed needs no second copy in memory
         names = set(file.keys())
+
+        def optional(name: str) -> Tensor | None:
+            return file.get_tensor(name) if name in names else None
+
         head = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
         for name, module in list(model.named_modules()):
             if isinstance(module, nn.Linear):
-                bias = file.get_tensor(f"{name}.bias") if f"{name}.bias" in names else None
-                made = Int8Linear(file.get_tensor(f"{name}.weight"), file.get_tensor(f"{name}.scale"), bias)
+                weight, scale = file.get_tensor(f"{name}.weight"), file.get_tensor(f"{name}.scale")
+                made = Int8Linear(weight, scale, optional(f"{name}.bias"), optional(f"{name}.smooth"))
                 model.set_submodule(name, made)
             elif isinstance(module, nn.Embedding):
                 own = name if f"{name}.weight" in names else head
-                table = Int8Embedding(file.get_tensor(f"{own}.weight"), file.get_tensor(f"{own}.scale"))
-                model.set_submodule(name, table)
+                weight, scale = file.get_tensor(f"{own}.weight"), file.get_tensor(f"{own}.scale")
+                model.set_submodule(name, Int8Embedding(weight, scale, optional(f"{own}.smooth")))
             elif not list(module.children()):
                 for key, _ in list(module.named_parameters(recurse=False)):
                     parameter = nn.Parameter(file.get_tensor(f"{name}.{key}").clone(), requires_grad=False)

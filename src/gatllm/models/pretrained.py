@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from gatllm.models.decoding import Decoder, common
 from gatllm.models.detokenizer import Detokenizer
 from gatllm.models.device import choose_device
 from gatllm.models.engine import Engine, Row
+from gatllm.models.smoothing import sample_of
 from gatllm.models.states import layer_states
 from gatllm.models.weights_cache import (
     HubSource,
@@ -469,7 +471,7 @@ def largest_that_fits(memory: int | None = None, speed: float | None = None) -> 
 
 
 def _copy_name(sha256: str, packed: bool = False) -> str:
-    return f"{'int8' if packed else 'converted'}-{sha256[:16]}"
+    return f"{'smooth8' if packed else 'converted'}-{sha256[:16]}"
 
 
 def _ready_copy(folder: Path) -> Path | None:
@@ -490,7 +492,10 @@ def _packed(folder: Path, sha256: str, report: Report) -> Path:
     report(Progress("packing the weights into eight bits (once)", 0))
     need_space(folder.parent, (folder / int8.FILE).stat().st_size)
     model, tokenizer = _read(folder, "bfloat16", "cpu")
-    _keep(target, sha256, lambda place: int8.write_int8(model, place), tokenizer)
+    sample = sample_of(tokenizer)
+    _keep(target, sha256, lambda place: int8.write_int8(model, place, sample), tokenizer)
+    # What earlier versions kept is the same model, less exact.
+    shutil.rmtree(folder.parent / f"int8-{sha256[:16]}", ignore_errors=True)
     return target
 
 
