@@ -3,7 +3,8 @@
     python benchmarks/confidence.py ROWS.jsonl --fit OUT.json      # cross-validated by task; each feature alone
     python benchmarks/confidence.py ROWS.jsonl [--plot FOLDER]     # what ships, on tasks it was not fitted on
 
-A row is one answered task: {"prompt", "example" (bool, or null where none was stated), "right", "mean", "min", "n"}.
+A row is one answered task: {"prompt", "example" (bool, or null where none was stated), "right", "mean", "min", "n"},
+and "agreement" where proposals were compared.
 With "code" (what is shown) in every row the generator reads the prompts and the code for its hidden states, which takes
 about a second a row once and is kept beside the rows. "first" tells of a reviewed answer whether the first
 proposal was right. Baselines: the mean log-probability alone, and the base rate. Prints a table and one JSON line.
@@ -45,7 +46,7 @@ def read(path: Path) -> list[Task]:
     tasks = []
     for number, row in enumerate(rows):
         example = "none" if row["example"] is None else "passed" if row["example"] else "failed"
-        signals = Signals(row["mean"], row["min"], row["n"], example)
+        signals = Signals(row["mean"], row["min"], row["n"], example, row.get("agreement"))
         read = None if states is None else tuple(side[number].tolist() for side in states)
         tasks.append(Task(row["prompt"], signals, bool(row["right"]), row.get("first"), read))
     return tasks
@@ -104,7 +105,7 @@ def tell(title: str, side: tuple[Any, ...], tasks: list[Task], options: argparse
             np.array([score for score, _ in moments.before.held_out]),
             [right for _, right in moments.before.held_out],
         )
-        after = np.array([score for score, _ in moments.after.held_out[::2]])
+        after = np.array([score for score, _ in moments.after.held_out])
     else:
         before, of_before = np.array([moments.before.probability(row) for row in ahead]), known
         rows = [

@@ -1,9 +1,10 @@
 """P(correct): how likely this generator's answer to this prompt is right, before it is written and after.
 
-Two logistic models, fitted on tasks with hidden tests whose example assertion was part of the prompt
-(`benchmarks/confidence.py`). Before: from the prompt alone. After: from the generator's log-probabilities and from what
-running the code against the prompt's own example showed. Of the generator that they were fitted on, what a linear probe
-reads off its hidden states counts as well; for another one nothing is certified.
+Two logistic models, fitted on tasks with hidden tests (`benchmarks/confidence.py`), most of which state an example.
+Before: from the prompt alone. After: from the generator's log-probabilities, from what running the code against the
+prompt's own example showed, and where nothing was stated from how many proposals compute the same. Of the generator
+that they were fitted on, what a linear probe reads off its hidden states counts as well; for another one nothing is
+certified.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from gatllm.models import Message, StateReader
 
 BEFORE = ("ln(1 + words)", "conditions")
 AFTER = (
-    "before", "example passed", "example failed", "mean log-probability", "least log-probability", "ln(1 + tokens)"
+    "before", "example passed", "example failed", "mean log-probability", "least log-probability", "ln(1 + tokens)",
+    "agreement of proposals"
 )  # fmt: skip
 READ_BEFORE = ("state of the prompt",)
 READ_AFTER = (*AFTER, "state of the answer")
 LAYER = 14  # of 24: behind it a prompt and an answer tell most
+_HALFWAY = 0.6  # of five proposals three compute the same: this speaks neither for nor against them
 SOLVED_WARNED = 0.05  # of the tasks that the generator solves, the fraction that may be warned about
 _LONGEST_READ = 3000  # characters of prompt and code: the tasks that the probes were fitted on have fewer
 _ENOUGH = 60  # reviewed answers
@@ -268,15 +271,12 @@ def _moments(
         balanced=False,
     )
     held_out = dict(zip(shown, (value for value, _ in before.held_out), strict=True))
-    # Every task twice: as it was, and as if its prompt had stated no example.
-    rows, labels, twice = [], [], []
-    for number, task in enumerate(tasks):
-        ahead = held_out.get(number, before.probability(before_rows[number]))
-        for signals in (task.signals, _without_example(task.signals)):
-            rows.append([*after_features(ahead, signals), *more[number]])
-            labels.append(task.right)
-            twice.append(groups[number])
-    after = Estimator.fit(after_names, rows, labels, groups=twice, balanced=False)
+    rows = [
+        [*after_features(held_out.get(number, before.probability(before_rows[number])), task.signals), *more[number]]
+        for number, task in enumerate(tasks)
+    ]
+    right = [task.right for task in tasks]
+    after = Estimator.fit(after_names, rows, right, groups=groups, balanced=False)
     solved = sorted(score for score, right in before.held_out if right)
     threshold, sure = after.threshold(1 - RISK)
     return Moments(before, after, solved[int(SOLVED_WARNED * len(solved))], threshold if sure else None)
@@ -325,11 +325,9 @@ def after_features(before: float, signals: Signals) -> list[float]:
         signals.mean_logprob,
         signals.min_logprob,
         log1p(signals.tokens),
+        # Where an example was stated only those that pass it are compared, which says something else.
+        0.0 if signals.agreement is None or signals.example != "none" else signals.agreement - _HALFWAY,
     ]
-
-
-def _without_example(signals: Signals) -> Signals:
-    return Signals(signals.mean_logprob, signals.min_logprob, signals.tokens)
 
 
 def reasons(signals: Signals) -> list[str]:
