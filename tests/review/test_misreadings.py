@@ -9,6 +9,7 @@ from gatllm.review.misreadings import misread
 from gatllm.review.reading import part
 
 DOUBTED = [
+    ("def f(x):\n    g(x)\n        h(x)\n", "def f(x):\n    def g(x):\n        h(x)\n", "definition"),
     ('x = f"{self.name): {y}"\n', 'x = f"{self.name}): {y}"\n', "brace"),
     ('x = f"]name!r}"\n', 'x = f"]{name!r}"\n', "brace"),
     ('x = f"[{label}}"\n', 'x = f"[{label}"\n', "brace"),
@@ -35,6 +36,7 @@ DOUBTED = [
     ),
 ]
 RIGHT = [
+    ("area(w, h):\n    return w * h\n", "def area(w, h):\n    return w * h\n"),
     ('x = f"{self.name: {y}"\n', 'x = f"{self.name}: {y}"\n'),
     ('x = f"({name}"\ny = f"{a)"\n', 'x = f"({name}"\ny = f"{a}"\n'),
     ('def f():\n    ""Doc."""\n', 'def f():\n    """Doc."""\n'),
