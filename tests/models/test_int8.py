@@ -12,6 +12,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import int8, pretrained
 from gatllm.models.chat import ChatOptions
 from gatllm.models.pretrained import PretrainedLM
+from gatllm.models.smoothing import largest_inputs
 from gatllm.records import file_sha256
 from tests.models.tiny_lm import write_tiny_lm
 
@@ -70,6 +71,17 @@ def test_a_sample_smooths_inputs_that_are_always_large(folder: Path, tmp_path: P
             found = int8.read_int8(place)(tokens[None]).logits.log_softmax(-1)
             errors.append(float((wanted.exp() * (wanted - found)).sum(-1).mean()))
     assert errors[1] < errors[0] / 3
+
+
+def test_a_sample_longer_than_the_positions_is_cut(folder: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    read = []
+    model.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].shape[1]))
+    model.config.max_position_embeddings = 8
+    assert largest_inputs(model, torch.arange(5, 25)).keys() >= {"lm_head"}
+    assert read == [8]
 
 
 def test_a_row_does_not_depend_on_what_else_is_in_the_batch() -> None:

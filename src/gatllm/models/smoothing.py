@@ -50,7 +50,10 @@ def sample_of(tokenizer: Any) -> Tensor:
 
 
 def largest_inputs(model: Any, sample: Tensor) -> dict[str, Tensor]:
-    """Return the largest size (inputs,) of each input of a model's linear maps, as it reads a sample (tokens,)."""
+    """Return the largest size (inputs,) of each input of a model's linear maps, as it reads a sample (tokens,).
+
+    Of a sample longer than the model's positions the beginning is read.
+    """
     import torch
     from torch import nn
 
@@ -66,7 +69,7 @@ def largest_inputs(model: Any, sample: Tensor) -> dict[str, Tensor]:
     hooks = [module.register_forward_pre_hook(keep(name)) for name, module in maps]
     try:
         with torch.inference_mode():
-            model(sample[None].to(model.device))
+            model(sample[None, : getattr(model.config, "max_position_embeddings", None)].to(model.device))
     finally:
         for one in hooks:
             one.remove()
