@@ -36,6 +36,7 @@ DOUBTED = [
     ),
 ]
 RIGHT = [
+    ("def f(\n    x y\n):\n    f(\n        x)\n", "def f(\n    x, y\n):\n    f(\n        x)\n"),
     ("area(w, h):\n    return w * h\n", "def area(w, h):\n    return w * h\n"),
     ('x = f"{self.name: {y}"\n', 'x = f"{self.name}: {y}"\n'),
     ('x = f"({name}"\ny = f"{a)"\n', 'x = f"({name}"\ny = f"{a}"\n'),

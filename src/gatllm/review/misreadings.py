@@ -79,7 +79,7 @@ def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[s
         if caught is not None and called and (ast.get_source_segment(after, caught) or "") not in before:
             yield "an exception would be called"
         head = lines[node.lineno - 1].strip() if isinstance(node, ast.FunctionDef) else ""
-        if head.startswith("def ") and head.removeprefix("def ").rstrip(":") in given:
+        if head not in given and head.startswith("def ") and head.removeprefix("def ").rstrip(":") in given:
             yield "a call would become a definition"
         for field in ("body", "orelse", "finalbody"):
             body = getattr(node, field, None)
