@@ -3,7 +3,9 @@
 import pytest
 
 from gatllm.review import Reviewer
+from gatllm.review.critics import Finding
 from gatllm.review.default import load_reviewer
+from gatllm.review.rules.table import RULES
 from gatllm.tokenizers.lexing import lenient
 
 
@@ -44,3 +46,11 @@ def test_words_without_end_are_asked_once_whether_they_are_prose(word: str, monk
     text = f"x = {word * 900}\n"
     assert "".join(one.text for one in lenient.lexemes(text)) == text
     assert sum(asked) < 3 * len(text)
+
+
+@pytest.mark.parametrize("inside", ["a" * 60 + ".b", "a, " * 60 + "!", "a: b = c, " * 40 + "(", "*" * 60])
+def test_a_head_that_is_none_is_seen_at_once(inside: str) -> None:
+    """Where each letter may begin another parameter, a regular expression tries as many ways as there are pairs."""
+    rule = next(rule for rule in RULES if rule.name == "def-lost")
+    text = f"area({inside}):\n    return 1\n"
+    assert [*rule.rewrite(text, Finding(1, 1, "SyntaxError", "invalid syntax", "compiler"))] == []

@@ -25,7 +25,9 @@ _PARAMETER = re.compile(r"\s*(?:[,)=]|:(?!=))")
 _BOUND_BEFORE = re.compile(r"(?:\b(?:for|as|def|global|nonlocal)|^\s*|;\s*)\s*\Z", re.M)
 _ATTRIBUTE = re.compile(r"\b(?:self|cls)\.\Z")
 _MOST = 40  # lines of a definition
-_PARAMETERS = r"(?:\*{0,2}[^\W\d]\w*(?:\s*:[^,()=]+)?(?:\s*=[^,()]+)?\s*,?\s*)*"
+# Nothing is tried in a second way: a long word in the brackets would have as many as it has letters, and as pairs.
+_DECLARED = r"\*{0,2}[^\W\d]\w*+(?:\s*+:[^,()=]++)?(?:\s*+=[^,()]++)?\s*+"
+_PARAMETERS = rf"(?:{_DECLARED}(?:,\s*+{_DECLARED})*+,?\s*+)?"
 _DEFINITION = re.compile(
     rf"(?P<margin>[ \t]*)(?P<name>[a-z_]\w*)[ \t]*\(\s*{_PARAMETERS}\)\s*(?:->\s*[\w.\[\], |]+)?:\s*(?:#.*)?"
 )
