@@ -112,3 +112,9 @@ def test_an_arrow_between_any_two_values(argument: object, value: object) -> Non
     assert example.expected == value
     assert type(example.expected) is type(value)
     assert json.dumps(example.words)
+
+
+@pytest.mark.parametrize("between", [" " * 20_000, "\n" * 20_000, " should " * 3_000])
+def test_blanks_without_end_behind_a_call_are_read_once(between: str) -> None:
+    """Whoever asks the service could stop it with a few thousand blanks otherwise."""
+    assert read_specification(f"Write f(x) so that f(1){between}?").examples == ()

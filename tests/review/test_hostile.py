@@ -5,6 +5,7 @@ import pytest
 from gatllm.review import Reviewer
 from gatllm.review.critics import Finding
 from gatllm.review.default import load_reviewer
+from gatllm.review.detection import detect
 from gatllm.review.rules.table import RULES
 from gatllm.tokenizers.lexing import lenient
 
@@ -54,3 +55,12 @@ def test_a_head_that_is_none_is_seen_at_once(inside: str) -> None:
     rule = next(rule for rule in RULES if rule.name == "def-lost")
     text = f"area({inside}):\n    return 1\n"
     assert [*rule.rewrite(text, Finding(1, 1, "SyntaxError", "invalid syntax", "compiler"))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 60 + "x = (\n", "import a.b;\n\n\n" * 40 + "x = (\n", "/* a */\n" * 40 + "x = (\n", "//\n\n" * 40 + "x = (\n"],
+)
+def test_blank_lines_above_something_else_are_read_once(text: str) -> None:
+    """They would be shared out among comments and imports of other languages in as many ways as there are sums."""
+    assert detect(text) is None

@@ -223,9 +223,9 @@ _VERB = (
     r"(?:should|must|shall|will|would|has\s+to|is\s+to)\s+(?:return|be|give|yield|equal|produce|output|evaluate\s+to)"
     r"|returns|gives|yields|equals|produces|outputs|evaluates\s+to|is|="
 )
-_OUTCOME = re.compile(rf"[`'\"]?\s*(?:(?P<arrow>{_ARROW})|(?P<verb>{_VERB}))\s*:?\s*(?P<tick>`?)", re.IGNORECASE)
+_OUTCOME = re.compile(rf"[`'\"]?\s*(?:(?P<arrow>{_ARROW})|(?P<verb>{_VERB}))\s*+:?\s*+(?P<tick>`?)", re.IGNORECASE)
 _RAISES = re.compile(
-    r"`?\s*(?:-+>|=>|→)?\s*(?:should|must|shall|will|has\s+to)?\s*raises?\s+(?:an?\s+)?`?(?P<name>[A-Z]\w*)",
+    r"`?\s*+(?:-+>|=>|→)?\s*+(?:should|must|shall|will|has\s+to)?\s*+raises?\s+(?:an?\s+)?`?(?P<name>[A-Z]\w*)",
     re.IGNORECASE,
 )
 # Words around a call that say: this is what happens today, or this is not to happen.

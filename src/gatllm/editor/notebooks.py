@@ -18,7 +18,7 @@ from gatllm.editor.positions import Replacement
 from gatllm.errors import GatllmError
 
 _MAGIC = re.compile(r"[ \t]*(%{1,2}[A-Za-z_].*|!{1,2}[^=\s].*|\?{1,2}[\w.*%].*)")
-_ASSIGNED = re.compile(r"[ \t]*[\w.\[\]'\", \t]+=[ \t]*(![^=].*|%[A-Za-z_].*)")
+_ASSIGNED = re.compile(r"[\w.\[\]'\", \t]+=[ \t]*(![^=].*|%[A-Za-z_].*)")
 _HELP = re.compile(r"[ \t]*[\w.*%]+(\?{1,2})[ \t]*")
 _CELL_MAGIC = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*[ \t]*%%([A-Za-z_]\w*)")
 _PYTHON_MAGICS = frozenset({"capture", "debug", "prun", "time", "timeit", "python", "python3", "pypy"})

@@ -13,7 +13,7 @@ _MORE = re.compile(
     r"del|async|await|global|nonlocal|except|return|raise|yield))\Z"
 )
 _COMMENT = re.compile(r"(?:^|\s)#[^\"']*$")
-_CLOSERS = re.compile(r"[\s)\]}\"':]*(?:pass)?\s*\Z")
+_CLOSERS = re.compile(r"[\s)\]}\"':]*+(?:pass)?\s*+\Z")
 
 
 def is_unfinished(text: str, error: Finding) -> bool:

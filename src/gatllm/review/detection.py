@@ -36,15 +36,16 @@ _TEMPLATE = re.compile(
     r"\{%-?\s*(?:if|for|set|block|extends|include|macro|endif|endfor|else|elif|raw|import|from|with)\b[^\n]*%\}"
     r"|\{\{-?\s*[A-Za-z_][\w.]*(?:\s*\|\s*\w+(?:\([^()\n]*\))?)*\s*-?\}\}|<%[=@!]?\s[^\n]*%>|\$\{[A-Za-z_][\w.]*\}"
 )
+# What is taken is not given back: blank lines before something else would be shared out in every way.
 _LANGUAGES = (
     ("a page of HTML", re.compile(r"\s*(?:<!DOCTYPE\s+html|<html\b|<\?xml\b|<svg\b)", re.IGNORECASE)),
     ("PHP", re.compile(r"\s*<\?php\b")),
     ("a shell script", re.compile(r"#!.*\b(?:bash|zsh|ksh|sh)\b")),
-    ("C or C++", re.compile(r"(?:\s*(?://.*|/\*[\s\S]*?\*/)?\s*\n)*\s*#include\s*[<\"]")),
-    ("Go", re.compile(r"(?:\s*//.*\n)*\s*package\s+\w+\s*\n")),
-    ("Rust", re.compile(r"(?:\s*//.*\n)*\s*(?:use\s+\w+::|fn\s+main\s*\(\)\s*\{|pub\s+(?:fn|struct|mod)\b)")),
-    ("Java", re.compile(r"(?:\s*(?://.*|(?:import|package)\s+[\w.*]+;\s*)\n)*\s*public\s+(?:final\s+)?class\s+\w")),
-    ("JavaScript", re.compile(r"(?:\s*//.*\n)*\s*(?:['\"]use strict['\"];|const\s+\w+\s*=\s*require\()")),
+    ("C or C++", re.compile(r"(?:\s*+(?://.*+|/\*(?:[^*]|\*(?!/))*+\*/))*+\s*+#include\s*[<\"]")),
+    ("Go", re.compile(r"(?:\s*+//.*+)*+\s*+package\s+\w+\s*\n")),
+    ("Rust", re.compile(r"(?:\s*+//.*+)*+\s*+(?:use\s+\w+::|fn\s+main\s*\(\)\s*\{|pub\s+(?:fn|struct|mod)\b)")),
+    ("Java", re.compile(r"(?:\s*+(?://.*+|(?:import|package)\s+[\w.*]++;))*+\s*+public\s+(?:final\s+)?class\s+\w")),
+    ("JavaScript", re.compile(r"(?:\s*+//.*+)*+\s*+(?:['\"]use strict['\"];|const\s+\w+\s*=\s*require\()")),
 )  # fmt: skip
 _NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|\b[rR]?[fFtT][rR]?['\"]", re.M)
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")

@@ -22,7 +22,7 @@ _LAST = re.compile(r"[^\W\d]\w*(?=\s*\Z)")
 _VALUES = frozenset({"None", "True", "False"})
 _ASSIGNS = re.compile(r"\s*(?:[-+*/%|&]|//|\*\*)?=(?!=)")
 _PARAMETER = re.compile(r"\s*(?:[,)=]|:(?!=))")
-_BOUND_BEFORE = re.compile(r"(?:\b(?:for|as|def|global|nonlocal)|^\s*|;\s*)\s*\Z", re.M)
+_BOUND_BEFORE = re.compile(r"(?:\b(?:for|as|def|global|nonlocal)|^|;)\s*+\Z", re.M)
 _ATTRIBUTE = re.compile(r"\b(?:self|cls)\.\Z")
 _MOST = 40  # lines of a definition
 # Nothing is tried in a second way: a long word in the brackets would have as many as it has letters, and as pairs.
