@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gatllm.models.chat_format import ChatFormat
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -41,12 +43,8 @@ def sample_of(tokenizer: Any) -> Tensor:
     """Return token ids (tokens,) of a question and its answer with code: sizes of inputs are taken from it."""
     import torch
 
-    turns = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _ANSWERED}]
-    try:
-        text = tokenizer.apply_chat_template(turns, tokenize=False)
-    except (ValueError, AttributeError):  # it has no chat template
-        text = f"{_ASKED}\n\n{_ANSWERED}"
-    return torch.tensor(tokenizer(text, add_special_tokens=False).input_ids)
+    form = ChatFormat(tokenizer)
+    return torch.tensor([*form.encode([{"role": "user", "content": _ASKED}]), *form.encode_text(form.lead + _ANSWERED)])
 
 
 def largest_inputs(model: Any, sample: Tensor) -> dict[str, Tensor]:

@@ -13,13 +13,12 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from gatllm.review.quotes import misplaced, quoted
+from gatllm.review.quotes import TRIPLE, misplaced, quoted
 from gatllm.review.reading import Part
 from gatllm.review.statement import leaves_open
 from gatllm.review.typos import is_typo
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
-_TRIPLE = ('"""', "'''")
 _LEXEMES = (tokenize.STRING, tokenize.NAME, tokenize.OP, tokenize.NUMBER)
 _BEFORE_NAMES = ("global", "nonlocal", "return", "raise", "import", "from", "assert", "yield", "await", "del")
 _FORMATTED = re.compile(r"(?:[rR]?[fF][rR]?)(\"\"\"|'''|\"|')")
@@ -206,10 +205,10 @@ def _fields(before: str, string: str) -> Iterator[str]:
 
 def _said(before: str, after: str, string: str) -> Iterator[str]:
     inner = string.strip("\"'")
-    more = string[:3] in _TRIPLE and (string[3:4] == string[0] or any(other in inner for other in _TRIPLE))
+    more = string[:3] in TRIPLE and (string[3:4] == string[0] or any(other in inner for other in TRIPLE))
     if more or _LEFT.search(string):
         yield "quotes of a docstring would stay in it"
-    if string[:3] in _TRIPLE and _BROKEN.search(string) and string.count("\n") == 1:
+    if string[:3] in TRIPLE and _BROKEN.search(string) and string.count("\n") == 1:
         yield "a line may have been broken within a string"
     name = inner.strip()
     bound = name.isidentifier() and re.search(rf"\b{name}\s*=(?!=)", before)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gatllm.review.statement import split, statement
+from gatllm.review.statement import Body, split, statement
 from gatllm.review.tuple_parameters import in_definition, in_lambda
 from gatllm.tokenizers.lexing.lenient import bare, outside_strings
 
@@ -65,15 +65,24 @@ def rest_of_python2(text: str) -> str:
     return text
 
 
-def printed(head: str, following: str) -> tuple[str, str] | None:
-    """``print a, b,``: the call that it was, and what follows the statement; ``head`` ends with the word."""
+def arguments(following: str) -> tuple[Body, str, str] | None:
+    """What follows a statement's word: its lexemes, their text, and what is behind the statement; None if none is said.
+
+    ``print = 3`` is an assignment.
+    """
     stated = statement(following)
     if stated is None:
         return None
     body, rest = stated
     said = "".join(piece.text for piece, _ in body)
-    if not said.strip() or len(split(body, "=")) > 1:
+    return None if not said.strip() or len(split(body, "=")) > 1 else (body, said, rest)
+
+
+def printed(head: str, following: str) -> tuple[str, str] | None:
+    """``print a, b,``: the call that it was, and what follows the statement; ``head`` ends with the word."""
+    if (stated := arguments(following)) is None:
         return None
+    _, said, rest = stated
     goes_on = ' end=" "' if said.rstrip().endswith(",") else ""
     return f"{head.rstrip()}({said.strip()}{goes_on}){said[len(said.rstrip()) :]}", rest
 

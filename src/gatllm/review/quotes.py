@@ -17,7 +17,7 @@ _BLANK_AFTER = re.compile(
 )
 # Nobody leaves blanks at the end of a line of code: before the next line's string they are this one's, with the mark.
 _BLANK_AT_END = re.compile(r"(?P<quote>['\"])(?P<blank>[,.;:]? +)$")
-_TRIPLE = ('"""', "'''")
+TRIPLE = ('"""', "'''")
 _STRING_FIRST = re.compile(r"\s*[rRfFbBuU]{0,2}['\"]")
 _BLANK_INSIDE = re.compile(r"(?P<sign>[=,:])(?P<quote>['\"]) (?P<blank> *)(?=\S)")
 
@@ -76,7 +76,7 @@ def misplaced(before: str, after: str) -> Iterator[str]:
         return
     strings = [token for token in quoted(after, tokenize.STRING) if token.start[0] == token.end[0] == number + 1]
     string = next((token for token in strings if token.start[1] <= at < token.end[1]), None)
-    if string is None or string.string[:3] in _TRIPLE:
+    if string is None or string.string[:3] in TRIPLE:
         return
     inner, ahead = string.string.strip(string.string[-1]), line[: string.start[1]]
     if inner and not inner.strip("'\""):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gatllm.review.python2 import printed
+from gatllm.review.python2 import arguments, printed
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import Rule
 from gatllm.review.statement import split, statement, step
@@ -19,13 +19,9 @@ def _called(found: re.Match[str], after: str) -> str | None:
     if found["word"] == "print":
         done = printed(found[0], following)
         return done and "".join(done)
-    stated = statement(following)
-    if stated is None:
+    if (stated := arguments(following)) is None:
         return None
-    body, rest = stated
-    said = "".join(piece.text for piece, _ in body)
-    if not said.strip() or len(split(body, "=")) > 1:
-        return None
+    body, said, rest = stated
     return f"{found[0].rstrip()}({', '.join(split(body, 'in'))}){said[len(said.rstrip()) :]}{rest}"
 
 
