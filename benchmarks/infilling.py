@@ -435,8 +435,9 @@ SAVE_EVERY = 3.0  # minutes of the processor
 
 
 def train(
-    filler: Filler, codes: Sequence[Code], minutes: float, seed: int, batch: int, folder: Path | None, tell: Any
-) -> tuple[int, float]:
+    filler: Filler, codes: Sequence[Code], minutes: float, seed: int, batch: int, folder: Path | None, tell: Any,
+    *, precision: str = "fp32",
+) -> tuple[int, float]:  # fmt: skip
     """Train for so many minutes of the processor; return updates and minutes. A folder is gone on with."""
     import torch
 
@@ -444,7 +445,7 @@ def train(
     from gatllm.training.tables import TrainTable
 
     table = TrainTable(minutes=minutes, optimizer="muon", lr=2e-3, matrix_lr=0.015, warmup=0.02)
-    optimizer = Optimizer(filler.model, table, products=torch.float32)
+    optimizer = Optimizer(filler.model, table, products=torch.bfloat16 if precision == "bf16" else torch.float32)
     rng = random.Random(seed)
     updates, sums, before = 0, 0.0, 0.0
     if folder is not None and (folder / SAVED).is_file():
@@ -457,7 +458,8 @@ def train(
         rows = [
             (code, gaps) for code in rng.choices(codes, k=batch) if (gaps := drawn(code, rng, filler.design, progress))
         ]
-        loss = filler.loss(rows)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            loss = filler.loss(rows)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(filler.model.parameters(), 1.0)
         optimizer.set_rates(progress)
@@ -548,6 +550,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of products in training")
     options = parser.parse_args()
     began = time.monotonic()
 
@@ -570,7 +573,8 @@ def main() -> None:
     size = sum(parameter.numel() for parameter in filler.model.parameters())
     grams = measure(NGrams(codes), cases)
     tell(f"n-gram with copy: {grams}; model of {size / 1e6:.1f} million parameters")
-    updates, spent = train(filler, codes, options.minutes, options.seed, options.batch, options.folder, tell)
+    updates, spent = train(filler, codes, options.minutes, options.seed, options.batch, options.folder, tell,
+                           precision=options.precision)  # fmt: skip
     found = measure(filler, cases)
     from gatllm.training.fewshot import wilson
 

@@ -7,9 +7,9 @@ The file is MBPP's own (JSON Lines with `task_id`, `text`, `code`, `test_list`).
 see tasks of ids 511 to 974; ids 11 to 510 are asked once before and once after: greedily, and ``--samples`` times at
 temperature 0.8, from which pass@k is estimated without bias. Samples of tasks are drawn once, by the seed. Everything
 is judged by values in the sandbox. How well the drawn answers' own probability tells the wrong ones from the right ones
-is said as well ("I do not know" for tasks that it fails). On a processor both models are asked in eight bits, on a GPU
-as they are. The same command goes on in its folder wherever it was stopped. Prints a table and, as the last line, one
-line of JSON.
+is said as well ("I do not know" for tasks that it fails). Both models are asked in bf16, many answers side by side; on
+a processor without bf16 units in eight bits. The same command goes on in its folder wherever it was stopped. Prints a
+table and, as the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 LEARNT_FROM, MEASURED = range(511, 975), range(11, 511)
-TOKENS, AT_ONCE = 200, 8
+TOKENS = 200
+AT_ONCE = 240  # answers side by side: a matrix unit pays for wide batches
 END = ("\n```\n",)  # of the code; explanations behind it are not judged
 
 
@@ -56,10 +57,12 @@ def opened(base: str, run: str, folder: Path) -> Any:
     from gatllm.models.pretrained import PretrainedLM
     from gatllm.models.smoothing import sample_of
     from gatllm.models.tuned import load_lm, open_base, read_tuned
+    from gatllm.training.precision import processor_has_bf16
 
+    whole = torch.cuda.is_available() or processor_has_bf16()
     if not run:
-        return PretrainedLM.load(None if base == "qwen-coder" else base, dtype="int8")
-    if torch.cuda.is_available():
+        return PretrainedLM.load(None if base == "qwen-coder" else base, dtype="bfloat16" if whole else "int8")
+    if whole:
         return load_lm(run)
     place = folder / f"{Path(run).parent.name}-int8"
     if not place.is_dir():
@@ -93,13 +96,16 @@ def measured(open_model: Any, tasks: Sequence[Any], samples: int, kept: Path) ->
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
     left = [one for one in tasks if one.key not in {row["key"] for row in rows}]
     model = open_model() if left else None
-    for first in range(0, len(left), AT_ONCE):
-        some = left[first : first + AT_ONCE]
+    each = max(1, AT_ONCE // samples)
+    for first in range(0, len(left), each):
+        some = left[first : first + each]
         turns = [[{"role": "user", "content": one.prompt}] for one in some]
         greedy = [one.text for one in model.generate(turns, ChatOptions(TOKENS, stop=END))]
         right = by_tests(some, greedy)
-        for one, turn, verdict in zip(some, turns, right, strict=True):
-            drawn = model.generate([turn] * samples, ChatOptions(TOKENS, 0.8, seed=7, stop=END))
+        several = [turn for turn in turns for _ in range(samples)]
+        every = model.generate(several, ChatOptions(TOKENS, 0.8, seed=7 + first, stop=END))
+        for at, (one, verdict) in enumerate(zip(some, right, strict=True)):
+            drawn = every[at * samples : (at + 1) * samples]
             verdicts = by_tests([one] * samples, [answer.text for answer in drawn])
             row = {
                 "key": one.key,

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatllm.errors import GatllmError
 from gatllm.models import int8, pretrained
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
-from gatllm.models.decoding import filter_logits
+from gatllm.models.decoding import draw, filter_logits
 from gatllm.models.pretrained import QWEN_CODER, QWEN_CODER_LARGE, PretrainedLM, largest_that_fits
 from tests.models.tiny_lm import write_tiny_lm
 
@@ -230,6 +232,45 @@ def test_filters_keep_the_likeliest() -> None:
     assert filter_logits(logits, 0, 1e-6).isfinite().tolist() == [[True, False, False, False]]
     assert filter_logits(logits, 0, 0.8).isfinite().tolist() == [[True, False, True, False]]
     assert filter_logits(logits, 0, 1.0).equal(logits)
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+    logprobs = torch.tensor([0.5, 0.0, 0.3, 0.2, 0.0]).log()
+    rows = 20_000
+    generators = [torch.Generator().manual_seed(row) for row in range(rows)]
+    drawn = draw(logprobs.expand(rows, -1), ChatOptions(temperature=1.0), generators)
+    counts = drawn.bincount(minlength=5) / rows
+    assert torch.allclose(counts, logprobs.exp(), atol=0.015)
+    assert counts[1] == counts[4] == 0.0
+
+
+@given(
+    st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=40),
+    st.floats(0.125, 3),
+    st.integers(0, 5),
+    st.integers(0, 2**31 - 1),
+)
+def test_what_is_filtered_out_is_never_drawn(scores: list[float], heat: float, top_k: int, seed: int) -> None:
+    logprobs = torch.tensor([scores]).log_softmax(-1)
+    options = ChatOptions(temperature=heat, top_k=top_k)
+    allowed = filter_logits(logprobs / heat, top_k, 1.0)[0].isfinite()
+    (token,) = draw(logprobs, options, [torch.Generator().manual_seed(seed)]).tolist()
+    assert allowed[token]
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(GatllmError, match="not finite"):
+        draw(torch.full((1, 3), float("nan")), ChatOptions(temperature=1.0), [torch.Generator()])
+
+
+def test_a_row_draws_the_same_whatever_is_beside_it() -> None:
+    logprobs = torch.randn(6, 500).log_softmax(-1)
+    options = ChatOptions(temperature=1.3)
+
+    def drawn(rows: list[int]) -> list[int]:
+        return draw(logprobs[rows], options, [torch.Generator().manual_seed(row) for row in rows]).tolist()
+
+    assert [drawn([row])[0] for row in range(6)] == drawn([0, 1, 2, 3, 4, 5])
 
 
 @pytest.mark.slow

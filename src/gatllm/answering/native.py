@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from gatllm.answering.library.words import plain_words
 from gatllm.errors import GatllmError
 from gatllm.models import GPT, ChatOptions, Completion, ContextOverflowError, LoadedRun, Message, Seq2Seq, load_run
 from gatllm.models.chat import FinishReason
-from gatllm.models.decoding import filter_logits
+from gatllm.models.decoding import draw
 from gatllm.models.detokenizer import Detokenizer
-
-if TYPE_CHECKING:
-    import torch
 
 _HEADER = re.compile(r"^(?:async\s+)?def\s.*:\s*$", re.MULTILINE)
 
@@ -107,18 +104,9 @@ class NativeGenerator:
             with torch.inference_mode():
                 logits = model.logits(model.extend(following, cache)[:, -1])  # (1, vocabulary)
                 logprobs = logits[:, : self._tokenizer.size].float().log_softmax(-1)
-                token = _choose(logprobs, options, generator)
+                token = int(draw(logprobs, options, [generator]))
                 following = torch.tensor([[token]])
             yield token, float(logprobs[0, token])
-
-
-def _choose(logprobs: torch.Tensor, options: ChatOptions, generator: torch.Generator) -> int:
-    import torch
-
-    if options.temperature == 0:
-        return int(logprobs.argmax())
-    kept = filter_logits(logprobs / options.temperature, options.top_k, options.top_p)
-    return int(torch.multinomial(kept[0].softmax(-1), 1, generator=generator))
 
 
 def as_function(prompt: str) -> str:

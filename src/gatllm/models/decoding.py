@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gatllm.errors import GatllmError
 from gatllm.models.chat import ChatOptions
 
 if TYPE_CHECKING:
@@ -87,17 +88,25 @@ class Decoder:
 
 
 def draw(logprobs: torch.Tensor, options: ChatOptions, generators: Sequence[torch.Generator]) -> torch.Tensor:
-    """Return the next token of each row (rows,), by log-probabilities (rows, vocabulary) and each row's own numbers."""
+    """Return the next token of each row (rows,), by log-probabilities (rows, vocabulary) and each row's own numbers.
+
+    Raises:
+        GatllmError: there are scores that are no numbers.
+    """
     import torch
 
     if options.temperature == 0:
         return logprobs.argmax(-1)
     filtered = filter_logits(logprobs / options.temperature, options.top_k, options.top_p)
-    probabilities = filtered.softmax(-1).cpu()
-    drawn = [
-        torch.multinomial(row, 1, generator=generator) for row, generator in zip(probabilities, generators, strict=True)
-    ]
-    return torch.cat(drawn).to(logprobs.device)
+    cumulative = filtered.softmax(-1).cumsum(-1).cpu()  # (rows, vocabulary)
+    numbers = torch.cat([torch.rand(1, generator=generator) for generator in generators])
+    # One number a row and a search for it: `torch.multinomial` draws one for each token of a vocabulary of 150,000.
+    whole = cumulative[:, -1:].contiguous()
+    if not whole.isfinite().all():
+        raise GatllmError("the model's scores are not finite", "its weights are damaged: fetch or train it again")
+    found = torch.searchsorted(cumulative, numbers[:, None] * whole, right=True)
+    last = torch.searchsorted(cumulative, whole)  # of those that can be drawn: a product may round up to the whole
+    return torch.minimum(found, last)[:, 0].to(logprobs.device)
 
 
 def common(first: Sequence[int], second: Sequence[int]) -> int:
