@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Decoder:
     """Continues many token rows at once that begin and are waited for together (else see `Engine`).
 
-    What all rows begin with is read once, the rest of them is padded on the left. Row ``i`` draws from its own
-    generator, seeded ``options.seed + i``, so that an answer does not depend on what else is in the batch (up to the
-    rounding of batched products).
+    What all rows begin with is read once, as are rows that are the same (several answers to one question); the rest
+    of them is padded on the left. Row ``i`` draws from its own generator, seeded ``options.seed + i``, so that an
+    answer does not depend on what else is in the batch (up to the rounding of batched products).
     """
 
     def __init__(self, model: Any, rows: Sequence[Sequence[int]], options: ChatOptions, pad: int) -> None:
@@ -29,13 +29,16 @@ class Decoder:
         self._device = model.device
         self.rows = list(range(len(rows)))  # the rows still being continued, in batch order
         self._generators = [torch.Generator().manual_seed(options.seed + i) for i in self.rows]
-        shared = min(common(rows[0], row) for row in rows)
-        shared = min(shared, *(len(row) - 1 for row in rows))  # each row needs a token of its own to go on from
+        different = {row: place for place, row in enumerate(dict.fromkeys(map(tuple, rows)))}
+        # Of which of the different rows each is a copy, until copies are made behind the first step.
+        self._copies = [different[tuple(row)] for row in rows] if len(different) < len(rows) else []
+        shared = min(common(rows[0], row) for row in different)
+        shared = min(shared, *(len(row) - 1 for row in different))  # each row needs a token of its own to go on from
         self._cache = DynamicCache(config=model.config)
         if shared:
             self._read(rows[0][:shared])
-            self._cache.batch_repeat_interleave(len(rows))
-        rest = [list(row[shared:]) for row in rows]
+            self._cache.batch_repeat_interleave(len(different))
+        rest = [list(row[shared:]) for row in different]
         longest = max(map(len, rest))
         padded = [[pad] * (longest - len(row)) + row for row in rest]
         masks = [[1] * shared + [0] * (longest - len(row)) + [1] * len(row) for row in rest]
@@ -66,7 +69,12 @@ class Decoder:
                 use_cache=True,
                 logits_to_keep=1,
             )
-            logprobs = output.logits[:, -1].float().log_softmax(-1)  # (batch, vocabulary)
+            logits = output.logits[:, -1]
+            if self._copies:
+                places = torch.tensor(self._copies, device=self._device)
+                logits, self._mask, self._copies = logits[places], self._mask[places], []
+                self._cache.batch_select_indices(places)
+            logprobs = logits.float().log_softmax(-1)  # (batch, vocabulary)
             chosen = draw(logprobs, self._options, [self._generators[row] for row in self.rows])  # (batch,)
             scores = logprobs.gather(1, chosen[:, None])[:, 0].tolist()
             self._next = chosen[:, None]
