@@ -18,6 +18,7 @@ from gatllm.errors import GatllmError, UsageError
 from gatllm.models import load_run
 from gatllm.progress import silent
 from gatllm.training import Recipe, Run, reinforcing, replay, train
+from gatllm.training.objectives import answers
 from gatllm.training.objectives.answers import Written
 from gatllm.training.objectives.data_tables import PolicyTable
 from gatllm.training.objectives.policy import prepare
@@ -247,6 +248,38 @@ def test_a_pretrained_model_is_reinforced_by_its_adapter(tmp_path: Path, method:
     rounds = reinforce(Recipe.of(values), tmp_path / "out")
     assert rounds[-1].learnt
     assert (Path(rounds[-1].run) / "adapter_config.json").is_file()
+
+
+def test_long_questions_are_answered_in_smaller_batches_with_the_same_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = write_tiny_lm(tmp_path / "lm")
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text(json.dumps({f"question {number}?": "a" for number in range(24)}))
+    wanted = Recipe.of({
+        "name": "tuned", "objective": "policy", "data": {"source": str(pairs)},
+        "model": {"kind": "pretrained", "base": str(base), "context": 64, "adapter": "lora", "rank": 2},
+        "train": {**SHORT, "epochs": 1},
+    })  # fmt: skip
+    policy, model = reinforcing._opened(wanted, "", silent)
+    prompts = [policy.prompt(one) for one in policy.held_out]
+
+    def written() -> list[list[str]]:
+        groups = policy.answering.write(model, prompts, tokens=6, n=3, temperature=1.0, seed=5)
+        return [[one.text for one in group] for group in groups]
+
+    whole, sizes = written(), []
+
+    class Counting(answers.Decoder):
+        def __init__(self, model: Any, rows: Any, options: Any, pad: int) -> None:
+            sizes.append(len(rows))
+            super().__init__(model, rows, options, pad)
+
+    monkeypatch.setattr(answers, "Decoder", Counting)
+    monkeypatch.setattr(answers, "_TOKENS_AT_ONCE", 3 * 64)
+    assert written() == whole
+    assert len(prompts) > 1
+    assert sizes == [3] * len(prompts)
 
 
 def test_programming_tasks_that_prove_nothing_are_left_out(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from gatllm.training.recipe import Recipe
 if TYPE_CHECKING:
     from gatllm.models import GPT, Seq2Seq
 
-_AT_ONCE = 256  # answers that are written side by side
+_AT_ONCE = 256  # answers that are written side by side,
+_TOKENS_AT_ONCE = 1 << 17  # and their tokens, prompts included: keys and values of 1.6 GB at half a billion weights
 
 Row = tuple[list[int], list[int]]  # prompt and answer, which ends with the token that ends it
 
@@ -150,7 +151,8 @@ class Answering:
     ) -> list[list[Written]]:
         """Return ``n`` answers of at most ``tokens`` tokens to each prompt, drawn from ``seed``; 0 is greedy."""
         written: list[list[Written]] = []
-        each = max(1, _AT_ONCE // n)
+        longest = max(map(len, prompts), default=0) + tokens
+        each = max(1, min(_AT_ONCE, _TOKENS_AT_ONCE // longest) // n)
         for first in range(0, len(prompts), each):
             some = [list(prompt) for prompt in prompts[first : first + each]]
             if isinstance(model, TunedLM):
