@@ -95,6 +95,7 @@ def measured(open_model: Any, tasks: Sequence[Any], samples: int, kept: Path) ->
     kept.touch()
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
     left = [one for one in tasks if one.key not in {row["key"] for row in rows}]
+    left.sort(key=lambda one: len(one.prompt))  # a long one would be padding for all
     model = open_model() if left else None
     each = max(1, AT_ONCE // samples)
     for first in range(0, len(left), each):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gatllm.errors import GatllmError
 from gatllm.models import int8, pretrained
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, Message
-from gatllm.models.decoding import draw, filter_logits
+from gatllm.models.decoding import batches, draw, filter_logits
 from gatllm.models.pretrained import QWEN_CODER, QWEN_CODER_LARGE, PretrainedLM, largest_that_fits
 from tests.models.tiny_lm import write_tiny_lm
 
@@ -154,6 +154,22 @@ def test_several_answers_to_each_question_read_it_once(lm: PretrainedLM, monkeyp
     for place in (0, 1, 6, 17, 39):
         alone = lm.generate([asked[place]], replace(options, seed=3 + place))[0]
         assert several[place].text == alone.text
+
+
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 2000))
+def test_batches_hold_every_row_once_and_no_more_tokens_than_allowed(lengths: list[int], most: int) -> None:
+    found = batches(lengths, most)
+    assert sorted(place for batch in found for place in batch) == list(range(len(lengths)))
+    for batch in found:
+        assert len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= most
+
+
+def test_one_long_question_is_not_padded_into_all_others(lm: PretrainedLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    long: list[Message] = [{"role": "user", "content": "reverse a list of words " * 3}]
+    asked, options = [USER, long, *[USER] * 18], ChatOptions(max_new_tokens=6, temperature=0.9, seed=3)
+    whole = lm.generate(asked, options)
+    monkeypatch.setattr(pretrained, "TOKENS_AT_ONCE", 200)
+    assert [one.text for one in lm.generate(asked, options)] == [one.text for one in whole]
 
 
 def test_log_probabilities_are_those_of_each_text_alone(lm: PretrainedLM) -> None:

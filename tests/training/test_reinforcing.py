@@ -276,7 +276,7 @@ def test_long_questions_are_answered_in_smaller_batches_with_the_same_answers(
             super().__init__(model, rows, options, pad)
 
     monkeypatch.setattr(answers, "Decoder", Counting)
-    monkeypatch.setattr(answers, "_TOKENS_AT_ONCE", 3 * 64)
+    monkeypatch.setattr(answers, "TOKENS_AT_ONCE", 3 * 64)
     assert written() == whole
     assert len(prompts) > 1
     assert sizes == [3] * len(prompts)

@@ -11,16 +11,26 @@ from gatllm.models.chat import ChatOptions
 if TYPE_CHECKING:
     import torch
 
+TOKENS_AT_ONCE = 1 << 17  # of a padded batch: keys and values of 1.6 GB at half a billion weights
+
 
 class Decoder:
     """Continues many token rows at once that begin and are waited for together (else see `Engine`).
 
     What all rows begin with is read once, as are rows that are the same (several answers to one question); the rest
-    of them is padded on the left. Row ``i`` draws from its own generator, seeded ``options.seed + i``, so that an
-    answer does not depend on what else is in the batch (up to the rounding of batched products).
+    of them is padded on the left. Row ``i`` draws from its own generator, seeded ``options.seed + i`` (or by
+    ``seeds[i]``), so that an answer does not depend on what else is in the batch (up to the rounding of batched
+    products).
     """
 
-    def __init__(self, model: Any, rows: Sequence[Sequence[int]], options: ChatOptions, pad: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        rows: Sequence[Sequence[int]],
+        options: ChatOptions,
+        pad: int,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
         import torch
         from transformers import DynamicCache
 
@@ -28,7 +38,8 @@ class Decoder:
         self._options = options
         self._device = model.device
         self.rows = list(range(len(rows)))  # the rows still being continued, in batch order
-        self._generators = [torch.Generator().manual_seed(options.seed + i) for i in self.rows]
+        seeds = seeds if seeds is not None else [options.seed + i for i in self.rows]
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         different = {row: place for place, row in enumerate(dict.fromkeys(map(tuple, rows)))}
         # Of which of the different rows each is a copy, until copies are made behind the first step.
         self._copies = [different[tuple(row)] for row in rows] if len(different) < len(rows) else []
@@ -115,6 +126,20 @@ def draw(logprobs: torch.Tensor, options: ChatOptions, generators: Sequence[torc
     found = torch.searchsorted(cumulative, numbers[:, None] * whole, right=True)
     last = torch.searchsorted(cumulative, whole)  # of those that can be drawn: a product may round up to the whole
     return torch.minimum(found, last)[:, 0].to(logprobs.device)
+
+
+def batches(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Return the places of rows in batches, like lengths together, whose padded tokens are ``most`` at most.
+
+    A row that is longer by itself is a batch of its own.
+    """
+    found: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        if found and (len(found[-1]) + 1) * lengths[found[-1][0]] <= most:  # its first row is its longest
+            found[-1].append(place)
+        else:
+            found.append([place])
+    return found
 
 
 def common(first: Sequence[int], second: Sequence[int]) -> int:

@@ -17,7 +17,7 @@ from gatllm.errors import GatllmError
 from gatllm.models import int8
 from gatllm.models.chat import ChatOptions, Completion, ContextOverflowError, FinishReason, Message
 from gatllm.models.chat_format import ChatFormat
-from gatllm.models.decoding import Decoder, common
+from gatllm.models.decoding import TOKENS_AT_ONCE, Decoder, batches, common
 from gatllm.models.detokenizer import Detokenizer
 from gatllm.models.device import choose_device
 from gatllm.models.engine import Engine, Row
@@ -270,12 +270,9 @@ class PretrainedLM:
             _Answer(self, options, self._fits(prompt), options.seed + at, lead) for at, prompt in enumerate(prompts)
         ]
         if len(answers) > _MANY:
-            decoder = Decoder(self.model, prompts, options, self._pad)
-            while decoder.rows:
-                over = {at for at, (token, logprob) in decoder.step().items() if answers[at].take(token, logprob)}
-                decoder.drop(over)
-                if over.issuperset(decoder.rows):
-                    break
+            lengths = [len(prompt) + options.max_new_tokens for prompt in prompts]
+            for places in batches(lengths, TOKENS_AT_ONCE):
+                self._together([prompts[at] for at in places], [answers[at] for at in places], options, places)
             return [answer.whole() for answer in answers]
         self._engine.join([answer.row for answer in answers])
         try:
@@ -283,6 +280,17 @@ class PretrainedLM:
         finally:
             for answer in answers:
                 answer.row.over = True
+
+    def _together(
+        self, prompts: list[list[int]], answers: Sequence[_Answer], options: ChatOptions, places: Sequence[int]
+    ) -> None:
+        """Write answers as one padded batch; ``places`` are theirs among all that were asked for."""
+        decoder = Decoder(self.model, prompts, options, self._pad, [options.seed + at for at in places])
+        while decoder.rows:
+            over = {at for at, (token, logprob) in decoder.step().items() if answers[at].take(token, logprob)}
+            decoder.drop(over)
+            if over.issuperset(decoder.rows):
+                break
 
     def _fits(self, prompt: list[int]) -> list[int]:
         if len(prompt) >= self.context:

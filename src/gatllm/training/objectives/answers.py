@@ -16,7 +16,7 @@ from gatllm.inference import Sampling, generate
 from gatllm.models import ChatOptions, GPTConfig, Seq2SeqConfig, config_from_dict
 from gatllm.models.chat import Message as ChatMessage
 from gatllm.models.chat_format import ChatFormat
-from gatllm.models.decoding import Decoder
+from gatllm.models.decoding import TOKENS_AT_ONCE, Decoder
 from gatllm.models.pretrained import PretrainedLM
 from gatllm.models.run import read_recipe
 from gatllm.models.tuned import KIND, TunedLM, open_base, resolve
@@ -27,8 +27,7 @@ from gatllm.training.recipe import Recipe
 if TYPE_CHECKING:
     from gatllm.models import GPT, Seq2Seq
 
-_AT_ONCE = 256  # answers that are written side by side,
-_TOKENS_AT_ONCE = 1 << 17  # and their tokens, prompts included: keys and values of 1.6 GB at half a billion weights
+_AT_ONCE = 256  # answers that are written side by side
 
 Row = tuple[list[int], list[int]]  # prompt and answer, which ends with the token that ends it
 
@@ -152,7 +151,7 @@ class Answering:
         """Return ``n`` answers of at most ``tokens`` tokens to each prompt, drawn from ``seed``; 0 is greedy."""
         written: list[list[Written]] = []
         longest = max(map(len, prompts), default=0) + tokens
-        each = max(1, min(_AT_ONCE, _TOKENS_AT_ONCE // longest) // n)
+        each = max(1, min(_AT_ONCE, TOKENS_AT_ONCE // longest) // n)
         for first in range(0, len(prompts), each):
             some = [list(prompt) for prompt in prompts[first : first + each]]
             if isinstance(model, TunedLM):
