@@ -2,6 +2,8 @@
 
     python benchmarks/review_probability.py make FILE [--set fit|choose|unseen] [--cases 2000] [--seed 1]
     python benchmarks/review_probability.py fit FIT CHOOSE     writes src/gatllm/review/probability.json
+    python benchmarks/review_probability.py pairs PAIRS FILE               cases from lines of {"broken", "fixed"}
+    python benchmarks/review_probability.py scale FIT PEOPLE [--bound 0.65]  the scale on top, and the threshold
     python benchmarks/review_probability.py careful UNSEEN [--cases 200]   fast against careful, where there is a choice
     python benchmarks/review_probability.py judge UNSEEN       prints calibration, coverage against harm, one JSON line
 
@@ -28,6 +30,7 @@ from harm import functions, meaning, slip, sources
 
 from gatllm.review import compile_error, same_tree
 from gatllm.review.careful import COMPARED, load_likelihood, reweighed
+from gatllm.review.critics import syntax_error
 from gatllm.review.default import load_reviewer
 from gatllm.review.effort import Effort
 from gatllm.review.measures import expected_calibration_error
@@ -45,6 +48,7 @@ SETS = {
 }
 SLIPS = (1, 1, 1, 1, 2, 2, 3)  # how many slips a case has
 HARM = 0.002  # the fraction of all cases in which something is written that changes what the text says
+PEOPLE = 4  # how much a person's error weighs beside a slip that was made
 LEAST = 0.5  # what is less likely than not is not written, whatever a set of slips says
 CLEAR = 0.995  # how often rules and search alone must be right where the discriminator is not asked
 
@@ -83,6 +87,42 @@ def make(target: Path, distributions: tuple[str, ...], count: int, seed: int) ->
                 print(f"{done} of {count}", file=sys.stderr, flush=True)
 
 
+def pairs(given: Path, target: Path) -> None:
+    """Write the cases of errors with their fixes: what people typed, and what they typed next."""
+    reviewer = load_reviewer(quick=True)
+    with target.open("w", encoding="utf-8") as file:
+        for one in read(given):
+            error = compile_error(one["broken"])
+            if error is None or syntax_error(one["broken"]) is None:
+                continue
+            found, _ = gather(one["broken"], error, reviewer.tagger, None, most=POOL, effort=Effort.of())
+            asked = [_told(one["broken"], error, found, n, one["fixed"]) for n in range(len(found))]
+            file.write(json.dumps({"slips": 0, "says": "", "asked": asked, "unasked": []}) + "\n")
+
+
+def scale(path: Path, people: Path, bound: float) -> None:
+    """Fit the scale on top of the weights that ship, and write it with the threshold, given as it is without scale."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted: dict[str, Any] = json.loads(FITTED.read_text(encoding="utf-8"))
+    x: list[list[float]] = []
+    y: list[bool] = []
+    weights: list[int] = []
+    for rows, weight in ((read(path), 1), (read(people), PEOPLE)):
+        for value, right, _, who in decisions(rows, fitted["asked"], "asked"):
+            odds = min(max(value, 1e-3), 1 - 1e-3)
+            x.append([float(np.log(odds / (1 - odds))), float(who == "rule")])
+            y.append(right)
+            weights.append(weight)
+    model = LogisticRegression(C=1.0).fit(x, y, sample_weight=weights)
+    by, rule, bias = (round(float(one), 4) for one in (*model.coef_[0], model.intercept_[0]))
+    fitted["scale"] = {"log-odds": by, "rule alone": rule, "bias": bias}
+    fitted["threshold"] = round(float(1 / (1 + np.exp(-(by * np.log(bound / (1 - bound)) + bias)))), 4)
+    fitted["made_with"] |= {"scale": {"slips": len(read(path)), "people": len(read(people)), "bound": bound}}
+    FITTED.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
+    print(fitted["scale"], fitted["threshold"])
+
+
 def _told(broken: str, error: Any, found: list[Any], which: int, original: str) -> dict[str, Any]:
     one = found[which]
     right = same_tree(one.text, original)
@@ -111,6 +151,16 @@ def probabilities(rows: list[dict[str, Any]], weights: dict[str, float], kind: s
     return out
 
 
+def scaled(decided: list[tuple[float, bool, bool, str]], by: dict[str, float]) -> list[tuple[float, bool, bool, str]]:
+    """Return decisions with the scale on top of their probabilities."""
+    out = []
+    for value, right, harm, who in decided:
+        odds = min(max(value, 1e-6), 1 - 1e-6)
+        logit = by["log-odds"] * np.log(odds / (1 - odds)) + by["rule alone"] * (who == "rule") + by["bias"]
+        out.append((float(1 / (1 + np.exp(-logit))), right, harm, who))
+    return out
+
+
 def decisions(rows: list[dict[str, Any]], weights: dict[str, float], kind: str) -> list[tuple[float, bool, bool, str]]:
     """Return (probability, right, harm, who) of each case's first repair that passes the gate."""
     out = []
@@ -136,6 +186,7 @@ def fit(path: Path, choose: Path) -> None:
         fitted[kind] = {"bias": round(float(model.intercept_[0]), 4)} | dict(zip(NAMES, values, strict=True))
     fitted["threshold"] = _threshold(decisions(others, fitted["asked"], "asked"), len(others))
     fitted["clear"] = _clear(decisions(others, fitted["unasked"], "unasked"))
+    fitted["scale"] = {"log-odds": 1.0, "rule alone": 0.0, "bias": 0.0}  # `scale` fits it
     fitted["made_with"] = {"fit": len(rows), "choose": len(others), "harm": HARM, "clear": CLEAR}
     FITTED.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
     print(f"threshold {fitted['threshold']}, clear {fitted['clear']}")
@@ -162,13 +213,13 @@ def judge(path: Path) -> None:
     """Print what the shipped weights do on a file of cases."""
     rows, fitted = read(path), json.loads(FITTED.read_text(encoding="utf-8"))
     result: dict[str, Any] = {"benchmark": "review_probability", "cases": len(rows)}
-    decided = decisions(rows, fitted["asked"], "asked")
+    decided = scaled(decisions(rows, fitted["asked"], "asked"), fitted["scale"])
     error = expected_calibration_error([one[0] for one in decided], [one[1] for one in decided], 10)
     print(f"{len(rows)} cases; expected calibration error {error:.3f}")
     print(f"{'written if above':>17}{'written':>9}{'same tree':>11}{'right of written':>18}{'harm':>8}")
     table = {}
     for bound in sorted({0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.99, fitted["threshold"]}):
-        above = [one for one in decided if one[0] >= bound]
+        above = [one for one in decided if one[0] >= bound or one[3] == "rule"]  # what a rule alone did is written
         written, right, harm = len(above), sum(one[1] for one in above), sum(one[2] for one in above)
         mark = " <- ships" if bound == fitted["threshold"] else ""
         share = right / max(written, 1)
@@ -237,13 +288,18 @@ def _pooled(row: dict[str, Any], values: list[float]) -> bool:
 def main() -> None:
     """Make, fit or judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["make", "fit", "careful", "judge"])
+    parser.add_argument("command", choices=["make", "fit", "pairs", "scale", "careful", "judge"])
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--set", default="fit", choices=list(SETS))
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bound", type=float, default=0.65, help="what is less likely before scaling is not written")
     options = parser.parse_args()
-    if options.command == "make":
+    if options.command == "pairs":
+        pairs(*options.files)
+    elif options.command == "scale":
+        scale(options.files[0], options.files[1], options.bound)
+    elif options.command == "make":
         make(options.files[0], SETS[options.set], options.cases, options.seed)
     elif options.command == "careful":
         careful(options.files[0], options.cases)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from gatllm.review.arity import too_many
 from gatllm.review.critics import compile_error
 from gatllm.review.ends import differences, equal_ends
+from gatllm.review.exchanged import exchanged
 from gatllm.review.layout import displaced
 from gatllm.review.made_up import made_up
 from gatllm.review.misreadings import misread
@@ -261,6 +262,8 @@ def _nonsense(before: str, after: str, differing: Part, steps: Sequence[Step]) -
     yield from (f"`{name}` takes fewer arguments" for name in too_many(nodes, differing.bound, known))
     yield from _constants(nodes)
     yield from misread(before, after, differing)
+    if not steps:
+        yield from exchanged(before, after, differing)
     unbound = _unbound(differing)
     yield from made_up(before, after, differing, unbound, steps)
     yield from traded(before, after, differing.nodes, steps)

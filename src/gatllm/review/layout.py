@@ -13,8 +13,9 @@ from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 LAYOUT = frozenset(
-    {"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return"}
+    {"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return", "return-at-margin"}
 )  # rules that move lines, and know where to
+_TAB = 8  # columns of a tab
 _TAIL = 200  # characters by which the end of a text is known
 _FUNCTION = re.compile(r"\s*(?:async\s+)?def\b")
 _LEAVES = re.compile(r"\s*(?:return|raise)\b")
@@ -27,7 +28,7 @@ def displaced(before: str, after: str, steps: Sequence[tuple[str, str, str]]) ->
     granted = _granted(before, steps)
     moves = {at: line for _, at, line in _moved_lines(before, after) if granted[old[at].strip()] <= 0}
     known = {len(margin_of(line).expandtabs()) for line in old if line.strip()}
-    unit = min(known - {0}, default=4)
+    unit = _TAB if any("\t" in margin_of(line) for line in old) else min(known - {0}, default=4)
     for at, moved in moves.items():
         line, to = old[at], len(margin_of(moved).expandtabs())
         out = to < len(margin_of(line).expandtabs())

@@ -78,7 +78,8 @@ def made_up(
         match node:
             case ast.AnnAssign(target=target, annotation=annotation) if not _typed(before, after, target, annotation):
                 known = unbound if target.col_offset == 0 else set()  # a part of a file has no imports
-                if not _is_type(annotation, known) or getattr(target, "id", "") in _NEVER_NAMED:
+                named_only = isinstance(annotation, ast.Constant) and node.value is None and target.col_offset == 0
+                if named_only or not _is_type(annotation, known) or getattr(target, "id", "") in _NEVER_NAMED:
                     yield "two words would become a name and its type"
             case ast.Expr(value=ast.Tuple() as value) if not _stood(before, after, value):
                 if not (ast.get_source_segment(after, value) or "").startswith("("):

@@ -86,8 +86,9 @@ def _statements(before: str, after: str, nodes: Sequence[ast.AST]) -> Iterator[s
                 cut = isinstance(one, ast.Return | ast.Raise | ast.Break | ast.Continue)
                 if not cut:
                     continue
-                moved = lines[following.lineno - 1] not in exact and lines[following.lineno - 1].strip() in given
-                if moved or given.isdisjoint({lines[each.lineno - 1].strip() for each in (one, following)}):
+                both = [lines[each.lineno - 1] for each in (one, following)]
+                moved = any(line not in exact and line.strip() in given for line in both)
+                if moved or given.isdisjoint({line.strip() for line in both}):
                     yield "what follows would never run"
 
 
@@ -103,6 +104,11 @@ def _marked(text: str, differing: Part) -> Iterator[str]:
                 apart = re.search(rf"^[ \t]*{'[ ]+'.join(words)}[ \t]*=", before, re.M)
                 if apart and any(len(re.findall(rf"\b{word}\b", text)) < 2 for word in words):
                     yield "a comma would make two names of one"
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values) | ast.List(elts=values)):
+                starred = any(isinstance(one, ast.Starred) for one in (*names, *values))
+                given = (ast.get_source_segment(text, node) or "") in before
+                if len(names) != len(values) and not starred and not given:
+                    yield f"{len(names)} names would get {len(values)} values"
             case ast.Subscript(slice=ast.Slice(lower=None, upper=None, step=None)) if "[]" in before:
                 if (ast.get_source_segment(text, node) or "") not in before:
                     yield "an index would be made up"
@@ -258,6 +264,11 @@ def _values(differing: Part) -> Iterator[str]:
                 | ast.BinOp(op=ast.BitOr(), right=ast.Constant(value=str()))
             ):
                 yield "a quote may belong behind the whole type"
+            case (
+                ast.BinOp(op=ast.MatMult(), left=ast.Constant(value=str()))
+                | ast.BinOp(op=ast.MatMult(), right=ast.Constant(value=str()))
+            ):
+                yield "`@` may be a part of a string"
             case ast.Starred(value=ast.Constant(value=value)) if not isinstance(value, str | bytes):
                 yield f"`{value}` can't be unpacked"
     if len(re.findall(r"\bpass\b", after)) > had and any(_idle_pass(node) for node in nodes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import chain
@@ -15,6 +15,7 @@ from gatllm.review.effort import FOR_MODEL, FOR_TIDYING, Effort
 from gatllm.review.ends import equal_ends
 from gatllm.review.gate import Step, harm, minimal
 from gatllm.review.layout import LAYOUT
+from gatllm.review.lines import margin_of
 from gatllm.review.names import Names
 from gatllm.review.quotes import with_blanks_inside
 from gatllm.review.region import Region, offset, region
@@ -131,13 +132,27 @@ def _spared(before: str, after: str, effort: Effort) -> str:
     def whole(lines: list[str]) -> str:
         return "\n".join([*new[:head], *lines, *old[len(old) - tail :]])
 
-    found = [one for one in SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if one[0] != "equal"]
-    for _, i1, i2, j1, j2 in reversed(found) if len(found) > 1 else ():  # without the only one it would not parse
+    if len(left) == len(right):  # margins of tabs that became spaces, all of them together
+        given = [margin_of(one) + other.lstrip() for one, other in zip(left, right, strict=True)]
+        right = given if given != right and means_the_same(given) else right
+    found = _by_line(SequenceMatcher(None, left, right, autojunk=False).get_opcodes())
+    for i1, i2, j1, j2 in reversed(found) if len(found) > 1 else ():  # without the only one it would not parse
         tried = [*right[:j1], *left[i1:i2], *right[j2:]]
         if not effort.is_spent and means_the_same(tried):
             right = tried
     filled = [line for line in right if line.strip() or not line or line in left]  # without lines split off for nothing
     return whole(filled) if len(filled) < len(right) and means_the_same(filled) else whole(right)
+
+
+def _by_line(codes: Iterable[tuple[str, int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """The lines that differ; as many in place of as many are a difference each."""
+    found: list[tuple[int, int, int, int]] = []
+    for kind, i1, i2, j1, j2 in codes:
+        if kind == "replace" and i2 - i1 == j2 - j1:
+            found += [(i1 + n, i1 + n + 1, j1 + n, j1 + n + 1) for n in range(i2 - i1)]
+        elif kind != "equal":
+            found.append((i1, i2, j1, j2))
+    return found
 
 
 def _repair_region(tagger: Tagger, state: _State, most: int, effort: Effort) -> list[_State]:

@@ -18,6 +18,12 @@ _TRADING = {
     "backslash-before-quote": 0,
     "body-missing": 2,
     "comparison-with-one-sign": 0,
+    "dot-between-parameters": 0,
+    "if-lost": 0,
+    "index-in-parentheses": 0,
+    "quote-and-other": 0,
+    "semicolon-in-brackets": 0,
+    "sign-between-lost": 0,
 }
 
 

@@ -49,6 +49,13 @@ RULES = (
         ("with open('a') f:\n    print(f.read())\n", "with open('a') as f:\n    print(f.read())\n"),
         r"^(?P<head>\s*(?:async\s+)?with\b[^#]*\))\s+(?P<name>(?!as\b|and\b|or\b|if\b|in\b|is\b|not\b|else\b)[^\W\d]\w*)"
         r"(?=\s*:)", r"\g<head> as \g<name>"),
+    form("import-before-from", "The two halves of an import in the other order.", "Python names the module first.",
+        ("import add, mul from operator\n", "from operator import add, mul\n"),
+        r"^(?P<margin>\s*+)import\s++(?P<names>[^\W\d]\w*+(?:\s*+,\s*+\w++)*+)\s++from\s++(?P<module>[\w.]++)\s*+;?$",
+        r"\g<margin>from \g<module> import \g<names>"),
+    form("hyphen-in-module", "A hyphen in the name of a module.", "A package may have one, its module has not.",
+        ("import my-tools\n", "import my_tools\n"),
+        r"^(?P<head>\s*+(?:import|from)\s++[\w.]*+)-(?=[^\W\d])", r"\g<head>_"),
     form("except-without-as", "A name behind an exception, without `as`.", "Nothing else may stand there.",
         ("try:\n    run()\nexcept ValueError error:\n    print(error)\n",
          "try:\n    run()\nexcept ValueError as error:\n    print(error)\n"),

@@ -13,7 +13,7 @@ from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 _KEYWORD = re.compile(r"\s*[^\W\d]\w*\s*=(?!=)|\s*\*\*")
-_COLON = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*:(?!=)\s*(?=\S)")
+_COLON = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*:(?!=|//)\s*(?=\S)")
 _CALLED = re.compile(r"(?<!\bdef )(?<!\bclass )(?<![\w.])[\w.]*[\w)\]]\s*\Z")
 _KEY = re.compile(r"[{,]\s*(?:'[^'\\]*'|\"[^\"\\]*\"|\d+)\s*\Z")
 _LITERAL = re.compile(r"-?\d[\w.]*|'[^'\\]*'|\"[^\"\\]*\"|True|False|None")
@@ -158,14 +158,20 @@ def _named(text: str, error: Finding) -> Iterator[str]:
     for began, arguments in calls(text, number):
         if not _CALLED.search(text, 0, began):
             continue
-        for start, end in arguments:
-            found = _COLON.match(text, start, end)
-            if found and is_typo(found["name"], "lambda"):
-                return
-            # `x: int = 3` is a parameter's: no call has that.
-            if found and start <= number <= end and not re.search(r"(?<![=!<>])=(?!=)", text[found.end() : end]):
-                yield f"{text[: found.end('name')]}={text[found.end() :]}"
-                return
+        named = [(_COLON.match(text, start, end), start, end) for start, end in arguments]
+        if any(found and is_typo(found["name"], "lambda") for found, _, _ in named):
+            return
+        # `x: int = 3` is a parameter's: no call has that.
+        known = [
+            (found, start, end)
+            for found, start, end in named
+            if found and not re.search(r"(?<![=!<>])=(?!=)", text[found.end() : end])
+        ]
+        if any(start <= number <= end for _, start, end in known):
+            for found, _, _ in reversed(known):
+                text = f"{text[: found.end('name')]}={text[found.end() :]}"
+            yield text
+            return
 
 
 def _keyed(text: str, error: Finding) -> Iterator[str]:

@@ -26,6 +26,8 @@ _OWNERS = {
 }
 _LEAVES = re.compile(r"\s*(?:return|break|continue|raise)\b")
 _RETURNS = re.compile(r"return\b|yield\b")
+_FUNCTION = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
+_STRAY = 3  # lines between a function's body and its `return`
 _MOST = 200  # lines of a block
 
 
@@ -210,7 +212,35 @@ def _after_leaving(text: str, error: Finding) -> Iterator[str]:
     yield "\n".join([*lines[:number], *moved, *lines[last:]])
 
 
+def _returning(text: str, error: Finding) -> Iterator[str]:
+    """A `return` at the margin of the function above it: the lines from its body on belong to it."""
+    lines, number = text.split("\n"), error.line - 1
+    margin = margin_of(lines[number]) if number < len(lines) else ""
+    first = number
+    while first > 0 and (not lines[first - 1].strip() or margin_of(lines[first - 1]) == margin):
+        first -= 1
+    header = next((at for at in range(first - 1, -1, -1) if lines[at].strip() and margin_of(lines[at]) == margin), None)
+    between = [line for line in lines[first:number] if line.strip()]
+    if header is None or not (found := _FUNCTION.match(lines[header])) or len(between) > _STRAY:
+        return
+    if any(BEGINS_BLOCK.match(line) or HEADER.search(line) or re.search(rf"\b{found[1]}\b", line) for line in between):
+        return
+    body = margin_of(next(line for line in lines[header + 1 :] if line.strip()))
+    first = _next(lines, first)
+    moved = [body + line[len(margin) :] if line.strip() else line for line in lines[first : number + 1]]
+    yield "\n".join([*lines[:first], *moved, *lines[number + 1 :]])
+
+
 RULES = (
+    Rule(
+        "return-at-margin",
+        re.compile("'return' outside function"),
+        "A `return` below a function, at its margin.",
+        "Only a function returns; the lines between its body and the `return` are its too, if they do not use it.",
+        "def size(box):\n    n = len(box)\nreturn n\n",
+        "def size(box):\n    n = len(box)\n    return n\n",
+        _returning,
+    ),
     Rule(
         "tabs-beside-spaces",
         re.compile("inconsistent use of tabs|unindent does not match|unexpected indent|expected an indented block"),

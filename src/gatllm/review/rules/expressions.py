@@ -177,7 +177,7 @@ RULES = (
         r"\g<head>(\g<given>)\g<rest>"),
     form("operator-cut-in-two", "A space inside an operator.", "Its two halves mean nothing side by side.",
         ("if n > = 3:\n    n - = 1\n", "if n >= 3:\n    n -= 1\n"),
-        r"(?P<first>(?<![<>=!:+\-*/%&|^@])[<>!:+\-*/%&|^@]) +=(?!=)", r"\g<first>="),
+        r"(?P<first>(?<![<>=!:+\-*/%&|^@])(?:\*\*|//|<<|>>|[<>!:+\-*/%&|^@])) +=(?!=)", r"\g<first>="),
     form("dot-of-self", "`self` and a name with a space between them.", "Nothing else may stand between the two.",
         ("def f(self):\n    return self x\n", "def f(self):\n    return self.x\n"),
         rf"\b(?P<me>self|cls) (?!(?:{_JOINS})\b)(?=[A-Za-z_])", r"\g<me>."),

@@ -32,7 +32,7 @@ _DEFINITION = re.compile(
     rf"(?P<margin>[ \t]*)(?P<name>[a-z_]\w*)[ \t]*\(\s*{_PARAMETERS}\)\s*(?:->\s*[\w.\[\], |]+)?:\s*(?:#.*)?"
 )
 _ELSEWHERE = frozenset({"switch", "match", "case", "until", "unless", "foreach", "loop", "repeat", "when", "catch"})
-_TWO_WORDS = re.compile(r"\b(?=([^\W\d]\w*)[ ]+([^\W\d]\w*))")
+_TWO_WORDS = re.compile(r"(?<![\w.])(?=([^\W\d]\w*(?:[ ]\w+){1,2})\b(?!\())")
 _STAND_IN = "gatllm_stand_in"
 
 
@@ -62,6 +62,8 @@ def _renamed(text: str, error: Finding) -> Iterator[str]:
         yield put(other)
     elif _BOUND_BEFORE.search(left) and (_ASSIGNS.match(right) or left.strip()):
         missing = _missing(put(_STAND_IN))
+        if missing and re.search(rf"\b{missing}\b", text[:start]):
+            missing = None  # it is used before anything could give it a value here
         yield put(missing if missing else other)
 
 
@@ -129,12 +131,16 @@ def _one_name(text: str, error: Finding) -> Iterator[str]:
     start, end = line_span(text, error.line)
     line = text[start:end]
     outside = outside_strings(line)
-    names = {name for name in _WORD.findall(text) if "_" in name}
+    names = {*_WORD.findall(text[:start]), *_WORD.findall(text[end:])}
     for found in _TWO_WORDS.finditer(line):
-        first, second = found.groups()
-        known = f"{first}_{second}" in names
-        if known and outside[found.start()] and not (keyword.iskeyword(first) or keyword.iskeyword(second)):
-            yield f"{text[: start + found.end(1)]}_{text[start + found.start(2) :]}"
+        words = found[1].split()
+        if not outside[found.start()] or any(keyword.iskeyword(word) for word in words):
+            continue
+        spelt = ("_".join(words), "".join(words), words[0] + "".join(word.capitalize() for word in words[1:]))
+        for name in spelt:
+            if name in names:
+                yield f"{text[: start + found.start()]}{name}{text[start + found.start() + len(found[1]) :]}"
+                return
 
 
 RULES = (
@@ -151,9 +157,9 @@ RULES = (
     ),
     Rule(
         "name-in-two",
-        re.compile("invalid syntax|forgot a comma"),
-        "A blank in a name that the file has elsewhere with an underscore.",
-        "Two names can't stand side by side, and the file tells which one it is.",
+        re.compile("invalid syntax|forgot a comma|only single target"),
+        "A blank in a name that the file has elsewhere without.",
+        "Two names can't stand side by side, nor a name and a number, and the file tells which one it is.",
         "full name = 'Ann'\nprint(full_name)\n",
         "full_name = 'Ann'\nprint(full_name)\n",
         _one_name,

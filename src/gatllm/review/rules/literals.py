@@ -193,6 +193,14 @@ def _prefix(text: str, error: Finding) -> Iterator[str]:
             yield f"{text[: start + found.end('prefix')]}{text[start + found.end() :]}"
 
 
+def _said_inside(found: re.Match[str], after: str) -> str | None:
+    """Words in quotes, unless they are a name that the line or what follows uses: then commas are missing."""
+    rest = found.string[: found.start()] + found.string[found.end() :] + after
+    if re.search(rf"(?<![\w'\"]){re.escape(found['b'])}(?![\w'\"])", rest):
+        return None
+    return f"""'{found["a"]}"{found["b"]}"{found["c"]}'{found.string[found.end() :]}{after}"""
+
+
 _INNER_QUOTES = r"""(?<=[=(,\[{ ])"(?P<a>[^"'\n]+)"(?P<b>\w(?:[^"'\n]*\w)?)"(?P<c>[^"'\n]*)"(?=\s*(?:[,)\]}:]|$))"""
 RULES = (
     Rule(
@@ -285,7 +293,7 @@ RULES = (
         ("print('don't')\n", 'print("don\'t")\n'),
         r"(?<!\w)'(?P<said>[^'\"]*\w'\w[^'\"]*)'(?!\w)", r'"\g<said>"', anywhere=True),
     form("quotes-in-quotes", "Quoted words in a string between the same quotes.", "The other quotes hold them.",
-        ('x = "she said "hi""\n', "x = 'she said \"hi\"'\n"), _INNER_QUOTES, r"""'\g<a>"\g<b>"\g<c>'""", anywhere=True),
+        ('x = "she said "hi""\n', "x = 'she said \"hi\"'\n"), _INNER_QUOTES, _said_inside, anywhere=True),
     form("quotes-in-format", "The quotes of an f-string inside its braces.",
         "Python 3.12 reads it; with the other quotes every Python does.",
         ('print(f"{d["a"]}")\n', "print(f\"{d['a']}\")\n"),
