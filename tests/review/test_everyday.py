@@ -16,6 +16,5 @@ pytestmark = pytest.mark.skipif(not (SHIPPED / "model.safetensors").is_file(), r
 def test_what_was_meant_is_found(file: Path) -> None:
     broken, meant = file.read_text(encoding="utf-8").split("\n=====\n")
     assert compile_error(broken) is not None
-    repair = load_reviewer().fix(broken)
-    assert repair.compiles
-    assert same_tree(repair.text, meant), repair.text
+    found = load_reviewer().fix(broken).likeliest  # written where it is likely enough
+    assert same_tree(found, meant), found

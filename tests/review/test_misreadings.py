@@ -141,13 +141,11 @@ def test_nothing_is_made_up(text: str) -> None:
             'class A:\n    def f(self) -> "Iterator[str | Text]":\n        """Doc."""\n',
         ),
         ("raise E['not now; later')\n", "raise E('not now; later')\n"),
-        ("x = f'{os.path.abspath(source):'\n", "x = f'{os.path.abspath(source)}:'\n"),
         ('def f():\n    Initialize the filters."\n', 'def f():\n    "Initialize the filters."\n'),
         (
             "def f():\n    # Half of it\n    # is done.\ngo(1)\n",
             "def f():\n    # Half of it\n    # is done.\n    go(1)\n",
         ),
-        ("xs = )t for t in ts]\n", "xs = [t for t in ts]\n"),
         ("class A:\n    id: ClassVar[str = 'a'\n", "class A:\n    id: ClassVar[str] = 'a'\n"),
         ("print([1,\n       -2,\n", "print([1,\n       -2,])\n"),
     ],

@@ -166,3 +166,16 @@ def test_a_guess_is_shown_and_not_written(reviewer: Reviewer, broken: str) -> No
 def test_a_rule_makes_nothing_of_what_a_parameter_lacks(reviewer: Reviewer, broken: str, meant: str) -> None:
     repair = reviewer.fix(broken)
     assert not repair.changed or same_tree(repair.text, meant), repair
+
+
+@pytest.mark.parametrize(
+    ("broken", "meant"),
+    [
+        ("x = f'{os.path.abspath(source):'\n", "x = f'{os.path.abspath(source)}:'\n"),
+        ("xs = )t for t in ts]\n", "xs = [t for t in ts]\n"),
+        ("def f(text):\n    return 'requires  + text\n", "def f(text):\n    return 'requires ' + text\n"),
+    ],
+)
+def test_what_is_hardly_likelier_than_not_is_shown_first(reviewer: Reviewer, broken: str, meant: str) -> None:
+    repair = reviewer.fix(broken)
+    assert (repair.changed, repair.likeliest) == (False, meant)

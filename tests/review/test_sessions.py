@@ -38,7 +38,6 @@ MEANT = [
     ("words = 'It is %s'\nprint(words %s 3)\n", "words = 'It is %s'\nprint(words % 3)\n"),
     ("print('A'),'B')\n", "print('A','B')\n"),
     ("print('Hi ' + who ', you are ' + age)\n", "print('Hi ' + who + ', you are ' + age)\n"),
-    ("if name:\n    print('Name,''+ name + '!')\n", "if name:\n    print('Name,' + name + '!')\n"),
     ("send('x', {'a': 1}0\nread('x')\n", "send('x', {'a': 1})\nread('x')\n"),
     ("print('Good day\")\nprint(2)\n", "print('Good day')\nprint(2)\n"),
     ("log('w', mode='a', level)\n", "log('w', level, mode='a')\n"),

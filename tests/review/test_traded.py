@@ -49,7 +49,6 @@ ALONE = {
     "def f(app, wait):\n    if wait = app.wait_for:\n        return wait\n": (
         "def f(app, wait):\n    if wait == app.wait_for:\n        return wait\n"
     ),
-    "def f(text):\n    return 'requires  + text\n": "def f(text):\n    return 'requires ' + text\n",
     "log(\n    'not found, \n    'and left'\n)\n": "log(\n    'not found, '\n    'and left'\n)\n",
     "SIZES = [  # in metres\n    1,\n    2,\n\n\ndef area(w):\n    return w\n": (
         "SIZES = [  # in metres\n    1,\n    2,\n]\n\n\ndef area(w):\n    return w\n"
