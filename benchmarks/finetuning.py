@@ -5,13 +5,14 @@
     python benchmarks/finetuning.py --shape gpt2-base --updates 6 --rounds 3 --held 12 --lr 1e-4    # GPT-2's own size
 
 Both sides train the same model of Llama's or GPT-2's shape, made on the spot from one seed, in fp32 on one thread; each
-update has the same pairs on both sides, so that the losses must be the same. With ``--dropout`` each side draws masks
-of its own: what two seeds (``--seed``) of one side differ by is then the measure. With ``--control`` there is a second
-Trainer with the same pairs in each update, the last one first: a sum in another order is all that tells it from the
-first, so that what both differ by is what rounding alone does to a run of that length. Trainer gets what its
-documentation shows: a collator that pads to the longest of a batch, the questions masked. What is counted are tokens of
-the pairs, not padding, in processor seconds, the sides in turn. The loss is that of each update, and that of held-out
-answers after every round. Prints a table and, as the last line, one line of JSON.
+update has the same pairs on both sides, so that the losses must be the same. With ``--precision bf16`` ours computes in
+bf16, beside a Trainer as it comes (fp32) and one with ``bf16=True``. With ``--dropout`` each side draws masks of its
+own: what two seeds (``--seed``) of one side differ by is then the measure. With ``--control`` there is a second Trainer
+with the same pairs in each update, the last one first: a sum in another order is all that tells it from the first, so
+that what both differ by is what rounding alone does to a run of that length. Trainer gets what its documentation shows:
+a collator that pads to the longest of a batch, the questions masked. What is counted are tokens of the pairs, not
+padding, in processor seconds, the sides in turn. The loss is that of each update, and that of held-out answers after
+every round. Prints a table and, as the last line, one line of JSON.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def make_model(folder: Path, texts: list[str], shape: str, dropout: float) -> Pa
 class Ours:
     """Our loop, as `gatllm finetune` sets it up."""
 
-    def __init__(self, model: Path, file: Path, rows: int, updates: int, lr: float, seed: int) -> None:
+    def __init__(self, model: Path, file: Path, rows: int, updates: int, lr: float, seed: int, precision: str) -> None:
         from gatllm.training import Recipe
         from gatllm.training.assembly import assemble
 
@@ -99,7 +100,7 @@ class Ours:
                 "objective": "chat",
                 "data": {"source": str(file)},
                 "model": {"kind": "pretrained", "base": str(model), "context": CONTEXT},
-                "train": {"steps": updates, "batch": rows, "optimizer": "adamw", "lr": lr, "precision": "fp32",
+                "train": {"steps": updates, "batch": rows, "optimizer": "adamw", "lr": lr, "precision": precision,
                           "threads": 1, "betas": [0.9, 0.999], "warmup": 0.0, "clip": 1.0},
             }
         )  # fmt: skip
@@ -137,10 +138,12 @@ class Ours:
 class Theirs:
     """transformers.Trainer, with a collator that pads."""
 
-    def __init__(self, model: Path, each: list[list[tuple[list[int], list[int]]]], lr: float, seed: int) -> None:
+    def __init__(
+        self, model: Path, each: list[list[tuple[list[int], list[int]]]], lr: float, seed: int, bf16: bool = False
+    ) -> None:
         from transformers import AutoModelForCausalLM
 
-        self.lr, self.seed = lr, seed
+        self.lr, self.seed, self.bf16 = lr, seed, bf16
         self.model = AutoModelForCausalLM.from_pretrained(model)
         self.each, self.updates, self.done = each, len(each), 0
         self.losses: list[float] = []
@@ -182,7 +185,7 @@ class Theirs:
         arguments = TrainingArguments(
             output_dir=tempfile.mkdtemp(), use_cpu=True, max_steps=updates, per_device_train_batch_size=1,
             report_to=[], save_strategy="no", logging_steps=1, disable_tqdm=True, max_grad_norm=1.0,
-            remove_unused_columns=False, seed=self.seed + begun,
+            remove_unused_columns=False, seed=self.seed + begun, bf16=self.bf16,
         )  # fmt: skip
         trainer = InOrder(
             model=self.model, args=arguments, train_dataset=rows, data_collator=collate, callbacks=[clock],
@@ -227,8 +230,8 @@ def loss(model: Any, encoded: list[tuple[list[int], list[int]]]) -> float:
     return total / count
 
 
-def main() -> None:
-    """Alternate both sides to the end, measuring both after each round."""
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=1200)
     parser.add_argument("--rounds", type=int, default=4)
@@ -238,10 +241,16 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=0, help="stop after so many (0: none is left out)")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--held", type=int, default=200, help="pairs that are drawn to be held out")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="ours; Trainer's are told beside")
     parser.add_argument("--control", action="store_true", help="a second Trainer that adds in another order")
     parser.add_argument("--dropout", type=float, default=0.0, help="of GPT-2's shape, everywhere")
     parser.add_argument("--seed", type=int, default=1, help="of the order of the pairs and of the dropout")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Alternate both sides to the end, measuring both after each round."""
+    options = arguments()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     import torch
@@ -254,11 +263,13 @@ def main() -> None:
     file = folder / "pairs.json"
     file.write_text(json.dumps([{"question": q, "answer": a} for q, a in train]))
     asked = encode(model, held)
-    count = Ours(model, file, options.rows, 1, options.lr, options.seed).per_epoch * options.epochs
+    count = Ours(model, file, options.rows, 1, options.lr, options.seed, options.precision).per_epoch * options.epochs
     count = min(count, options.updates or count)
-    ours = Ours(model, file, options.rows, count, options.lr, options.seed)
+    ours = Ours(model, file, options.rows, count, options.lr, options.seed, options.precision)
     each = [ours.pairs(update) for update in range(count)]
     sides: dict[str, Ours | Theirs] = {"gatllm": ours, "Trainer": Theirs(model, each, options.lr, options.seed)}
+    if options.precision == "bf16":
+        sides["bf16"] = Theirs(model, each, options.lr, options.seed, bf16=True)
     if options.control:
         sides["control"] = Theirs(model, [some[::-1] for some in each], options.lr, options.seed)
     rates: dict[str, list[float]] = {name: [] for name in sides}
@@ -272,11 +283,14 @@ def main() -> None:
         now = {name: values[-1] for name, values in losses.items()}
         told = ", ".join(f"{name} {value:.4f} ({value / now['Trainer'] - 1:+.3%})" for name, value in now.items())
         print(f"  update {ours.session.step:4}: held-out loss of {told}", flush=True)
-    ratios = [mine / other for mine, other in zip(rates["gatllm"], rates["Trainer"], strict=True)]
     for name, values in rates.items():
         spread = f"{min(values):,.0f} to {max(values):,.0f}"
         print(f"{name:8} {statistics.median(values):9,.0f} tokens/s ({spread}), held-out loss {losses[name][-1]:.4f}")
-    print(f"ratio    {statistics.median(ratios):9.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    ratios = {}
+    for name in rates.keys() - {"gatllm"}:
+        some = [mine / other for mine, other in zip(rates["gatllm"], rates[name], strict=True)]
+        print(f"gatllm / {name:8} {statistics.median(some):9.2f} ({min(some):.2f} to {max(some):.2f})")
+        ratios[name] = some
     curves = {name: side.losses for name, side in sides.items()}
     for name in curves.keys() - {"Trainer"}:
         apart = [abs(mine - other) / other for mine, other in zip(curves[name], curves["Trainer"], strict=True)]
