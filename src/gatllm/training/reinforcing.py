@@ -21,6 +21,7 @@ from gatllm.models import choose_device, load_run, weights_root
 from gatllm.models.tuned import KIND, build_tuned, is_tuned, read_tuned
 from gatllm.progress import Progress, Report, silent
 from gatllm.records import HashLog, new_folder, read_log, sha256
+from gatllm.training.allocator import give_back_memory
 from gatllm.training.objectives.answers import Written
 from gatllm.training.objectives.data_tables import PolicyTable
 from gatllm.training.objectives.policy import RIGHT, Policy, prepare
@@ -150,6 +151,7 @@ def _play(wanted: Recipe, folder: Path, rounds: list[Round], log: HashLog, repor
             number, before, last.held_out, last.exact, last.loss, kept=False, why="nothing to learn", **nothing
         )
     run = train(_round_recipe(wanted, number, before, answers.path), place / "run", report=report)
+    give_back_memory()  # the next answers need some of it
     log.append("answers", merkle_root=answers.manifest.merkle_root, **notes)
     counts = {key: notes[key] for key in ("mixed", "right", "wrong", "reward", "distinct")}
     metrics = run.metrics
