@@ -3,9 +3,10 @@
 import pytest
 
 from gatllm.review import Reviewer
-from gatllm.review.critics import Finding
+from gatllm.review.critics import Finding, compile_error
 from gatllm.review.default import load_reviewer
 from gatllm.review.detection import detect
+from gatllm.review.rules import lost, neighbours
 from gatllm.review.rules.table import RULES
 from gatllm.tokenizers.lexing import lenient
 
@@ -32,6 +33,25 @@ def test_a_slip_beside_a_line_of_data_is_repaired_without_it(
         for above, below in (("", data), (data, ""), (data, data)):
             assert reviewer.fix(f"{above}\n{broken}{below}\n").text == f"{above}\n{meant}{below}\n"
     assert longest < len(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = {" + "'a':1;" * 1500,
+        "def f(" + "a;" * 8000,
+        "x = " + "a for b in " * 2000 + ":#",
+        "x" * 9000 + "![1;2;3",
+        "x = " + "3x+" * 4000,
+        "f(3) def " * 2000,
+    ],
+)
+def test_rules_for_what_people_type_leave_a_line_of_data(text: str) -> None:
+    error = compile_error(text)
+    assert error is not None
+    for rule in (*neighbours.RULES, *lost.RULES):
+        if rule.messages.search(error.message):
+            assert list(rule.rewrite(text, error)) == []
 
 
 def test_a_line_without_end_is_named_and_left(reviewer: Reviewer) -> None:

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 
 from gatllm.review.critics import Finding
 from gatllm.review.region import line_span
-from gatllm.review.rules.rule import ANY, Rule
+from gatllm.review.rules.rule import ANY, LONGEST, Rule
 from gatllm.tokenizers.lexing.lenient import outside_strings
 
 Rewrite = Callable[["re.Match[str]", str], str | None]  # the match in its line, what follows the line → the statement
-
-_LONGEST = 1000  # characters of a line that is looked at
 
 
 def form(
@@ -42,7 +40,7 @@ def form(
     def rewritten(text: str, error: Finding) -> Iterator[str]:
         for number in (error.line, error.line - 1):
             start, end = line_span(text, number) if number > 0 else (0, 0)
-            if not 0 < end - start <= _LONGEST:
+            if not 0 < end - start <= LONGEST:
                 continue
             line = text[start:end]
             for found in compiled.finditer(line):

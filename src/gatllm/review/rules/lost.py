@@ -13,7 +13,7 @@ from gatllm.review.lines import margin_of
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.arguments import calls
 from gatllm.review.rules.forms import form
-from gatllm.review.rules.rule import ANY, Rule
+from gatllm.review.rules.rule import ANY, Rule, for_typed_lines
 from gatllm.review.typos import is_typo
 from gatllm.tokenizers.lexing.lenient import outside_strings
 
@@ -191,7 +191,7 @@ def _quoted(text: str, error: Finding) -> Iterator[str]:
             yield f"{text[: start + found.start()]}{new}{text[start + found.end() :]}"
 
 
-RULES = (
+RULES = for_typed_lines(
     Rule(
         "if-lost",
         re.compile("invalid syntax|expected|only single target|illegal target|cannot assign"),

@@ -11,7 +11,7 @@ from gatllm.review.critics import Finding
 from gatllm.review.lines import margin_of
 from gatllm.review.region import line_span
 from gatllm.review.rules.forms import form
-from gatllm.review.rules.rule import ANY, Rule
+from gatllm.review.rules.rule import ANY, Rule, for_typed_lines
 from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
@@ -162,7 +162,7 @@ def _indexed(text: str, error: Finding) -> Iterator[str]:
             yield f"{text[: start + found.start()]}{name}[{found['key']}]{text[start + found.end() :]}"
 
 
-RULES = (
+RULES = for_typed_lines(
     Rule(
         "sign-left-lying",
         re.compile("invalid (?:non-printable )?character|invalid syntax|never closed|unmatched|does not match"),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatllm.review.critics import Finding
+from gatllm.review.region import line_span
+
+LONGEST = 1000  # characters of a line that somebody typed
 
 ANY = re.compile("")  # the compiler may say anything
 
@@ -38,3 +41,16 @@ class Rule:
     after: str
     rewrite: Callable[[str, Finding], Iterable[str]]
     whole: bool = False
+
+
+def for_typed_lines(*rules: Rule) -> tuple[Rule, ...]:
+    """Return rules that leave lines longer than `LONGEST`: data, in which a search for pairs of signs has no end."""
+
+    def bounded(rewrite: Callable[[str, Finding], Iterable[str]]) -> Callable[[str, Finding], Iterable[str]]:
+        def rewritten(text: str, error: Finding) -> Iterable[str]:
+            start, end = line_span(text, error.line)
+            return rewrite(text, error) if end - start <= LONGEST else ()
+
+        return rewritten
+
+    return tuple(replace(rule, rewrite=bounded(rule.rewrite)) for rule in rules)
