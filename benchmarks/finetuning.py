@@ -89,7 +89,9 @@ def make_model(folder: Path, texts: list[str], shape: str, dropout: float) -> Pa
 class Ours:
     """Our loop, as `gatllm finetune` sets it up."""
 
-    def __init__(self, model: Path, file: Path, rows: int, updates: int, lr: float, seed: int, precision: str) -> None:
+    def __init__(
+        self, model: Path, file: Path, rows: int, updates: int, lr: float, seed: int, precision: str = "fp32"
+    ) -> None:
         from gatllm.training import Recipe
         from gatllm.training.assembly import assemble
 

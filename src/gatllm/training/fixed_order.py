@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._decomp import decomposition_table
@@ -44,7 +45,7 @@ _EXACT = frozenset(
     masked_fill masked_fill_ max maximum min minimum mul mul_ narrow ne neg neg_ new_empty new_empty_strided
     new_full new_ones new_zeros nll_loss_backward nonzero ones ones_like permute random_ randperm relu relu_ repeat
     reshape resize_ roll round scalar_tensor scatter scatter_ select select_backward set_ sign slice slice_backward
-    split split_with_sizes sqrt sqrt_ squeeze stack sub sub_ t threshold_backward to topk transpose tril triu unbind
+    split split_with_sizes squeeze stack sub sub_ t threshold_backward to topk transpose tril triu unbind
     unfold unsqueeze view view_as where zero_ zeros zeros_like
     """.split()  # noqa: SIM905  # a list of one name a line is no easier to read
 )
@@ -192,7 +193,7 @@ def _norm(x: Tensor, order: float = 2, dim: Any = None, keepdim: bool = False, d
     if order != 2:
         raise UsageError(f"determinism.fixed_order knows no norm of order {order}", "train without it")
     wide = x.double()
-    return _total(wide * wide, dim, keepdim).sqrt().to(dtype or x.dtype)
+    return _sqrt(_total(wide * wide, dim, keepdim)).to(dtype or x.dtype)
 
 
 def _norms(tensors: Sequence[Tensor], order: float = 2, dtype: Any = None) -> list[Tensor]:
@@ -224,6 +225,15 @@ def _polynomial(x: Tensor, coefficients: Sequence[float]) -> Tensor:
 _EXP = [1 / math.factorial(n) for n in range(14)]
 _LOG = [2 / (2 * n + 1) for n in range(10)]
 _COS = [(-1) ** n / math.factorial(2 * n) for n in range(14)]
+
+
+def _sqrt(x: Tensor) -> Tensor:
+    """Return the root, rounded as IEEE 754 wants it: NumPy asks the processor.
+
+    PyTorch asks MKL, whose root is rounded otherwise in one of a hundred cases, and in others on each instruction set.
+    """
+    with np.errstate(invalid="ignore"):
+        return torch.from_numpy(np.asarray(np.sqrt(x.numpy())))
 
 
 def _exp_wide(x: Tensor) -> Tensor:
@@ -294,7 +304,7 @@ def _pow(base: Any, exponent: Any) -> Tensor:
         power: Tensor = value.clone() if exponent == 1 else value
         return power
     if isinstance(exponent, int | float) and exponent in (0.5, -0.5):
-        root: Tensor = base.sqrt()
+        root: Tensor = _sqrt(base)
         return root if exponent > 0 else root.new_ones(()) / root
     if isinstance(base, int | float) and base > 0 and isinstance(exponent, Tensor):
         natural = _log_wide(torch.tensor(float(base), dtype=torch.float64))
@@ -396,7 +406,7 @@ def _adamw(
         weight.mul_(1 - lr * weight_decay)
         first.mul_(beta1).add_(grad * (1 - beta1))
         second.mul_(beta2).add_((grad * grad).mul_(1 - beta2))
-        scale = (second / (1 - _to_the(beta2, count))).sqrt_().add_(eps)
+        scale = _sqrt(second / (1 - _to_the(beta2, count))).add_(eps)
         weight.sub_((first / scale).mul_(lr / (1 - _to_the(beta1, count))))
 
 
@@ -406,7 +416,7 @@ def _normal(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = 
         torch.empty(x.numel(), dtype=torch.int64).random_(1, 2**32 + 1, generator=generator).double().mul_(2.0**-32)
         for _ in range(2)
     )
-    drawn = (_log_wide(radius) * -2).sqrt_() * _cos_wide(angle * math.tau)
+    drawn = _sqrt(_log_wide(radius) * -2) * _cos_wide(angle * math.tau)
     return x.copy_((drawn * std + mean).view(x.shape))
 
 
@@ -434,7 +444,8 @@ _RULES: dict[str, Callable[..., Any]] = {
     "tanh": _tanh,
     "pow": _pow,
     "reciprocal": lambda x: 1 / x,
-    "rsqrt": lambda x: 1 / x.sqrt(),
+    "rsqrt": lambda x: 1 / _sqrt(x),
+    "sqrt": _sqrt,
     "_softmax": _softmax,
     "_safe_softmax": _safe_softmax,
     "_softmax_backward_data": _softmax_gradient,
