@@ -6,8 +6,10 @@ from gatllm.review import Reviewer
 from gatllm.review.critics import Finding, compile_error
 from gatllm.review.default import load_reviewer
 from gatllm.review.detection import detect
+from gatllm.review.names import Names
 from gatllm.review.rules import lost, neighbours
 from gatllm.review.rules.table import RULES
+from gatllm.review.tags import TAGS
 from gatllm.tokenizers.lexing import lenient
 
 
@@ -52,6 +54,14 @@ def test_rules_for_what_people_type_leave_a_line_of_data(text: str) -> None:
     for rule in (*neighbours.RULES, *lost.RULES):
         if rule.messages.search(error.message):
             assert list(rule.rewrite(text, error)) == []
+
+
+def test_a_word_without_end_is_neither_cut_nor_respelt() -> None:
+    for action in ("cut", "respell"):
+        tag = next(one for one in TAGS if one.action == action)
+        for word, is_short in (("printprint", True), ("print" * 40, False)):
+            tokens = [lenient.Lexeme("word", one, 0, len(one)) for one in (word, word + "x")]
+            assert bool(Names(tokens).candidates(tag, 0)) == is_short
 
 
 def test_a_line_without_end_is_named_and_left(reviewer: Reviewer) -> None:

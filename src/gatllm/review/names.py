@@ -22,6 +22,7 @@ _JOINTS = frozenset({".", "(", "[", "=", "@", "->", ":"})  # neighbours that tel
 # name of the text has 3 - 1, and a tenth for each of the four letters from which on it is hardly there by chance.
 _LEAST = 1.0  # that each half of a word must be worth
 _SURE = 2.4  # from here on the other half may be anything
+_LONGEST = 100  # characters of a name; prose without end is one token, and cut in as many ways as it has characters
 _KNOWN = KEYWORDS | frozenset(_BUILTINS) | {"self", "cls"}
 
 
@@ -41,7 +42,7 @@ class Names:
     def candidates(self, tag: Tag, number: int, most: int = 4) -> list[str]:
         """Words that ``tag`` may put at token ``number``, likely ones first; ``[""]`` for a tag that needs none."""
         word = self._tokens[number].text
-        if not word and tag.action in ("respell", "cut", "rename"):
+        if tag.action in ("respell", "cut", "rename") and not 0 < len(word) <= _LONGEST:
             return []
         match tag.action:
             case "respell" | "cut":
