@@ -13,8 +13,10 @@ from gatllm.review.reading import Part
 from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 _PAIR = re.compile(r"(?:'[^'\n]*'|\"[^\"\n]*\"|\b\d+)\s*:")
-_SLICE = re.compile(r"(?<=\w)\((?:[^()\[\]{}'\":]*,)?\s*-?\w*\s*:\s*-?\w+\s*[,)]")
-_ROWS = re.compile(r"\[[^\[\]{};\n]*,[^\[\]{};\n]*;[^\[\]{}\n]*\]")
+# What repeats takes what it takes without giving it back: a line of data may be long.
+_SLICE = re.compile(r"(?<=\w)\((?P<before>[^()\[\]{}'\":]*+):\s*+-?\w++\s*+[,)]")
+_BOUND = re.compile(r"\s*+-?\w*+\s*+")
+_ROWS = re.compile(r"\[(?=[^\[\]{};\n,]*+,)[^\[\]{};\n]*+;[^\[\]{}\n]*+\]")
 
 
 def exchanged(before: str, after: str, differing: Part) -> Iterator[str]:
@@ -29,11 +31,16 @@ def exchanged(before: str, after: str, differing: Part) -> Iterator[str]:
     made_set = any(isinstance(node, ast.Set) and len(node.elts) > 1 for node in differing.nodes)
     if made_set and len(_PAIR.findall(old)) > len(_PAIR.findall(new)):
         yield "a pair of a dictionary would become two values"
-    if len(_SLICE.findall(old)) > len(_SLICE.findall(new)) and old.count(":") > new.count(":"):
+    if _slices(old) > _slices(new) and old.count(":") > new.count(":"):
         yield "what stands between the parentheses may be an index"
     if len(_ROWS.findall(old)) > len(_ROWS.findall(new)):
         yield "a semicolon may separate rows"
     yield from _unquoted(before.split("\n"), after.split("\n"))
+
+
+def _slices(text: str) -> int:
+    """Count what may be a slice between parentheses."""
+    return sum(_BOUND.fullmatch(found["before"].rpartition(",")[2]) is not None for found in _SLICE.finditer(text))
 
 
 def _unquoted(old: list[str], new: list[str]) -> Iterator[str]:
