@@ -293,13 +293,20 @@ def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str)
         if isinstance(statement, ast.Name):
             if is_new:
                 yield f"`{statement.id}` alone on a line would do nothing"
-            elif statement.id in unbound and (statement.id in _ENDINGS or beside):
+            elif statement.id in unbound and (
+                statement.id in _ENDINGS or (beside and not _is_used(statement.id, before))
+            ):
                 yield f"`{statement.id}` alone on a line would fail"
         elif isinstance(statement.value, int | float | complex):
             if is_new:
                 yield f"`{statement.value}` alone on a line would do nothing"
         elif (ast.get_source_segment(after, statement) or "") not in before:
             yield "a string would stand alone on a line"
+
+
+def _is_used(name: str, text: str) -> bool:
+    """Tell whether lines do something with a name: alone on another line it asks a prompt for its value."""
+    return re.search(rf"^[ \t]*{name}[ \t]*(?:[.\[]|[-+*/%]?=(?!=))", text, re.M) is not None
 
 
 def _parted(before: str, after: str) -> int:

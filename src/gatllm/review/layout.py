@@ -13,7 +13,10 @@ from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
 _OPENS = re.compile(r"\s*class\s+\w+")
 _METHOD = re.compile(r"(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
 LAYOUT = frozenset(
-    {"block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return", "return-at-margin"}
+    {
+        *("block-not-indented", "tabs-beside-spaces", "clause-at-no-margin", "margin-after-return"),
+        *("return-at-margin", "clause-in-block", "blank-before-statement"),
+    }
 )  # rules that move lines, and know where to
 _TAB = 8  # columns of a tab
 _TAIL = 200  # characters by which the end of a text is known

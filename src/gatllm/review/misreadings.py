@@ -42,6 +42,8 @@ _EMPTY = re.compile(r"(?<!\")\"\"(?!\")|(?<!')''(?!')")
 _BLANK = re.compile(r"(?:(?<!\")\"\"|(?<!')'')\s+[,)\]}]")
 
 _SIGNS = re.compile(r"(?P<said>(['\"])[-*=#_~+.]{1,3}\2)[ \t]*(?P<name>[^\W\d]\w*)")  # `"*" n` : a line of stars
+_LABEL = re.compile(r"[(,][ \t]*\d+[ \t]*:(?=[ \t]*,)")  # `print(1:, x)`
+_NUMBER_AND_QUOTE = re.compile(r"(?<![\w'\".])(?P<number>\d+)(?P<quote>['\"])")
 _TWO_KEYS = re.compile(r"(?<=[\w)\]])\[\s*-?\d+[ ]+-?\d+\s*\]")
 _FRACTION = re.compile(r"(?<=['\")\]])\.\d+")
 _JOINING = re.compile(r"(?P<quote>['\"]) *(?:is|in|and|or|if|else|not) +(?P=quote)")
@@ -119,6 +121,11 @@ def _marked(text: str, differing: Part) -> Iterator[str]:
 
 def _beside_strings(before: str, after: str) -> Iterator[str]:
     """Marks put beside numbers and strings where another mark, or none, is as likely."""
+    if len(_LABEL.findall(before)) > len(_LABEL.findall(after)):
+        yield "a number and its colon may be a label"
+    for found in _NUMBER_AND_QUOTE.finditer(before):
+        if (said := f"{found['quote']}{found['number']}{found['quote']}") in after and said not in before:
+            yield "a quote behind a number may be one too many"
     if len(_TWO_KEYS.findall(before)) > len(_TWO_KEYS.findall(after)):
         yield "one of two numbers in an index may be meant"
     for string in _SIGNS.finditer(before):
@@ -257,6 +264,8 @@ def _values(differing: Part) -> Iterator[str]:
             case ast.AnnAssign(target=ast.Name(id=name), value=None) if f"{name}:" not in before:
                 if any(is_typo(name, word) for word in _BEFORE_NAMES):
                     yield f"`{name}` may be a misspelt keyword"
+            case ast.AnnAssign(target=ast.Subscript(), value=None):
+                yield "what is indexed would get a type"
             case ast.UnaryOp(operand=ast.Constant(value=str())):
                 yield "an operator before a string may belong into it"
             case (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from gatllm.review.critics import Finding, quietly_parsed
-from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of
+from gatllm.review.lines import BEGINS_BLOCK, HEADER, margin_of, shares_margin
 from gatllm.review.rules.rule import Rule
 from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
@@ -165,19 +165,12 @@ def _one_kind(text: str, error: Finding) -> Iterator[str]:
         yield from found.values()
 
 
-def _shares_margin(lines: list[str], first: int, last: int) -> bool:
-    """Tell whether a line besides those from ``first`` up to ``last`` begins where ``first`` does."""
-    width = len(margin_of(lines[first]).expandtabs())
-    others = (*lines[:first], *lines[last:])
-    return any(len(margin_of(line).expandtabs()) == width for line in others if line.strip())
-
-
 def _clause(text: str, error: Finding) -> Iterator[str]:
     """A clause at a margin of its own goes to the only header above that it can belong to."""
     lines = text.split("\n")
     line = lines[error.line - 1] if error.line <= len(lines) else ""
     kind = _CLAUSE.match(line)
-    if kind is None or _shares_margin(lines, error.line - 1, error.line):
+    if kind is None or shares_margin(lines, error.line - 1, error.line):
         return
     owners = _OWNERS[kind[0].split()[0]]
     within, depth = [], len(text)
@@ -206,7 +199,7 @@ def _after_leaving(text: str, error: Finding) -> Iterator[str]:
     last = number
     while last < len(lines) and (lines[last].startswith(own) or not lines[last].strip()):
         last += 1
-    if _shares_margin(lines, number, last):
+    if shares_margin(lines, number, last):
         return  # its header may have moved, not the line
     moved = [margin + line[len(own) :] if line.strip() else line for line in lines[number:last]]
     yield "\n".join([*lines[:number], *moved, *lines[last:]])

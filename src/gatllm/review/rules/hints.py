@@ -13,12 +13,14 @@ from gatllm.tokenizers.lexing.lenient import bare
 
 _ASSIGNED = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
 _CONDITION = re.compile(r"\s*(?:if|elif|while|assert|return|and|or|not)\b")
+_COMPARES = re.compile(r"\b(?:and|or|not|in|is)\b|[=!<>]=|[<>]")
 _NO_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
 _CLAUSE = re.compile(r"\s*(?:elif|else|except|finally)\b")
 _DEFINITION = re.compile(r"\s*(?:@|async\s+def\b|def\b|class\b)")
 _CROSSED = re.compile(r"'(.)' does not match opening parenthesis '(.)'")
 _CLASS = re.compile(r"\s*class\b")
 _METHOD = re.compile(r"\s*(?:async\s+)?def\s+\w+\s*\(\s*(?:self|cls)\b")
+_CALLED = re.compile(r"[\w)\]]\Z")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -27,7 +29,10 @@ def _compared(text: str, error: Finding) -> Iterator[str]:
     line, at = offset(text, error.line, 1), offset(text, error.line, error.column)
     end = text.find("\n", at)
     found = _ASSIGNED.search(text, at, len(text) if end < 0 else end)
-    if found and "'=='" in error.message and _CONDITION.match(text, line) and not _bound_here(text, line, at, found):
+    if found is None or "'=='" not in error.message.replace('"', "'"):
+        return
+    within = "cannot contain assignment" in error.message and _COMPARES.search(text, at, found.start())
+    if within or (_CONDITION.match(text, line) and not _bound_here(text, line, at, found)):
         yield text[: found.start()] + "==" + text[found.end() :]
 
 
@@ -119,7 +124,47 @@ def _uncrossed(text: str, error: Finding) -> Iterator[str]:
         yield text[:at] + wanted + text[at + 1 : behind] + found[1] + text[behind + 1 :]
 
 
+def _closed_alike(text: str, error: Finding) -> Iterator[str]:
+    """``{1, 2)``, ``[1, 2)``: a hand closes with the bracket that it closes most."""
+    found = _CROSSED.search(error.message)
+    at = offset(text, error.line, error.column)
+    if found is None or found[1] != ")" or found[2] == "(" or text[at : at + 1] != ")":
+        return
+    line = offset(text, error.line, 1)
+    opened = _last_open(text[line:at])
+    if opened < 0 or text[line + opened] != found[2]:
+        return
+    inside, before = text[line + opened + 1 : at], text[line : line + opened].rstrip()
+    if found[2] == "{" or not re.search(r"[\w)\]'\"]\Z", before):  # braces or a list, not an index
+        fits = "," in inside and not _CALLED.search(before)
+    else:
+        fits = ":" in inside and "," not in inside
+    new = text[:at] + _CLOSES[found[2]] + text[at + 1 :]
+    if fits and not before.endswith("%") and ((left := compile_error(new)) is None or left.line > error.line):
+        yield new
+
+
+def _last_open(code: str) -> int:
+    """Where the innermost bracket opens that stays open at the end; -1 where there is none."""
+    still: list[int] = []
+    for piece, outside in bare(code):
+        if outside and piece.text in _CLOSES:
+            still.append(piece.start)
+        elif outside and piece.text in _CLOSES.values() and still:
+            still.pop()
+    return still[-1] if still else -1
+
+
 RULES = (
+    Rule(
+        "closed-by-other-bracket",
+        re.compile(r"parenthesis '\)' does not match"),
+        "Braces, a list or a slice closed with a parenthesis.",
+        "What was opened was chosen; the bracket that closes it is the one that a hand types most.",
+        "names = {'ann', 'bob')\n",
+        "names = {'ann', 'bob'}\n",
+        _closed_alike,
+    ),
     Rule(
         "brackets-crossed",
         re.compile("does not match opening parenthesis"),
@@ -131,7 +176,7 @@ RULES = (
     ),
     Rule(
         "comparison-with-one-sign",
-        re.compile("'=='"),
+        re.compile("['\"]==['\"]"),
         "A condition that compares with `=`.",
         "A condition binds no name with `=`; the compiler itself asks whether `==` was meant.",
         "if f(a) = 1:\n    pass\n",

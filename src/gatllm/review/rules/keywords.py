@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from gatllm.review.critics import Finding, quietly_parsed
-from gatllm.review.lines import margin_of
+from gatllm.review.lines import margin_of, width_of
 from gatllm.review.names import unbound
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.arguments import calls
@@ -32,6 +32,9 @@ _DEFINITION = re.compile(
     rf"(?P<margin>[ \t]*)(?P<name>[a-z_]\w*)[ \t]*\(\s*{_PARAMETERS}\)\s*(?:->\s*[\w.\[\], |]+)?:\s*(?:#.*)?"
 )
 _ELSEWHERE = frozenset({"switch", "match", "case", "until", "unless", "foreach", "loop", "repeat", "when", "catch"})
+_VALUED = re.compile(
+    r"(?P<margin>[ \t]+)(?P<word>global|nonlocal)[ \t]+(?P<name>[^\W\d]\w*)(?P<value>[ \t]*=(?!=)[ \t]*\S.*)"
+)
 _TWO_WORDS = re.compile(r"(?<![\w.])(?=([^\W\d]\w*(?:[ ]\w+){1,2})\b(?!\())")
 _STAND_IN = "gatllm_stand_in"
 
@@ -131,7 +134,7 @@ def _one_name(text: str, error: Finding) -> Iterator[str]:
     start, end = line_span(text, error.line)
     line = text[start:end]
     outside = outside_strings(line)
-    names = {*_WORD.findall(text[:start]), *_WORD.findall(text[end:])}
+    names = {*_WORD.findall(text[:start]), *_WORD.findall(text[end:]), "raw_input"}
     for found in _TWO_WORDS.finditer(line):
         words = found[1].split()
         if not outside[found.start()] or any(keyword.iskeyword(word) for word in words):
@@ -140,6 +143,22 @@ def _one_name(text: str, error: Finding) -> Iterator[str]:
         for name in spelt:
             if name in names:
                 yield f"{text[: start + found.start()]}{name}{text[start + found.start() + len(found[1]) :]}"
+                return
+
+
+def _given_value(text: str, error: Finding) -> Iterator[str]:
+    """``global n = 4``: two statements, in a function."""
+    start, end = line_span(text, error.line)
+    found = _VALUED.fullmatch(text, start, end)
+    if found is None:
+        return
+    width = width_of(text[start:end])
+    for line in reversed(text[:start].split("\n")):
+        if line.strip() and width_of(line) < width:
+            width = width_of(line)
+            if re.match(r"\s*(?:async\s+)?def\b", line):
+                margin, name = found["margin"], found["name"]
+                yield f"{text[:start]}{margin}{found['word']} {name}\n{margin}{name}{found['value']}{text[end:]}"
                 return
 
 
@@ -172,6 +191,15 @@ RULES = (
         "area(w, h):\n    return w * h\n",
         "def area(w, h):\n    return w * h\n",
         _defined,
+    ),
+    Rule(
+        "global-with-value",
+        re.compile("invalid syntax"),
+        "`global` or `nonlocal` with a value, in a function.",
+        "It only says where the name belongs; the value is given in a line of its own.",
+        "def f():\n    global n = 4\n",
+        "def f():\n    global n\n    n = 4\n",
+        _given_value,
     ),
     form("words-run-together", "`isnot` or `notin` between two values.", "Two names can't follow each other.",
         ("x = None\nif x isnot None:\n    print(x)\n", "x = None\nif x is not None:\n    print(x)\n"),

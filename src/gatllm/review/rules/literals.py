@@ -21,6 +21,7 @@ _CUT_OFF = frozenset({"\\U", "\\u", "\\x", "\\N"})
 _BEFORE_END = re.compile(r"\\(?P<quote>['\"])(?=\s*(?:[,)\]}:;]|$|\s#|\s(?:as|if|else|and|or|in)\b))")
 _CHAIN = r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\[\]{}]*\]|\([^(){}]*\))*"
 _APART = re.compile(r"(?<![\w.'\"])(?P<prefix>[rRfFbB]|[rR][bBfF]|[bBfF][rR])[ \t]+(?=['\"])")
+_PATTERN = re.compile(r"\bre\.\w+\(\s*\Z")
 _MOST = 60  # lines that a string continues for, at most
 _STATEMENT = re.compile(
     r"\s*(?:(?:return|if|for|while|with|def|class|import|from|try|raise|async|assert|yield|del|pass|elif|else|except|@)\b"
@@ -70,6 +71,8 @@ def _doubled(text: str, error: Finding) -> Iterator[str]:
             inner = line[opened.end() : found.start()]
             if quote in inner.replace("\\" + quote, "") or line[: opened.start()].count(quote) % 2:
                 continue
+            if _PATTERN.search(line[: opened.start()]):
+                continue  # no pattern ends with a backslash
             raw = "r" in opened["prefix"].lower()
             prefix = re.sub("[rR]", "", opened["prefix"])
             mixed = not raw and "\\\\" in inner  # the others are doubled already

@@ -7,9 +7,10 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from gatllm.review.critics import Finding, compile_error, quietly_parsed
-from gatllm.review.lines import margin_of
+from gatllm.review.lines import margin_of, width_of
 from gatllm.review.region import line_span, offset
 from gatllm.review.rules.arguments import calls
 from gatllm.review.rules.forms import form
@@ -24,7 +25,7 @@ _CALLED = re.compile(r"(?P<name>[^\W\d]\w*)\(")
 _HEADED = re.compile(r"(?:if|elif|while|for|else|return|assert)")  # run together with what follows
 _TESTS = re.compile(r"[=!<>]=|[<>]|\b(?:in|and|or|not|is)\b")
 _BREAKS = re.compile(
-    r"(?<=[\w)\]}'\"])[ \t]*(?P<next>(?:print\(|(?:for|while|if)[ \t][^\n]*:$"
+    r"(?:(?<=[\w)\]}'\"])[ \t]+|(?<=[\d)\]}'\"]))(?P<next>(?:print\(|(?:for|while|if)[ \t][^\n]*:$"
     r"|import[ \t]|from[ \t]+[\w.]+[ \t]+import\b|def[ \t]|class[ \t]"
     r"|[^\W\d][\w.]*\(|[^\W\d][\w.]*[ \t]*=(?!=)))"
 )
@@ -34,6 +35,13 @@ _TAKES_ONE = re.compile(r"\.(?:update|append|add)\s*\Z")
 _PRODUCT = re.compile(
     r"(?<![\w.])(?P<number>(?!0[xXoObB])\d+(?:\.\d+)?)(?P<name>(?![eEjJ_]\b|[eE]\d)[^\W\d]\w*)(?![\w(.\['\"])"
 )
+_GLUED_HEAD = re.compile(
+    r"(?P<margin>\s*)(?P<key>if|elif|while|for)(?P<name>[^\W\d]\w*)(?P<rest>[\s.(\[=<>!,].*:\s*(?:#.*)?)"
+)
+_GLUED_IN = re.compile(
+    r"(?P<head>\s*(?:async\s+)?for\s+)(?P<name>[^\W\d]\w*)in(?P<rest>\s+(?!in\b)[^\s:=].*:\s*(?:#.*)?)"
+)
+_SIGN = re.compile(r"(?P<before>[=!]=[ \t]*)(?P<said>[-+*/%<>^]|\*\*|//)(?=[ \t]*(?:[:)\]]|(?:and|or)\b))")
 _UNQUOTED = re.compile(
     r"(?P<before>[(,=][ \t]*)(?P<said>(?:https?://|/)[\w./:~%?&=+-]*[\w/]|(?:\\[ntr]|\\u[0-9a-fA-F]{4})+|(?<=\()[/@|;%&](?=\)))"
     r"(?=[ \t]*[,)])"
@@ -125,7 +133,8 @@ def _broken(text: str, error: Finding) -> Iterator[str]:
         at = found.start("next")
         first, second = line[: found.start()].strip(), line[at:].rstrip()
         is_head = _HEADS.match(second) is not None and second.endswith(":")
-        if not outside[found.start()] or (margin and margin_of(below) != margin):
+        owns = is_head and width_of(below) > width_of(line)  # a block that lies deeper than the line
+        if not outside[found.start()] or (margin and margin_of(below) != margin and not owns):
             continue  # inside a block the second may stand outside of it
         rest = f"{second}\n    pass\n" if is_head else second + "\n"
         if _is_statement(first + "\n", rest) or (first and is_head and compile_error(first + "\n") is None):
@@ -150,6 +159,24 @@ def _is_statement(first: str, second: str) -> bool:
     target = re.match(r"([^\W\d]\w*)\s*=(?!=)", first)
     own = target is not None and second.startswith(f"{target[1]}.")
     return kinds[1] != "call" or kinds[0] in ("call", "Import", "ImportFrom") or own or second.startswith("print(")
+
+
+def _glued(text: str, error: Finding) -> Iterator[str]:
+    """``ifage < 18:``, ``for iin rows:``: a word of the language and a name that the file knows."""
+    start, end = line_span(text, error.line)
+    line, elsewhere = text[start:end], text[:start] + text[end:]
+
+    def used(name: str) -> bool:
+        return re.search(rf"(?<![\w.]){re.escape(name)}\b", elsewhere) is not None
+
+    if (found := _GLUED_HEAD.fullmatch(line)) is not None:
+        key, name = found["key"], found["name"]
+        is_loop = re.match(r"(?:\s*,\s*\w+)*\s+in\s", found["rest"]) is not None
+        known = used(name) or (key != "for" and (hasattr(builtins, name) or name == "not"))
+        if known and not used(key + name) and (key == "for") == is_loop:
+            yield f"{text[:start]}{found['margin']}{key} {name}{found['rest']}{text[end:]}"
+    if (found := _GLUED_IN.fullmatch(line)) is not None and used(found["name"]) and not used(f"{found['name']}in"):
+        yield f"{text[:start]}{found['head']}{found['name']} in{found['rest']}{text[end:]}"
 
 
 def _times(text: str, error: Finding) -> Iterator[str]:
@@ -185,7 +212,7 @@ def _quoted(text: str, error: Finding) -> Iterator[str]:
     start, end = line_span(text, error.line)
     line = text[start:end]
     outside = outside_strings(line)
-    for found in _UNQUOTED.finditer(line):
+    for found in chain(_UNQUOTED.finditer(line), _SIGN.finditer(line)):
         if outside[found.start("said")] or found["said"][0] == "\\":
             new = f"{found['before']}'{found['said']}'"
             yield f"{text[: start + found.start()]}{new}{text[start + found.end() :]}"
@@ -231,6 +258,15 @@ RULES = for_typed_lines(
         _broken,
     ),
     Rule(
+        "words-glued",
+        re.compile("invalid syntax|expected|forgot a comma|cannot assign"),
+        "A word of the language run together with a name.",
+        "The line is a header, and the file uses the name alone and nowhere the two together.",
+        "age = 3\nifage < 18:\n    print(1)\n",
+        "age = 3\nif age < 18:\n    print(1)\n",
+        _glued,
+    ),
+    Rule(
         "braces-lost",
         ANY,
         "Pairs of keys and values without braces.",
@@ -242,8 +278,8 @@ RULES = for_typed_lines(
     Rule(
         "quotes-lost",
         re.compile("invalid syntax|unexpected character after line continuation|expected"),
-        "A path, an address, an escape or a lone sign as an argument, without quotes.",
-        "It is nothing that computes, and a comma or a bracket ends it.",
+        "A path, an address, an escape or a lone sign as an argument, without quotes; a sign that is compared.",
+        "It is nothing that computes, and a comma, a bracket or the end of the condition ends it.",
         "load(/home/ann/data)\n",
         "load('/home/ann/data')\n",
         _quoted,
@@ -265,8 +301,9 @@ RULES = for_typed_lines(
         ("for row ni rows:\n    show(row)\n", "for row in rows:\n    show(row)\n"),
         r"^(?P<head>(?:.*[\s(\[{])?for\s+[^\W\d]\w*(?:\s*,\s*\w+)*\s+)(?:i|n|ni|im|on|un|jn|inn|iin)(?=\s+[\w(\[{'\"])",
         r"\g<head>in"),
-    form("def-run-together", "`def` run together with a name that begins with an underscore.",
-        "A name with parameters and a colon is a function's.",
+    form("def-run-together", "`def`, `class` or `if` run together with a name that begins with an underscore.",
+        "A name with parameters and a colon is a function's, and `__name__` above a block is compared.",
         ("class A:\n    def__len__(self):\n        return 1\n", "class A:\n    def __len__(self):\n        return 1\n"),
-        r"^(?P<margin>\s*+(?:async\s++)?)def(?P<name>_\w*+\s*+\()(?=.*:\s*$)", r"\g<margin>def \g<name>"),
+        r"^(?P<margin>\s*+(?:async\s++)?)(?P<word>def(?=_\w*+\s*+\()|class(?=_\w*+\s*+[(:])|if(?=__\w++__\b))(?=.*:\s*$)",
+        r"\g<margin>\g<word> "),
 )  # fmt: skip

@@ -32,6 +32,12 @@ def cleaned(text: str, start: int, end: int) -> Iterator[str]:
     if line.lstrip().startswith(">>>"):
         yield text[:start] + line.replace(">>>", "", 1).removeprefix(" ") + text[end:]
     bare = outside_strings(line)
+    if not outside_strings(line + " ")[-1]:  # a quote of print closes a string: what lies in it then keeps its signs
+        turned = _visible(line).translate(_QUOTES)
+        outside = outside_strings(turned + " ")
+        if outside[-1] and turned != line:
+            new = "".join(_plain(letter) if out else letter for letter, out in zip(turned, outside, strict=False))
+            yield text[:start] + new + text[end:]
     for change in (_visible, lambda part: _visible(part).translate(_QUOTES), _plain):
         new = "".join(change(letter) if out else letter for letter, out in zip(line, bare, strict=True))
         if new != line:
