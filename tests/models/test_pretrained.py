@@ -156,11 +156,12 @@ def test_several_answers_to_each_question_read_it_once(lm: PretrainedLM, monkeyp
         assert several[place].text == alone.text
 
 
-@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 2000))
-def test_batches_hold_every_row_once_and_no_more_tokens_than_allowed(lengths: list[int], most: int) -> None:
-    found = batches(lengths, most)
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 2000), st.integers(1, 9))
+def test_batches_hold_every_row_once_and_no_more_than_allowed(lengths: list[int], most: int, rows: int) -> None:
+    found = batches(lengths, most, rows)
     assert sorted(place for batch in found for place in batch) == list(range(len(lengths)))
     for batch in found:
+        assert len(batch) <= rows
         assert len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= most
 
 

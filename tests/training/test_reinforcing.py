@@ -271,9 +271,9 @@ def test_long_questions_are_answered_in_smaller_batches_with_the_same_answers(
     whole, sizes = written(), []
 
     class Counting(answers.Decoder):
-        def __init__(self, model: Any, rows: Any, options: Any, pad: int) -> None:
+        def __init__(self, model: Any, rows: Any, options: Any, pad: int, seeds: Any) -> None:
             sizes.append(len(rows))
-            super().__init__(model, rows, options, pad)
+            super().__init__(model, rows, options, pad, seeds)
 
     monkeypatch.setattr(answers, "Decoder", Counting)
     monkeypatch.setattr(answers, "TOKENS_AT_ONCE", 3 * 64)

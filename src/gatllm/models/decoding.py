@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -128,14 +129,15 @@ def draw(logprobs: torch.Tensor, options: ChatOptions, generators: Sequence[torc
     return torch.minimum(found, last)[:, 0].to(logprobs.device)
 
 
-def batches(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Return the places of rows in batches, like lengths together, whose padded tokens are ``most`` at most.
+def batches(lengths: Sequence[int], most: int, rows: int = sys.maxsize) -> list[list[int]]:
+    """Return the places of rows in batches, like lengths together, of ``most`` padded tokens and ``rows`` at most.
 
     A row that is longer by itself is a batch of its own.
     """
     found: list[list[int]] = []
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        if found and (len(found[-1]) + 1) * lengths[found[-1][0]] <= most:  # its first row is its longest
+        size = len(found[-1]) + 1 if found else 0
+        if found and size <= rows and size * lengths[found[-1][0]] <= most:  # its first row is its longest
             found[-1].append(place)
         else:
             found.append([place])

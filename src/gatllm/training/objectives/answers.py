@@ -16,7 +16,7 @@ from gatllm.inference import Sampling, generate
 from gatllm.models import ChatOptions, GPTConfig, Seq2SeqConfig, config_from_dict
 from gatllm.models.chat import Message as ChatMessage
 from gatllm.models.chat_format import ChatFormat
-from gatllm.models.decoding import TOKENS_AT_ONCE, Decoder
+from gatllm.models.decoding import TOKENS_AT_ONCE, Decoder, batches
 from gatllm.models.pretrained import PretrainedLM
 from gatllm.models.run import read_recipe
 from gatllm.models.tuned import KIND, TunedLM, open_base, resolve
@@ -149,30 +149,35 @@ class Answering:
         seed: int = 0,
     ) -> list[list[Written]]:
         """Return ``n`` answers of at most ``tokens`` tokens to each prompt, drawn from ``seed``; 0 is greedy."""
-        written: list[list[Written]] = []
-        longest = max(map(len, prompts), default=0) + tokens
-        each = max(1, min(_AT_ONCE, TOKENS_AT_ONCE // longest) // n)
-        for first in range(0, len(prompts), each):
-            some = [list(prompt) for prompt in prompts[first : first + each]]
+        written: dict[int, list[Written]] = {}
+        lengths = [len(prompt) + tokens for prompt in prompts]
+        for places in batches(lengths, TOKENS_AT_ONCE // n, _AT_ONCE // n):
+            some = [list(prompts[place]) for place in places]
+            # Numbers of its own for each answer: they don't depend on what it is written beside.
             if isinstance(model, TunedLM):
-                written += self._decode(model, some, n, ChatOptions(tokens, temperature, seed=seed + first * n))
+                seeds = [seed + place * n + at for place in places for at in range(n)]
+                groups = self._decode(model, some, n, ChatOptions(tokens, temperature), seeds)
             else:
-                written += self._generate(cast("GPT | Seq2Seq", model), some, n, tokens, temperature, seed + first)
-        return written
+                seeds = [seed + place for place in places]
+                groups = self._generate(cast("GPT | Seq2Seq", model), some, n, tokens, temperature, seeds)
+            written.update(zip(places, groups, strict=True))
+        return [written[place] for place in range(len(prompts))]
 
     def _generate(
-        self, model: GPT | Seq2Seq, prompts: list[list[int]], n: int, tokens: int, temperature: float, seed: int
+        self, model: GPT | Seq2Seq, prompts: list[list[int]], n: int, tokens: int, temperature: float, seeds: list[int]
     ) -> list[list[Written]]:
         ends = {"stop_tokens": (self.end,)} if self.end != self.tokenizer.end_id else {}
         shared = {"max_new_tokens": tokens, "temperature": temperature, "n": n, "overflow": "stop", **ends}
-        samplings = [Sampling(**shared, seed=seed + at) for at in range(len(prompts))]  # each draws numbers of its own
+        samplings = [Sampling(**shared, seed=seed) for seed in seeds]
         groups = generate(model, self.tokenizer, prompts, samplings)
         return [[Written(list(one.tokens), list(one.logprobs), one.text) for one in group] for group in groups]
 
-    def _decode(self, model: TunedLM, prompts: list[list[int]], n: int, options: ChatOptions) -> list[list[Written]]:
+    def _decode(
+        self, model: TunedLM, prompts: list[list[int]], n: int, options: ChatOptions, seeds: list[int]
+    ) -> list[list[Written]]:
         lm = PretrainedLM(model.lm, self._base.tokenizer, "", max_context=self.context)
         rows = [prompt for prompt in prompts for _ in range(n)]
-        decoder = Decoder(model.lm, rows, options, self.tokenizer.pad_id)
+        decoder = Decoder(model.lm, rows, options, self.tokenizer.pad_id, seeds)
         found: list[tuple[list[int], list[float]]] = [([], []) for _ in rows]
         while decoder.rows:
             for row, (token, logprob) in decoder.step().items():
