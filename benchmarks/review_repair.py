@@ -19,7 +19,7 @@ from typing import Any
 from review_cases import Case
 
 from gatllm.review import Reviewer, compile_error, same_tree
-from gatllm.review.careful import load_likelihood
+from gatllm.review.careful import load_language_model
 from gatllm.review.default import load_reviewer
 from gatllm.tokenizers.lexing.lenient import lexemes
 
@@ -118,7 +118,7 @@ def _reviewer(name: str, model: str | None) -> Reviewer:
     if name == SEARCH:
         return Reviewer()
     reviewer = load_reviewer(model)
-    return reviewer.careful(load_likelihood()) if name == CAREFUL else reviewer
+    return reviewer.careful(load_language_model()) if name == CAREFUL else reviewer
 
 
 def _fix(task: tuple[str, str | None, str, float]) -> Answer:

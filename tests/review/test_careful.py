@@ -1,17 +1,32 @@
 """The careful tier: what a language model may change, and what it may not."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatllm.errors import GatllmError
 from gatllm.review import careful
-from gatllm.review.careful import LONGEST, excerpts, load_likelihood, reweighed
+from gatllm.review.careful import LONGEST, LanguageModel, excerpts, load_language_model, reweighed
 from gatllm.review.default import load_reviewer
+from gatllm.review.reviewer import Repair
 
 AMBIGUOUS = "def f(a, b):\n    return g(h(a - b, 1)\n"
+
+
+_NAMES = re.compile(r"[A-Za-z_]\w*")
+UNSURE = "import os\nnames = os.listdir\nnames.sort[]\nprint(names)\n"
+
+
+def says(answer: str) -> LanguageModel:
+    """A language model that gives one answer to everything and finds everything equally likely."""
+    return LanguageModel(flat, lambda question, tokens: answer)
+
+
+def fixed(text: str, answer: str) -> Repair:
+    return load_reviewer(quick=True).careful(says(answer)).fix(text, candidates=4)
 
 
 def flat(texts: Sequence[str]) -> Sequence[float]:
@@ -52,24 +67,72 @@ def test_the_language_model_chooses_among_what_the_gate_lets_through() -> None:
     assert plain.tier == "fast"
     assert len(free) > 1
     for wanted in free:
-        chosen = fast.careful(lambda texts, w=wanted: [0.0 if one in w else -200.0 for one in texts]).fix(AMBIGUOUS)
+        model = LanguageModel(lambda texts, w=wanted: [0.0 if one in w else -200.0 for one in texts], lambda *_: "")
+        chosen = fast.careful(model).fix(AMBIGUOUS)
         assert chosen.tier == "careful"
         assert chosen.candidates[0].text == wanted
         assert not chosen.candidates[0].harm
 
 
-def test_without_a_choice_it_is_not_asked() -> None:
-    def never(texts: Sequence[str]) -> Sequence[float]:
+def test_what_the_fast_tier_is_sure_of_it_is_not_asked_about() -> None:
+    def never(*given: object) -> Sequence[float]:
         raise AssertionError
 
-    assert load_reviewer(quick=True).careful(never).fix("def f(x)\n    return x\n").tier == "fast"
+    model = LanguageModel(never, lambda *given: str(never(*given)))
+    assert load_reviewer(quick=True).careful(model).fix("def f(x)\n    return x\n").tier == "fast"
+
+
+def test_what_it_writes_itself_is_a_repair_of_its_own() -> None:
+    meant = UNSURE.replace("[]", "()")
+    assert not load_reviewer(quick=True).fix(UNSURE).changed
+    repair = fixed(UNSURE, f"Here it is:\n```python\n{meant}```\n")
+    assert (repair.tier, repair.by) == ("careful", "generator")
+    assert repair.candidates[0].text == meant
+
+
+def test_where_it_agrees_that_counts() -> None:
+    fast = load_reviewer(quick=True).fix(UNSURE.replace("[]", "(]"), candidates=4)
+    meant = fast.candidates[0].text
+    assert not fast.candidates[0].harm
+    before = fast.candidates[0].probability or 0.0
+    repair = fixed(UNSURE.replace("[]", "(]"), f"```python\n{meant}```")
+    assert repair.candidates[0].text == meant
+    if before < careful.ASKED:
+        assert (repair.candidates[0].probability or 0.0) > before
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "I can't.",
+        "```python\nnames.sort(\n```",  # does not compile
+        f"```python\n{UNSURE}```",  # what it was given
+        "```python\nprint(1)\n",  # never ended
+        "```python\nimport shutil\nshutil.rmtree('/')\n```",
+        "```python\n```",
+        "```python\n" + UNSURE.replace("names.sort[]", "names.sort(reverse=True)") + "```",
+    ],
+)
+def test_whatever_it_answers_nothing_is_written_that_the_text_does_not_say(answer: str) -> None:
+    repair = fixed(UNSURE, answer)
+    assert not repair.changed
+    assert repair.text == UNSURE
+    assert all(one.harm for one in repair.candidates if "rmtree" in one.text or "reverse" in one.text)
+
+
+@given(st.text("abc []()=:\n'\"`", max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_any_answer_leaves_the_names_alone(answer: str) -> None:
+    repair = fixed(UNSURE, f"```python\n{answer}\n```")
+    assert not repair.changed or sorted(_NAMES.findall(repair.text)) == sorted(_NAMES.findall(UNSURE))
 
 
 def test_what_is_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATLLM_CACHE", "/nowhere/at/all")
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere/at/all")
     with pytest.raises(GatllmError, match="not in the cache"):
-        load_likelihood()
+        load_language_model()
     monkeypatch.setattr(careful, "find_spec", lambda name: None)
     with pytest.raises(GatllmError, match="needs a language model"):
-        load_likelihood()
+        load_language_model()

@@ -23,7 +23,7 @@ from gatllm.models import ChatGenerator, ChatOptions
 from gatllm.models.pretrained import QWEN_CODER, PretrainedLM
 from gatllm.progress import Report, silent
 from gatllm.records import sha256
-from gatllm.review.careful import LONGEST
+from gatllm.review.careful import LONGEST, LanguageModel
 from gatllm.review.default import load_reviewer
 from gatllm.sandbox import Runner
 
@@ -79,7 +79,7 @@ def open_assistant(
     # measured with. A token has a byte at least.
     measured = isinstance(chosen, PretrainedLM) and chosen.name == Path(QWEN_CODER.name).stem
     if isinstance(chosen, PretrainedLM) and measured and chosen.context > LONGEST:
-        loaded = loaded.careful(chosen.logprobs)
+        loaded = loaded.careful(LanguageModel.of(chosen))
     reviewer: CodeReviewer = TargetReviewer(loaded, target_version) if target_version else loaded
     if alone and int(council[0]) > 1:
         chosen = Council(

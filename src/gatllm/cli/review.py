@@ -55,9 +55,9 @@ def _reviewer(model: str | None, names: Sequence[str]) -> Reviewer:
 
 
 def _careful(reviewer: Reviewer) -> Reviewer:
-    from gatllm.review.careful import load_likelihood
+    from gatllm.review.careful import load_language_model
 
-    return reviewer.careful(load_likelihood())
+    return reviewer.careful(load_language_model())
 
 
 def check(

@@ -8,7 +8,7 @@ from gatllm.editor.checking import Checked, Source, check_sources
 from gatllm.editor.linting import VERSIONS, Linter
 from gatllm.editor.repairing import fix_source
 from gatllm.errors import UsageError
-from gatllm.review.reviewer import Repair, Review, Reviewer
+from gatllm.review.reviewer import By, Repair, Review, Reviewer
 
 _NAME = "/answer.py"  # below no project, whose settings would hold for it
 
@@ -38,6 +38,6 @@ class TargetReviewer:
     def fix(self, text: str) -> Repair:
         """Repair a text as `gatllm fix --target-version` does."""
         done = fix_source(self._reviewer, self._linter, Source(_NAME, text))
-        by = cast(Literal["", "model", "search", "rule"], done.by)
+        by = cast(By | Literal[""], done.by)
         rest = (done.why, done.rules, done.needs)
         return Repair(done.text, done.changed, done.compiles, done.candidates, by, *rest)

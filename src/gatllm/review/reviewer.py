@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from gatllm.review.alarm import Alarm
-from gatllm.review.careful import COMPARED, Likelihood, reweighed
+from gatllm.review.careful import COMPARED, LanguageModel, Ranked, in_order, reread
 from gatllm.review.critics import LARGEST, Finding, compile_error, mistakes, syntax_error
 from gatllm.review.detection import Detection, detect
 from gatllm.review.edits import rewrite
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from gatllm.models import Discriminator
     from gatllm.tokenizers.lexicon import Lexeme, Lexicon
 
+By = Literal["rule", "model", "search", "generator"]
+WHO: tuple[By, ...] = get_args(By)  # of several who found a repair, the first is named
 THRESHOLD = 0.5
 _TOGETHER = 8  # texts whose windows share batches
 _MOST = 1 << 19  # characters; what is longer is data, and would take the model many seconds
@@ -93,16 +95,17 @@ class Candidate:
 class Repair:
     """The best text found that does no harm; ``candidates`` holds it first, then suggestions.
 
-    ``by`` says who found it; ``why`` why nothing was changed where ``changed`` is false, or what is left to do by hand
-    where it is true. ``rules`` names the rules that had a part in it, ``needs`` the Python version that the text is for
-    where it is a newer one than this, ``tier`` who ranked the candidates.
+    ``by`` says who found it (model: the discriminator; generator: the language model of the careful tier); ``why`` why
+    nothing was changed where ``changed`` is false, or what is left to do by hand where it is true. ``rules`` names the
+    rules that had a part in it, ``needs`` the Python version that the text is for where it is a newer one than this,
+    ``tier`` who ranked the candidates.
     """
 
     text: str
     changed: bool
     compiles: bool
     candidates: tuple[Candidate, ...]
-    by: Literal["", "model", "search", "rule"]
+    by: By | Literal[""]
     why: str = ""
     rules: tuple[str, ...] = ()
     needs: str = ""
@@ -135,18 +138,18 @@ class Reviewer:
         alarm: Alarm | None = None,
         fallback: bool = True,
         name: str = "",
-        likelihood: Likelihood | None = None,
+        language_model: LanguageModel | None = None,
     ) -> None:
         self._tagger = tagger
         self._alarm = alarm
         self.threshold = THRESHOLD if alarm is None else alarm.threshold
         self._fallback = fallback
-        self._likelihood = likelihood
+        self._language_model = language_model
         self.name = name
 
-    def careful(self, likelihood: Likelihood) -> Reviewer:
+    def careful(self, model: LanguageModel) -> Reviewer:
         """Return a reviewer like this one whose repairs a language model has a say in (`careful`): slower, surer."""
-        return Reviewer(self._tagger, alarm=self._alarm, fallback=self._fallback, name=self.name, likelihood=likelihood)
+        return Reviewer(self._tagger, alarm=self._alarm, fallback=self._fallback, name=self.name, language_model=model)
 
     @property
     def tagger(self) -> Tagger | None:
@@ -300,16 +303,7 @@ class Reviewer:
 
     def _pooled(self, text: str, error: Finding, most: int, effort: Effort) -> Repair:
         """The likeliest of all repairs that anyone finds and that pass the gate; written if it is likely enough."""
-        intention = load_intention()
-        tagger = self._tagger
-        sure = intention if self._fallback else None
-        most_of_model = max(most, COMPARED) if self._likelihood is not None else most
-        found, asked = gather(text, error, tagger, sure, most=most_of_model, effort=effort)
-        if "never closed" in error.message and any(not one.harm and not _opens_less(text, one.text) for one in found):
-            found = [one for one in found if not _opens_less(text, one.text)]
-        likely = intention.of(text, error, found, asked=asked)
-        order = sorted(zip(found, likely, strict=True), key=lambda pair: (bool(pair[0].harm), -pair[1]))
-        order, tier = self._reread(order)
+        order, tier = self._ranked(text, error, most, effort)
         kept = tuple(Candidate(one.text, one.score, one.harm, value) for one, value in order[:most])
         if not kept:
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}; no small edit ends that")
@@ -318,21 +312,28 @@ class Reviewer:
             why = f"not sure what was meant: {_listed(first.harm)} (--candidates 3 shows what it could be)"
             return Repair(text, False, False, kept, "", why, tier=tier)
         # Of the search alone nothing was measured that would tell its good repairs from the others.
-        if tagger is not None and best < intention.threshold and first.by != {"rule"}:
+        if self._tagger is not None and best < load_intention().threshold and first.by - {"generator"} != {"rule"}:
             why = f"line {error.line}: {error.message}; no repair is sure enough ({best:.0%}; --candidates 3 shows it)"
             return Repair(text, False, False, kept, "", why, tier=tier)
-        by: Literal["rule", "model", "search"] = next(who for who in ("rule", "model", "search") if who in first.by)
+        by: By = next(who for who in WHO if who in first.by)
         rules = tuple(dict.fromkeys(step.rule for step in first.steps))
         return Repair(first.text, True, True, kept, by, _left_to_do(first.steps), rules, tier=tier)
 
-    def _reread(self, order: list[tuple[Found, float]]) -> tuple[list[tuple[Found, float]], Literal["fast", "careful"]]:
-        """Let the language model choose among the likeliest repairs that may be written, where there are several."""
-        first = [pair for pair in order if not pair[0].harm][:COMPARED]
-        if self._likelihood is None or len(first) < 2:
+    def _ranked(
+        self, text: str, error: Finding, most: int, effort: Effort
+    ) -> tuple[Ranked, Literal["fast", "careful"]]:
+        """All repairs with their probabilities, what may be written first, and who ranked them."""
+        intention, model = load_intention(), self._language_model
+        sure = intention if self._fallback else None
+        wanted = most if model is None else max(most, COMPARED)
+        found, asked = gather(text, error, self._tagger, sure, most=wanted, effort=effort)
+        found = _closed_first(text, error, found)
+        order = in_order(list(zip(found, intention.of(text, error, found, asked=asked), strict=True)))
+        if model is None:
             return order, "fast"
-        values = reweighed([one.text for one, _ in first], [value for _, value in first], self._likelihood)
-        again = sorted(zip([one for one, _ in first], values, strict=True), key=lambda pair: -pair[1])
-        return [*again, *order[len(first) :]], "careful"
+        order, heard = reread(text, error, order, model)
+        left = _closed_first(text, error, [one for one, _ in order])
+        return [pair for pair in order if pair[0] in left], "careful" if heard else "fast"
 
     def _settled(self, text: str, error: Finding, most: int, effort: Effort) -> Repair | None:
         """What needs no search: texts that are not Python files with a slip, too large, or wrong beyond the grammar."""
@@ -433,6 +434,13 @@ def _detected(text: str, seen: Detection, most: int) -> Repair:
     if seen.sure:
         return Repair(found[0].text, True, True, found, "rule", rules=(seen.kind.replace(" ", "-"),))
     return Repair(text, False, False, found, "", seen.words, needs=seen.needs)
+
+
+def _closed_first(text: str, error: Finding, found: list[Found]) -> list[Found]:
+    """Leave out what takes an opening bracket away where another repair closes it."""
+    closes = [one for one in found if not _opens_less(text, one.text)]
+    never = "never closed" in error.message and any(not one.harm for one in closes)
+    return closes if never else found
 
 
 def _opens_less(before: str, after: str) -> bool:
