@@ -4,7 +4,6 @@
     python benchmarks/review_probability.py fit FIT CHOOSE     writes src/gatllm/review/probability.json
     python benchmarks/review_probability.py pairs PAIRS FILE               cases from lines of {"broken", "fixed"}
     python benchmarks/review_probability.py scale FIT PEOPLE [--bound 0.65]  the scale on top, and the threshold
-    python benchmarks/review_probability.py careful UNSEEN [--cases 200]   fast against careful, where there is a choice
     python benchmarks/review_probability.py judge UNSEEN       prints calibration, coverage against harm, one JSON line
 
 Three sets of installed distributions, none of which the discriminator was trained on: the weights are fitted on the
@@ -29,7 +28,6 @@ from harm import UNSEEN as CHOOSE
 from harm import functions, meaning, slip, sources
 
 from gatllm.review import compile_error, same_tree
-from gatllm.review.careful import COMPARED, load_likelihood, reweighed
 from gatllm.review.critics import syntax_error
 from gatllm.review.default import load_reviewer
 from gatllm.review.effort import Effort
@@ -243,35 +241,6 @@ def judge(path: Path) -> None:
     print(json.dumps(result))
 
 
-def careful(path: Path, count: int) -> None:
-    """Print what the careful tier changes where two or more repairs may be written, by the number of slips.
-
-    Elsewhere both tiers agree; all three ways of repairing on all cases are a row each of ``review.py --careful``.
-    """
-    rows, weights, likelihood = read(path), json.loads(FITTED.read_text(encoding="utf-8"))["asked"], load_likelihood()
-    table: dict[str, list[list[float]]] = defaultdict(list)
-    for row, values in zip(rows, probabilities(rows, weights, "asked"), strict=True):
-        free = [n for n, one in enumerate(row["asked"]) if not one["gated"]]
-        first = sorted(free, key=lambda n, values=values: -values[n])[:COMPARED]
-        if len(first) < 2:
-            continue
-        if (count := count - 1) < 0:
-            break
-        start = time.process_time()
-        again = reweighed([row["texts"][n] for n in first], [values[n] for n in first], likelihood)
-        spent = time.process_time() - start
-        fast, chosen = row["asked"][first[0]], row["asked"][first[again.index(max(again))]]
-        flags = [fast["right"], chosen["right"], fast["harm"], chosen["harm"], spent]
-        for name in ("all", f"{row['slips']} slips"):
-            table[name].append(flags)
-    print(f"{'':10}{'cases':>7}{'fast':>8}{'careful':>9}{'harm':>7}{'careful':>9}{'median s':>10}")
-    for name, some in sorted(table.items()):
-        sums = [sum(column) for column in zip(*some, strict=True)]
-        median = sorted(one[4] for one in some)[len(some) // 2]
-        print(f"{name:10}{len(some):7}{sums[0]:8}{sums[1]:9}{sums[2]:7}{sums[3]:9}{median:10.2f}")
-    print(json.dumps({"benchmark": "review_probability careful", "cases": {k: len(v) for k, v in table.items()}}))
-
-
 def _first(row: dict[str, Any], who: str) -> bool:
     names = {"search": {"search", "rule"}, "model": {"model"}}[who]
     if who == "search":
@@ -288,7 +257,7 @@ def _pooled(row: dict[str, Any], values: list[float]) -> bool:
 def main() -> None:
     """Make, fit or judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["make", "fit", "pairs", "scale", "careful", "judge"])
+    parser.add_argument("command", choices=["make", "fit", "pairs", "scale", "judge"])
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--set", default="fit", choices=list(SETS))
     parser.add_argument("--cases", type=int, default=2000)
@@ -301,8 +270,6 @@ def main() -> None:
         scale(options.files[0], options.files[1], options.bound)
     elif options.command == "make":
         make(options.files[0], SETS[options.set], options.cases, options.seed)
-    elif options.command == "careful":
-        careful(options.files[0], options.cases)
     elif options.command == "fit":
         fit(*options.files)
     else:

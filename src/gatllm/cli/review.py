@@ -128,8 +128,8 @@ def fix(
         write: write the repaired files.
         all: all Python files and notebooks in the folders named (default: this folder).
         semantic: also show what may be meant instead in files that compile; nothing of it is written.
-        careful: let the default chat generator's model for code, if it is in the cache, choose among several repairs
-            that may be written: surer, a second or two more for a file.
+        careful: where it is not clear what was meant, ask the default chat generator's model for code, if it is in the
+            cache: it chooses among the repairs and writes one of its own; some seconds for such a file.
         candidates: show so many different repairs and suggestions.
         json: print what was done as JSON: edits, probability, rules, needs, candidates, diff.
         target_version: the oldest Python that the files are for (default: what the project's ruff settings say).

@@ -35,7 +35,7 @@ LONGEST = 4000  # bytes of one excerpt: beyond it reading takes seconds, and wha
 ASKED = 0.8  # what the fast tier finds likelier than this is right whatever the language model would write
 # Log-odds, by what people's errors showed (`dev/LOG.md`): more for the likeliest repair where the language model writes
 # the same; of one that only it writes; of such a one that only moves code to another margin, at which it guesses.
-_AGREED, _ALONE, _MOVED = 2.5, 1.4, -0.2
+_AGREED, _ALONE, _MOVED = 2.5, 1.4, 0.4
 _AFTER = 100  # characters after the last one: what follows tells whether a bracket was closed in the right place
 
 

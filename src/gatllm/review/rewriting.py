@@ -20,8 +20,8 @@ from gatllm.review.gate import minimal
 # Answers a question (both as one text) by a language model, greedily, with so many tokens at most.
 Write = Callable[[str, int], str]
 
-_SHORT, _LONGEST = 24, 1500  # lines and characters of a text that is shown whole
-_ABOVE, _BELOW = 12, 6  # lines of a longer one that are shown beside that of the error
+_SHORT, _LONGEST = 16, 1500  # lines and characters of a text that is shown whole
+_ABOVE, _BELOW = 8, 4  # lines of a longer one that are shown beside that of the error
 _MOST = 2000  # bytes, of which a token has one at least: question and answer fit into a small context
 _LEAST = 3  # lines above it in any case: the slip is often there
 _MORE = 40  # tokens that an answer may have more than the question has characters by four
