@@ -228,14 +228,16 @@ def test_torch_is_not_needed() -> None:
     assert asyncio.run(session()).server_info is not None
 
 
-# A server whose language model likes the repair with `1))` in it best.
+# A server whose language model likes the repair with `1))` in it best, and writes `names.sort()`.
 _CAREFUL = """
 import sys
 from gatllm.editor.server import serve
+from gatllm.review.careful import LanguageModel
 from gatllm.review.default import load_reviewer
 reviewer = load_reviewer(quick=True)
+writes = lambda question, tokens: "```python\\nnames = []\\nnames.sort()\\n```" if "sort" in question else ""
 likes = lambda texts: [0.0 if "1))" in one else -200.0 for one in texts]
-serve(reviewer, sys.stdin.buffer, sys.stdout.buffer, careful=reviewer.careful(likes))
+serve(reviewer, sys.stdin.buffer, sys.stdout.buffer, careful=reviewer.careful(LanguageModel(likes, writes)))
 """
 _RESOLVES = {"textDocument": {"codeAction": {"resolveSupport": {"properties": ["edit"]}}}}
 _TWO_WAYS = "def f(a, b):\n    x = g(h(a - b, 1)\n    return x\n"
@@ -254,6 +256,10 @@ def test_the_language_model_is_one_more_quick_fix_whose_edit_comes_when_it_is_ch
         assert applied(_TWO_WAYS, edits) == _TWO_WAYS.replace("1)", "1))")
         client.change(uri, 2, _TWO_WAYS + "\n")
         assert client.answer(client.request("codeAction/resolve", last))["error"]["code"] == -32801
+        unclear = "file:///somewhere/unclear.py"
+        *_, last = client.actions(unclear, client.open(unclear, "names = []\nnames.sort[]\n"))
+        (edit,) = client.ask("codeAction/resolve", last)["edit"]["changes"][unclear]
+        assert edit["newText"] == "()"
         one_way = client.open("file:///somewhere/one.py", "def f(x)\n    return x\n")
         assert all("edit" in action for action in client.actions("file:///somewhere/one.py", one_way))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from gatllm.editor.diagnostics import is_repairable
@@ -11,8 +12,9 @@ from gatllm.editor.edits import edits
 from gatllm.editor.notebooks import masked
 from gatllm.editor.positions import Lines, Replacement
 from gatllm.editor.unfinished import is_unfinished, only_completes
+from gatllm.review.careful import ASKED
 from gatllm.review.critics import compile_error
-from gatllm.review.reviewer import Reviewer
+from gatllm.review.reviewer import Candidate, Reviewer
 
 QUICK_FIX = "quickfix"
 _MOST = 3  # different repairs that are offered
@@ -43,7 +45,8 @@ def quick_fixes(
 
     What the gate does not let through is offered as a suggestion. For code that is being typed (its error is in the
     lines changed last, or it breaks off) nothing is preferred, and nothing is offered but what completes it. With
-    ``careful`` the choice among several repairs is offered as one more action, whose edit `chosen_fix` finds.
+    ``careful``, where it is not clear what was meant, the language model's choice is offered as one more action, whose
+    edit `chosen_fix` finds.
     """
     mine = wanted(context)
     text = plain(document)
@@ -63,11 +66,17 @@ def quick_fixes(
         preferred = not actions and not unfinished and not candidate.harm
         kind = "Suggestion" if candidate.harm else "Fix"
         actions.append(_action(document, found, mine, kind=kind, preferred=preferred))
-    if careful and not unfinished and sum(not one.harm for one in offered) > 1:
+    if careful and not unfinished and _is_unclear(offered):
         about = {"uri": document.uri, "version": document.version}
         title = "Fix as the language model chooses"
         actions.append({"title": title, "kind": QUICK_FIX, "diagnostics": mine, "isPreferred": False, "data": about})
     return actions
+
+
+def _is_unclear(offered: Sequence[Candidate]) -> bool:
+    """Tell whether the careful tier has something to say: several repairs to choose from, or none that is sure."""
+    free = [one for one in offered if not one.harm]
+    return len(free) != 1 or (free[0].probability or 1.0) < ASKED
 
 
 def chosen_fix(reviewer: Reviewer, document: Document, action: dict[str, Any]) -> dict[str, Any] | None:
