@@ -235,7 +235,8 @@ from gatllm.editor.server import serve
 from gatllm.review.careful import LanguageModel
 from gatllm.review.default import load_reviewer
 reviewer = load_reviewer(quick=True)
-writes = lambda question, tokens: "```python\\nnames = []\\nnames.sort()\\n```" if "sort" in question else ""
+code = "```python\\nnames = []\\nnames.sort()\\nprint(names)\\n```"
+writes = lambda question, tokens: code if "sort" in question else ""
 likes = lambda texts: [0.0 if "1))" in one else -200.0 for one in texts]
 serve(reviewer, sys.stdin.buffer, sys.stdout.buffer, careful=reviewer.careful(LanguageModel(likes, writes)))
 """
@@ -257,7 +258,7 @@ def test_the_language_model_is_one_more_quick_fix_whose_edit_comes_when_it_is_ch
         client.change(uri, 2, _TWO_WAYS + "\n")
         assert client.answer(client.request("codeAction/resolve", last))["error"]["code"] == -32801
         unclear = "file:///somewhere/unclear.py"
-        *_, last = client.actions(unclear, client.open(unclear, "names = []\nnames.sort[]\n"))
+        *_, last = client.actions(unclear, client.open(unclear, "names = []\nnames.sort[]\nprint(names)\n"))
         (edit,) = client.ask("codeAction/resolve", last)["edit"]["changes"][unclear]
         assert edit["newText"] == "()"
         one_way = client.open("file:///somewhere/one.py", "def f(x)\n    return x\n")
