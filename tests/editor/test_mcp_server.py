@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -86,3 +87,14 @@ def test_without_the_sdk_one_line_says_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "pip install 'gatllm[mcp]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_careful_tier_without_its_weights_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gatllm", "mcp", "--careful"]
+    done = subprocess.run(
+        command, input=b"", capture_output=True, timeout=120, env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    )
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert b"not in the cache" in done.stderr or b"needs a language model" in done.stderr
+    assert b"Traceback" not in done.stderr

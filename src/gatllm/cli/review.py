@@ -192,8 +192,8 @@ def lsp(*, careful: Annotated[bool, Parameter(negative=())] = False, model: str 
     """Serve an editor over standard input and output: diagnostics, quick fixes, formatting through errors.
 
     Args:
-        careful: where several repairs are offered also offer what the default chat generator's model for code, if it
-            is in the cache, chooses among them (0.7 GB of memory once it was asked).
+        careful: where it is not clear what was meant also offer what the default chat generator's model for code, if it
+            is in the cache, makes of it (0.7 GB of memory once it was asked).
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -206,19 +206,22 @@ def lsp(*, careful: Annotated[bool, Parameter(negative=())] = False, model: str 
     return serve(reviewer, source, sink, careful=_careful(reviewer) if careful else None)
 
 
-def mcp(*, model: str | None = None) -> None:
+def mcp(*, careful: Annotated[bool, Parameter(negative=())] = False, model: str | None = None) -> None:
     """Serve agents over standard input and output (Model Context Protocol): the tools fix, check and explain.
 
     Files are those below the working directory.
 
     Args:
+        careful: where it is not clear what was meant ask the default chat generator's model for code, if it is in the
+            cache, as fix does (seconds instead of milliseconds, 0.7 GB of memory once it was asked).
         model: run folder of a discriminator (default: the one that ships with gatllm).
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gatllm.editor.mcp_server import create_mcp_server
     from gatllm.review.default import load_reviewer
 
-    create_mcp_server(load_reviewer(model, quick=True)).run("stdio")
+    reviewer = load_reviewer(model, quick=True)
+    create_mcp_server(_careful(reviewer) if careful else reviewer).run("stdio")
 
 
 def explain(rule: str) -> None:
