@@ -309,15 +309,21 @@ class Reviewer:
             return Repair(text, False, False, (), "", f"line {error.line}: {error.message}; no small edit ends that")
         first, best = order[0]
         if first.harm:
-            why = f"not sure what was meant: {_listed(first.harm)} (--candidates 3 shows what it could be)"
+            why = (
+                f"not sure what was meant: {_listed(first.harm)} (--candidates 3 shows what it could be{self._hint()})"
+            )
             return Repair(text, False, False, kept, "", why, tier=tier)
         # Of the search alone nothing was measured that would tell its good repairs from the others.
         if self._tagger is not None and best < load_intention().threshold and first.by - {"generator"} != {"rule"}:
-            why = f"line {error.line}: {error.message}; no repair is sure enough ({best:.0%}; --candidates 3 shows it)"
+            sure = f"{best:.0%}; --candidates 3 shows it{self._hint()}"
+            why = f"line {error.line}: {error.message}; no repair is sure enough ({sure})"
             return Repair(text, False, False, kept, "", why, tier=tier)
         by: By = next(who for who in WHO if who in first.by)
         rules = tuple(dict.fromkeys(step.rule for step in first.steps))
         return Repair(first.text, True, True, kept, by, _left_to_do(first.steps), rules, tier=tier)
+
+    def _hint(self) -> str:
+        return "" if self._language_model is not None else ", --careful asks a language model"
 
     def _ranked(
         self, text: str, error: Finding, most: int, effort: Effort
