@@ -64,6 +64,25 @@ def test_what_need_not_differ_is_taken_back() -> None:
     assert text == 'x={"a":1,"b":2}  # two\ny = x [ "a" ]\n'
 
 
+def test_it_is_asked_again_about_what_is_left_further_down() -> None:
+    broken = "a = (1\nb = 2\nc = [3\nd = 4\n"
+    answers = iter(["a = (1)\nb = 2\nc = [3\nd = 4\n", "a = (1)\nb = 2\nc = [3]\nd = 4\n"])
+    asked: list[str] = []
+
+    def write(question: str, tokens: int) -> str:
+        asked.append(question)
+        return f"```python\n{next(answers)}```"
+
+    error = compile_error(broken)
+    assert error is not None
+    assert rewritten(broken, error, write) == "a = (1)\nb = 2\nc = [3]\nd = 4\n"
+    assert "line 3" in asked[1]
+
+
+def test_it_is_not_asked_again_where_nothing_was_gained() -> None:
+    assert answered("x = (1\ny = [2\n", "x = (1\ny = [2\n")[1].count("does not compile") == 1
+
+
 def test_the_end_of_the_text_stays() -> None:
     assert answered("print(1", "print(1)\n")[0] == "print(1)"
     assert answered("print(1\n\n", "print(1)\n")[0] in ("print(1)\n\n", "print(1)\n")

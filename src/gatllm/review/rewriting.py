@@ -24,6 +24,7 @@ _SHORT, _LONGEST = 16, 1500  # lines and characters of a text that is shown whol
 _ABOVE, _BELOW = 8, 4  # lines of a longer one that are shown beside that of the error
 _MOST = 2000  # bytes, of which a token has one at least: question and answer fit into a small context
 _LEAST = 3  # lines above it in any case: the slip is often there
+_ERRORS = 3  # one after the other, at most
 _MORE = 40  # tokens that an answer may have more than the question has characters by four
 _BLANK = 1 << 20  # columns of a line that has no margin to go by
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)^```", re.S | re.M)
@@ -41,11 +42,28 @@ class _Excerpt(NamedTuple):
 def rewritten(text: str, error: Finding, write: Write) -> str | None:
     """Return the text as the language model mends it, with no edit that it compiles without; None where it does not.
 
+    It is asked again about what is left, as long as that lies further down.
+
     Args:
         text: what does not compile.
         error: what the compiler says of it.
         write: the language model.
     """
+    current, left = text, error
+    for _ in range(_ERRORS):
+        answer = _answered(current, left, write)
+        if answer is None:
+            return None
+        if (after := compile_error(answer)) is None:
+            return minimal(text, answer)
+        if after.line <= left.line:
+            return None
+        current, left = answer, after
+    return None
+
+
+def _answered(text: str, error: Finding, write: Write) -> str | None:
+    """Return the text with the lines that the language model wrote in place of those around an error."""
     shown = _excerpt(text, error)
     if "```" in shown.text or len(shown.text.encode(errors="replace")) > _MOST:
         return None
@@ -61,11 +79,10 @@ def rewritten(text: str, error: Finding, write: Write) -> str | None:
     new = [shown.margin + line if line.strip() else line for line in new]
     if old and not old[-1].strip():
         new.append(old[-1])
-    for mended in (_as_indented(old, new), new):
-        whole = "\n".join([*lines[: shown.first], *mended, *lines[shown.last :]])
-        if whole != text and compile_error(whole) is None:
-            return minimal(text, whole)
-    return None
+    as_it_was, as_written = (
+        "\n".join([*lines[: shown.first], *mended, *lines[shown.last :]]) for mended in (_as_indented(old, new), new)
+    )
+    return as_written if compile_error(as_it_was) is not None and compile_error(as_written) is None else as_it_was
 
 
 def _excerpt(text: str, error: Finding) -> _Excerpt:
