@@ -1,14 +1,16 @@
 """Fit `Repair.probability` and its threshold, and say what they are worth on packages never looked at.
 
-    python benchmarks/review_probability.py make FILE [--set fit|choose|unseen] [--cases 2000] [--seed 1]
-    python benchmarks/review_probability.py fit FIT CHOOSE     writes src/gatllm/review/probability.json
+    python benchmarks/review_probability.py make FILE [--set fit|choose|unseen] [--cases 2000] [--seed 1] [--by slips]
+    python benchmarks/review_probability.py make FILE --wheels FOLDER [--by data]   newest wheel of each package in it
+    python benchmarks/review_probability.py fit FIT CHOOSE     writes src/gatllm/review/probability.json; a file may be
+                                                               several, joined: each kind of error counts the same
     python benchmarks/review_probability.py pairs PAIRS FILE               cases from lines of {"broken", "fixed"}
-    python benchmarks/review_probability.py scale FIT PEOPLE [--bound 0.65]  the scale on top, and the threshold
     python benchmarks/review_probability.py judge UNSEEN       prints calibration, coverage against harm, one JSON line
 
-Three sets of installed distributions, none of which the discriminator was trained on: the weights are fitted on the
-first, the threshold is read off the second, the third is opened for the last command only. A case is a function or
-class with one to three slips (`harm.slip`); a repair is meant if it has the tree of the original.
+Three sets of distributions, none of which the discriminator was trained on: the weights are fitted on the first, the
+threshold is read off the second, the third is opened for the last command only. A case is a function or class with one
+to three slips of the hand (`harm.slip`) or errors as `gatllm.data` makes them, each of which breaks it by itself:
+nobody can mend a mark lost in a comment beside the error. A repair is meant if it has the tree of the original.
 """
 
 from __future__ import annotations
@@ -19,18 +21,25 @@ import random
 import re
 import sys
 import time
-from collections import defaultdict
+import zipfile
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from harm import UNSEEN as CHOOSE
 from harm import functions, meaning, slip, sources
+from numpy.typing import NDArray
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
 
+from gatllm.data.corruption import corrupt
 from gatllm.review import compile_error, same_tree
 from gatllm.review.critics import syntax_error
 from gatllm.review.default import load_reviewer
 from gatllm.review.effort import Effort
+from gatllm.review.ends import equal_ends
 from gatllm.review.measures import expected_calibration_error
 from gatllm.review.pool import POOL, gather
 from gatllm.review.probability import FITTED
@@ -45,30 +54,33 @@ SETS = {
     ),
 }
 SLIPS = (1, 1, 1, 1, 2, 2, 3)  # how many slips a case has
-HARM = 0.002  # the fraction of all cases in which something is written that changes what the text says
-PEOPLE = 4  # how much a person's error weighs beside a slip that was made
-LEAST = 0.5  # what is less likely than not is not written, whatever a set of slips says
+MOST = 400  # functions of one wheel, so that no large package drowns the others
+KINDS = {  # of `gatllm.data`, about as often as in 60 errors that people made (`dev/LOG.md`)
+    **{"quote": 1.9, "bracket": 1.5, "colon": 1.3, "comma": 1.3, "indent": 1.2, "operator": 1.0, "token": 1.0},
+    **{"keyword-typo": 0.8, "stray": 0.7, "exchanged": 0.5, "line": 0.3, "print-statement": 0.3, "f-string": 0.3},
+    "tabs": 0.2,
+}
+DECAY = 3.0  # what the square of a weight costs, in nats
 CLEAR = 0.995  # how often rules and search alone must be right where the discriminator is not asked
 
 
-def make(target: Path, distributions: tuple[str, ...], count: int, seed: int) -> None:
+def make(target: Path, pool: list[str], by: str, count: int, seed: int) -> None:
     """Write one JSON line for each case: what was found, its features, whether it was meant and whether it harms."""
-    rng, pool = random.Random(seed), functions(sources(list(distributions)))
-    reviewer, done = load_reviewer(quick=True), 0
+    rng, reviewer, done = random.Random(seed), load_reviewer(quick=True), 0
     with target.open("w", encoding="utf-8") as file:
         while done < count:
-            original = rng.choice(pool)
-            broken, wanted = original, rng.choice(SLIPS)
-            for _ in range(wanted):
-                broken = (slip(broken, rng) or (broken, 0))[0]
-            error = compile_error(broken)
-            if error is None:
+            original, wanted = rng.choice(pool), rng.choice(SLIPS)
+            broken = {"slips": slips, "data": errors}[by](original, rng, wanted)
+            error = compile_error(broken) if broken is not None else None
+            if broken is None or error is None:
                 continue
             start = time.process_time()
             found, _ = gather(broken, error, reviewer.tagger, None, most=POOL, effort=Effort.of())
             spent = time.process_time() - start
-            alone = [one for one in found if one.by & {"search", "rule"}][:1]
+            first = [one for one in found if one.by & {"search", "rule"}][:1]
+            alone = [replace(one, score=None, by=one.by - {"model"}) for one in first]
             row = {
+                "by": by,
                 "slips": wanted,
                 "says": re.sub(r"'[^']*'|\d+", "…", error.message),
                 "seconds": round(spent, 4),
@@ -85,6 +97,47 @@ def make(target: Path, distributions: tuple[str, ...], count: int, seed: int) ->
                 print(f"{done} of {count}", file=sys.stderr, flush=True)
 
 
+def slips(original: str, rng: random.Random, wanted: int) -> str | None:
+    """A text with so many slips, each of which breaks it by itself; None where there is no room for them."""
+    edits: list[tuple[int, int, str]] = []
+    for _ in range(10 * wanted):
+        made = slip(original, rng)
+        if made is None or compile_error(made[0]) is None:
+            continue
+        head, tail = equal_ends(original, made[0])
+        edit = (head, len(original) - tail, made[0][head : len(made[0]) - tail])
+        if all(edit[1] < start or end < edit[0] for start, end, _ in edits):
+            edits.append(edit)
+        if len(edits) == wanted:
+            break
+    broken = original
+    for start, end, new in sorted(edits, reverse=True):
+        broken = broken[:start] + new + broken[end:]
+    return broken if len(edits) == wanted else None
+
+
+def errors(original: str, rng: random.Random, wanted: int) -> str | None:
+    """A text with so many errors as `gatllm.data` makes them."""
+    kinds = tuple(rng.choices(list(KINDS), list(KINDS.values()), k=wanted))
+    made = corrupt(original, rng, 1, kinds, errors=(wanted, wanted))
+    return made.broken if made is not None and made.syntactic else None
+
+
+def wheels(folder: Path) -> list[str]:
+    """Functions of the newest wheel of each package in a folder, of none more than `MOST`."""
+    newest: dict[str, tuple[Version, Path]] = {}
+    for path in folder.glob("*.whl"):
+        name, version, _, _ = parse_wheel_filename(path.name)
+        newest[name] = max(newest.get(name, (version, path)), (version, path))
+    out: list[str] = []
+    for name, (_, path) in sorted(newest.items()):
+        with zipfile.ZipFile(path) as file:
+            names = [one for one in sorted(file.namelist()) if one.endswith(".py") and "_vendor" not in one]
+            own = functions([file.read(one).decode("utf-8", errors="replace") for one in names])
+        out += random.Random(name).sample(own, min(MOST, len(own)))
+    return out
+
+
 def pairs(given: Path, target: Path) -> None:
     """Write the cases of errors with their fixes: what people typed, and what they typed next."""
     reviewer = load_reviewer(quick=True)
@@ -95,30 +148,7 @@ def pairs(given: Path, target: Path) -> None:
                 continue
             found, _ = gather(one["broken"], error, reviewer.tagger, None, most=POOL, effort=Effort.of())
             asked = [_told(one["broken"], error, found, n, one["fixed"]) for n in range(len(found))]
-            file.write(json.dumps({"slips": 0, "says": "", "asked": asked, "unasked": []}) + "\n")
-
-
-def scale(path: Path, people: Path, bound: float) -> None:
-    """Fit the scale on top of the weights that ship, and write it with the threshold, given as it is without scale."""
-    from sklearn.linear_model import LogisticRegression
-
-    fitted: dict[str, Any] = json.loads(FITTED.read_text(encoding="utf-8"))
-    x: list[list[float]] = []
-    y: list[bool] = []
-    weights: list[int] = []
-    for rows, weight in ((read(path), 1), (read(people), PEOPLE)):
-        for value, right, _, who in decisions(rows, fitted["asked"], "asked"):
-            odds = min(max(value, 1e-3), 1 - 1e-3)
-            x.append([float(np.log(odds / (1 - odds))), float(who == "rule")])
-            y.append(right)
-            weights.append(weight)
-    model = LogisticRegression(C=1.0).fit(x, y, sample_weight=weights)
-    by, rule, bias = (round(float(one), 4) for one in (*model.coef_[0], model.intercept_[0]))
-    fitted["scale"] = {"log-odds": by, "rule alone": rule, "bias": bias}
-    fitted["threshold"] = round(float(1 / (1 + np.exp(-(by * np.log(bound / (1 - bound)) + bias)))), 4)
-    fitted["made_with"] |= {"scale": {"slips": len(read(path)), "people": len(read(people)), "bound": bound}}
-    FITTED.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
-    print(fitted["scale"], fitted["threshold"])
+            file.write(json.dumps({"by": "people", "slips": 0, "says": "", "asked": asked, "unasked": []}) + "\n")
 
 
 def _told(broken: str, error: Any, found: list[Any], which: int, original: str) -> dict[str, Any]:
@@ -144,18 +174,8 @@ def probabilities(rows: list[dict[str, Any]], weights: dict[str, float], kind: s
     out = []
     for row in rows:
         features = np.array([one["features"] for one in row[kind]]).reshape(-1, len(NAMES))
-        one = 1 / (1 + np.exp(-(features @ vector + weights["bias"])))
-        out.append((one / max(one.sum(), 1.0)).tolist())
-    return out
-
-
-def scaled(decided: list[tuple[float, bool, bool, str]], by: dict[str, float]) -> list[tuple[float, bool, bool, str]]:
-    """Return decisions with the scale on top of their probabilities."""
-    out = []
-    for value, right, harm, who in decided:
-        odds = min(max(value, 1e-6), 1 - 1e-6)
-        logit = by["log-odds"] * np.log(odds / (1 - odds)) + by["rule alone"] * (who == "rule") + by["bias"]
-        out.append((float(1 / (1 + np.exp(-logit))), right, harm, who))
+        one = np.exp(np.clip(features @ vector + weights["bias"], -30, 30))
+        out.append((one / (1 + one.sum())).tolist())
     return out
 
 
@@ -170,31 +190,37 @@ def decisions(rows: list[dict[str, Any]], weights: dict[str, float], kind: str) 
     return out
 
 
-def fit(path: Path, choose: Path) -> None:
-    """Fit the weights on one file, choose the thresholds on the other."""
-    from sklearn.linear_model import LogisticRegression
-
+def fit(path: Path, choose: Path, threshold: float) -> None:
+    """Fit the weights on one file, choose on the other where the discriminator need not be asked."""
     rows, others = read(path), read(choose)
-    fitted: dict[str, Any] = {}
-    for kind in ("asked", "unasked"):
-        every = [one for row in rows for one in row[kind]]
-        model = LogisticRegression(C=0.3, max_iter=2000)
-        model.fit([one["features"] for one in every], [one["right"] for one in every])
-        values = [round(float(value), 4) for value in model.coef_[0]]
-        fitted[kind] = {"bias": round(float(model.intercept_[0]), 4)} | dict(zip(NAMES, values, strict=True))
-    fitted["threshold"] = _threshold(decisions(others, fitted["asked"], "asked"), len(others))
+    fitted: dict[str, Any] = {kind: _weights(rows, kind) for kind in ("asked", "unasked")}
+    fitted["threshold"] = threshold
     fitted["clear"] = _clear(decisions(others, fitted["unasked"], "unasked"))
-    fitted["scale"] = {"log-odds": 1.0, "rule alone": 0.0, "bias": 0.0}  # `scale` fits it
-    fitted["made_with"] = {"fit": len(rows), "choose": len(others), "harm": HARM, "clear": CLEAR}
+    fitted["made_with"] = {"fit": len(rows), "choose": len(others), "clear": CLEAR}
     FITTED.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
-    print(f"threshold {fitted['threshold']}, clear {fitted['clear']}")
+    print(f"clear {fitted['clear']}")
 
 
-def _threshold(decided: list[tuple[float, bool, bool, str]], count: int) -> float:
-    """The lowest threshold above which no more than `HARM` of all cases come to harm; one half at least."""
-    harms = sorted((value for value, _, harm, _ in decided if harm), reverse=True)
-    allowed = int(HARM * count)
-    return max(round(harms[allowed] + 0.0005, 4) if len(harms) > allowed else 0.0, LEAST)
+def _weights(rows: list[dict[str, Any]], kind: str) -> dict[str, float]:
+    """The weights under which what was meant is likeliest: one of the repairs found, or none of them."""
+    from scipy.optimize import minimize
+
+    made = Counter(row["by"] for row in rows)
+    counts = np.array([len(rows) / len(made) / made[row["by"]] for row in rows if row[kind]])
+    some = [row[kind] for row in rows if row[kind]]
+    case = np.repeat(np.arange(len(some)), [len(one) for one in some])
+    x = np.array([[1.0, *repair["features"]] for one in some for repair in one])
+    right = np.array([float(repair["right"]) for one in some for repair in one])
+    held = np.r_[0.0, np.full(len(NAMES), DECAY)]
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits = np.clip(x @ weights, -30, 30)
+        every = np.bincount(case, np.exp(logits)) + 1
+        lost = counts @ np.log(every) - (counts[case] * right) @ logits + held @ weights**2 / 2
+        return float(lost), x.T @ (counts[case] * (np.exp(logits) / every[case] - right)) + held * weights
+
+    values = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000}).x
+    return {name: round(float(value), 4) for name, value in zip(("bias", *NAMES), values, strict=True)}
 
 
 def _clear(decided: list[tuple[float, bool, bool, str]]) -> float:
@@ -211,9 +237,9 @@ def judge(path: Path) -> None:
     """Print what the shipped weights do on a file of cases."""
     rows, fitted = read(path), json.loads(FITTED.read_text(encoding="utf-8"))
     result: dict[str, Any] = {"benchmark": "review_probability", "cases": len(rows)}
-    decided = scaled(decisions(rows, fitted["asked"], "asked"), fitted["scale"])
+    decided = decisions(rows, fitted["asked"], "asked")
     error = expected_calibration_error([one[0] for one in decided], [one[1] for one in decided], 10)
-    print(f"{len(rows)} cases; expected calibration error {error:.3f}")
+    print(f"{len(rows)} cases; expected calibration error {error:.3f}, by chance alone {_by_chance(decided):.3f}")
     print(f"{'written if above':>17}{'written':>9}{'same tree':>11}{'right of written':>18}{'harm':>8}")
     table = {}
     for bound in sorted({0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.99, fitted["threshold"]}):
@@ -241,6 +267,13 @@ def judge(path: Path) -> None:
     print(json.dumps(result))
 
 
+def _by_chance(decided: list[tuple[float, bool, bool, str]]) -> float:
+    """The calibration error that perfectly calibrated probabilities would show on so few cases."""
+    rng, values = np.random.default_rng(0), [one[0] for one in decided]
+    draws = [(rng.random(len(values)) < values).tolist() for _ in range(200)]
+    return float(np.mean([expected_calibration_error(values, drawn, 10) for drawn in draws]))
+
+
 def _first(row: dict[str, Any], who: str) -> bool:
     names = {"search": {"search", "rule"}, "model": {"model"}}[who]
     if who == "search":
@@ -257,21 +290,22 @@ def _pooled(row: dict[str, Any], values: list[float]) -> bool:
 def main() -> None:
     """Make, fit or judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["make", "fit", "pairs", "scale", "judge"])
+    parser.add_argument("command", choices=["make", "fit", "pairs", "judge"])
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--set", default="fit", choices=list(SETS))
+    parser.add_argument("--wheels", type=Path, help="a folder of wheels instead of a set")
+    parser.add_argument("--by", default="slips", choices=["slips", "data"], help="who makes the errors")
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--bound", type=float, default=0.65, help="what is less likely before scaling is not written")
+    parser.add_argument("--threshold", type=float, default=0.58, help="what is less likely is shown, not written")
     options = parser.parse_args()
     if options.command == "pairs":
         pairs(*options.files)
-    elif options.command == "scale":
-        scale(options.files[0], options.files[1], options.bound)
     elif options.command == "make":
-        make(options.files[0], SETS[options.set], options.cases, options.seed)
+        pool = wheels(options.wheels) if options.wheels else functions(sources(list(SETS[options.set])))
+        make(options.files[0], pool, options.by, options.cases, options.seed)
     elif options.command == "fit":
-        fit(*options.files)
+        fit(*options.files, options.threshold)
     else:
         judge(*options.files)
 

@@ -136,10 +136,7 @@ def test_nothing_is_made_up(text: str) -> None:
         ("def f:\n    return 1\n", "def f():\n    return 1\n"),
         ("x = f'{d['a']}'\n", "x = f'{d[\"a\"]}'\n"),
         ("x = $name\n", "x = name\n"),
-        (
-            'class A:\n    def f(self) -> Iterator[str | Text]":\n        """Doc."""\n',
-            'class A:\n    def f(self) -> "Iterator[str | Text]":\n        """Doc."""\n',
-        ),
+        ("xs = )t for t in ts]\n", "xs = [t for t in ts]\n"),
         ("raise E['not now; later')\n", "raise E('not now; later')\n"),
         ('def f():\n    Initialize the filters."\n', 'def f():\n    "Initialize the filters."\n'),
         (

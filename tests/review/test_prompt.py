@@ -172,7 +172,10 @@ def test_a_rule_makes_nothing_of_what_a_parameter_lacks(reviewer: Reviewer, brok
     ("broken", "meant"),
     [
         ("x = f'{os.path.abspath(source):'\n", "x = f'{os.path.abspath(source)}:'\n"),
-        ("xs = )t for t in ts]\n", "xs = [t for t in ts]\n"),
+        (
+            'class A:\n    def f(self) -> Iterator[str | Text]":\n        """Doc."""\n',
+            'class A:\n    def f(self) -> "Iterator[str | Text]":\n        """Doc."""\n',
+        ),
         ("def f(text):\n    return 'requires  + text\n", "def f(text):\n    return 'requires ' + text\n"),
     ],
 )

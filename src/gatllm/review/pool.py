@@ -48,6 +48,7 @@ def gather(
         OutOfTimeError: the clock ran out.
     """
     found, asked = _gathered(text, error, tagger, intention, most=most, effort=effort)
+    found = closed_first(text, error, found)
     if _BEYOND_MARKS.search(error.message):
         said = f"{error.message}: no mark mends that"
         found = [one if one.by == {"rule"} else replace(one, harm=(*one.harm, said)) for one in found]
@@ -69,6 +70,18 @@ def _gathered(
         if sure >= intention.clear or first[0].by == {"rule"}:
             return first, False
     return _merged([*first, *_by_model(text, given, begun, tagger, max(most, POOL), effort)]), True
+
+
+def closed_first(text: str, error: Finding, found: list[Found]) -> list[Found]:
+    """Leave out what takes an opening bracket away where another repair closes it."""
+    closes = [one for one in found if not _opens_less(text, one.text)]
+    never = "never closed" in error.message and any(not one.harm for one in closes)
+    return closes if never else found
+
+
+def _opens_less(before: str, after: str) -> bool:
+    """Tell whether a repair took an opening bracket away: `append((a, b)` is closed rather than opened less."""
+    return any(after.count(opening) < before.count(opening) for opening in "([{")
 
 
 POOL = 6  # repairs of the discriminator that are looked for, so that one of them may pass the gate

@@ -20,7 +20,7 @@ from gatllm.review.forward import TorchForward
 from gatllm.review.gate import Step, harm
 from gatllm.review.meaning import doubts
 from gatllm.review.names import with_known_names
-from gatllm.review.pool import gather
+from gatllm.review.pool import closed_first, gather
 from gatllm.review.probability import load_intention
 from gatllm.review.region import line_span, place
 from gatllm.review.repair import improve
@@ -28,7 +28,6 @@ from gatllm.review.rules import apply_rules
 from gatllm.review.tag_words import tag_words
 from gatllm.review.tagger import Scores, Tagger, Window, features, tokens_of, windows_of
 from gatllm.review.tags import TAGS
-from gatllm.review.traits import Found
 
 if TYPE_CHECKING:
     from gatllm.models import Discriminator
@@ -38,6 +37,7 @@ By = Literal["rule", "model", "search", "generator"]
 WHO: tuple[By, ...] = get_args(By)  # of several who found a repair, the first is named
 THRESHOLD = 0.5
 _TOGETHER = 8  # texts whose windows share batches
+_AGAINST = -6.0  # log-odds: where it holds the best of several repairs for wrong by 400 to 1, that is a guess
 _MOST = 1 << 19  # characters; what is longer is data, and would take the model many seconds
 _MOST_TOKENS = 60_000  # the same: a second or two of one core
 _LARGE = 200_000  # characters; of what is longer the part near the error is looked at
@@ -314,7 +314,9 @@ class Reviewer:
             )
             return Repair(text, False, False, kept, "", why, tier=tier)
         # Of the search alone nothing was measured that would tell its good repairs from the others.
-        if self._tagger is not None and best < load_intention().threshold and first.by - {"generator"} != {"rule"}:
+        several = sum(not one.harm for one, _ in order) > 1 and first.by <= {"model", "search"}
+        unsure = best < load_intention().threshold or (several and (first.score or 0.0) < _AGAINST)
+        if self._tagger is not None and unsure and first.by - {"generator"} != {"rule"}:
             sure = f"{best:.0%}; --candidates 3 shows it{self._hint()}"
             why = f"line {error.line}: {error.message}; no repair is sure enough ({sure})"
             return Repair(text, False, False, kept, "", why, tier=tier)
@@ -333,12 +335,11 @@ class Reviewer:
         sure = intention if self._fallback else None
         wanted = most if model is None else max(most, COMPARED)
         found, asked = gather(text, error, self._tagger, sure, most=wanted, effort=effort)
-        found = _closed_first(text, error, found)
         order = in_order(list(zip(found, intention.of(text, error, found, asked=asked), strict=True)))
         if model is None:
             return order, "fast"
         order, heard = reread(text, error, order, model)
-        left = _closed_first(text, error, [one for one, _ in order])
+        left = closed_first(text, error, [one for one, _ in order])
         return [pair for pair in order if pair[0] in left], "careful" if heard else "fast"
 
     def _settled(self, text: str, error: Finding, most: int, effort: Effort) -> Repair | None:
@@ -440,18 +441,6 @@ def _detected(text: str, seen: Detection, most: int) -> Repair:
     if seen.sure:
         return Repair(found[0].text, True, True, found, "rule", rules=(seen.kind.replace(" ", "-"),))
     return Repair(text, False, False, found, "", seen.words, needs=seen.needs)
-
-
-def _closed_first(text: str, error: Finding, found: list[Found]) -> list[Found]:
-    """Leave out what takes an opening bracket away where another repair closes it."""
-    closes = [one for one in found if not _opens_less(text, one.text)]
-    never = "never closed" in error.message and any(not one.harm for one in closes)
-    return closes if never else found
-
-
-def _opens_less(before: str, after: str) -> bool:
-    """Tell whether a repair took an opening bracket away: `append((a, b)` is closed rather than opened less."""
-    return any(after.count(opening) < before.count(opening) for opening in "([{")
 
 
 def _moved(words: str, lines: int) -> str:
