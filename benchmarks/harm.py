@@ -16,6 +16,7 @@ import argparse
 import ast
 import difflib
 import io
+import itertools
 import json
 import keyword
 import math
@@ -23,6 +24,7 @@ import sys
 import time
 import tokenize
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import distribution, distributions
 from itertools import islice
@@ -34,7 +36,28 @@ from gatllm.review.default import load_reviewer
 
 UNSEEN = ("sphinx", "docutils", "babel", "beautifulsoup4", "soupsieve", "myst-parser", "snowballstemmer", "cyclopts")
 _MARKS = "()[]{}:,"
+# Pieces that are right where they are read, and no Python of up to 3.11.
+ODD = {
+    "quotes within quotes": 'label = f"{names["first"]} and {names["last"]}"',
+    "backslash in a field": 'joined = f"{"\\n".join(names)}"',
+    "field of several lines": 'label = f"{\n    names["first"]\n}"',
+    "type statement": "type Pairs = list[tuple[int, str]]",
+    "type parameters of a function": "def first[T](items: list[T]) -> T:\n    return items[0]",
+    "type parameters of a class": "class Box[T: (int, str)]:\n    item: T",
+    "default of a type parameter": "class Maybe[T = None]:\n    item: T",
+    "template string": 'page = t"<b>{title}</b>"',
+    "template of a project": "{% if cookiecutter.logs %}\nimport logging\n{% endif %}",
+    "name in a template": "from {{ project }}.core import run",
+    "value of a template": "VERSION = <%= version %>",
+    "placeholder": "name = ${name}",
+    "lines of a template": "% for row in rows:\nprint(row)\n% endfor",
+    "Cython variable": "cdef int count = 0",
+    "Cython function": "cpdef double area(double r):\n    return 3.14 * r * r",
+    "Cython import": "from libc.math cimport sqrt",
+    "Cython loop": "for i from 0 <= i < 10:\n    print(i)",
+}
 _LONGEST = 3000  # characters of a function
+_LONGEST_FILE = 20_000  # and of a module
 
 
 @dataclass
@@ -77,6 +100,23 @@ def functions(texts: list[str]) -> list[str]:
                 if segment and segment.count("\n") > 2 and len(segment) <= _LONGEST:
                     out.append(segment + "\n")
     return out
+
+
+def unusual(texts: list[str], rng: Random) -> Iterator[tuple[str, str]]:
+    """Yield modules with a piece that this Python does not read between two statements, and what kind of piece."""
+    for number in itertools.count():
+        text, (kind, piece) = rng.choice(texts), list(ODD.items())[number % len(ODD)]
+        if len(text) > _LONGEST_FILE or compile_error(text) is not None:
+            continue
+        lines, starts = text.split("\n"), [node.lineno - 1 for node in ast.parse(text).body[1:]]
+        # A decorated definition begins above its line; a piece there would be wrong.
+        free = [row for row in starts if not lines[row - 1].startswith("@") and not lines[row].startswith("@")]
+        if not free:
+            continue
+        row = rng.choice(free)
+        changed = "\n".join([*lines[:row], *piece.split("\n"), *lines[row:]])
+        if compile_error(changed) is not None:
+            yield kind, changed
 
 
 def slip(text: str, rng: Random) -> tuple[str, int] | None:
@@ -208,8 +248,8 @@ def main() -> None:
         done += 1
         if done % 500 == 0:
             print(f"  {done} of {options.cases}", file=sys.stderr, flush=True)
-    odd = list(islice((text for text in texts if compile_error(text) is None), options.files))
-    touched = sum(reviewer.fix(text).changed for text in odd)
+    odd = list(islice(unusual(texts, rng), options.files))
+    touched = Counter(kind for kind, text in odd if reviewer.fix(text).changed)
     result: dict[str, object] = {"cases": done, "files": len(odd), "files touched": touched, "seed": options.seed}
     print(f"{'':24}{'written':>9}{'same tree':>11}{'harm':>8}{'collateral lines':>18}{'median ms':>11}")
     for name, row in rows.items():
@@ -231,7 +271,8 @@ def main() -> None:
         )
         for text in row.examples[: options.show]:
             print("----", name, text, sep="\n")
-    print(f"untouched files changed: {touched} of {len(odd)}")
+    told = "".join(f", {kind} {count}" for kind, count in touched.items())
+    print(f"files that look odd and are right, changed: {touched.total()} of {len(odd)}{told}")
     print(json.dumps(result))
 
 

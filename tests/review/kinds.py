@@ -225,6 +225,12 @@ KINDS = [
         ('d = {"a": 1}\nprint(f"a is {d[\'a\']} now")\n',),
         leave=True,
     ),
+    Kind(
+        "same quotes inside two fields",
+        'd = {"a": 1}\n\nlabel = f"{d["a"]} and {d["b"]}"\nprint(label)\n',
+        ('d = {"a": 1}\n\nlabel = f"{d[\'a\']} and {d[\'b\']}"\nprint(label)\n',),
+        leave=True,
+    ),
     # notebooks, templates
     Kind(
         "line magics",
@@ -241,6 +247,15 @@ KINDS = [
     Kind("template of a loop", "VALUES = [\n{% for v in values %}\n    {{ v }},\n{% endfor %}\n]\n", leave=True),
     Kind("template of a shell", "HOST = ${HOST}\nprint(HOST)\n", leave=True),
     # other languages
+    Kind("Cython import", "import os\nfrom libc.math cimport sqrt\nprint(os.sep)\n", leave=True),
+    Kind("Cython function", "import os\n\ncpdef double half(double x):\n    return x / 2\n", leave=True),
+    Kind("Cython class", "cdef class Point:\n    cdef double x, y\n", leave=True),
+    Kind(
+        "two words for a name are no Cython",
+        "def read file(path):\n    return open(path)\n",
+        ("def read_file(path):\n    return open(path)\n",),
+        leave=True,
+    ),
     Kind(
         "conditions of C",
         "def f(a, b):\n    if (!a || b === 3) {\n        return null;\n    }\n    return true;\n",

@@ -47,6 +47,11 @@ _LANGUAGES = (
     ("Java", re.compile(r"(?:\s*+(?://.*+|(?:import|package)\s+[\w.*]++;))*+\s*+public\s+(?:final\s+)?class\s+\w")),
     ("JavaScript", re.compile(r"(?:\s*+//.*+)*+\s*+(?:['\"]use strict['\"];|const\s+\w+\s*=\s*require\()")),
 )  # fmt: skip
+_CYTHON = re.compile(
+    r"^[ \t]*(?:cp?def[ \t]+(?:inline[ \t]+)?[\w.*]+[ \t*]+\w|c(?:type)?def[ \t]+(?:class|struct|enum|extern|fused)\b"
+    r"|(?:from[ \t]+[\w.]+[ \t]+)?cimport[ \t]+\w)",
+    re.M,
+)
 _NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|\b[rR]?[fFtT][rR]?['\"]", re.M)
 _VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 _NEAR = 3  # lines around the error in which the newer form stands
@@ -92,7 +97,7 @@ def detect(text: str, error: Finding | None = None) -> Detection | None:
     for look in (_edit_blocks, _conflict, _patch):
         if (found := look(text, lines)) is not None:
             return found
-    return _language(text) or _template(text) or _newer(text, error)
+    return _language(text) or _template(text) or for_newer(text, error, unanswered=False)
 
 
 def _outside(text: str) -> set[int]:
@@ -209,23 +214,36 @@ def _language(text: str) -> Detection | None:
     for name, pattern in _LANGUAGES:
         if pattern.match(text):
             return Detection("other language", 1, f"this looks like {name}, not Python")
+    for line, words in _standing_outside(_CYTHON, text):
+        return Detection("other language", line, f"this looks like Cython, line {line} (`{words}`), not Python")
     return None
 
 
 def _template(text: str) -> Detection | None:
-    for found in _TEMPLATE.finditer(text):
+    for line, words in _standing_outside(_TEMPLATE, text):
+        return Detection("template", line, f"a template, line {line} (`{words}`): render it first")
+    return None
+
+
+def _standing_outside(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, str]]:
+    """Yield what a pattern finds outside strings: its line (from 1) and its first words."""
+    for found in pattern.finditer(text):
         start = text.rfind("\n", 0, found.start()) + 1
         end = text.find("\n", found.start())
         line = text[start : end if end >= 0 else len(text)]
         number = text.count("\n", 0, found.start())
         if outside_strings(line)[found.start() - start] and number in _outside(text[:start]):
-            words = f"a template, line {number + 1} (`{found[0].strip()[:40]}`): render it first"
-            return Detection("template", number + 1, words)
-    return None
+            yield number + 1, found[0].strip()[:40]
 
 
-def _newer(text: str, error: Finding) -> Detection | None:
-    """Whether the text is right for a newer Python than this one; ruff's parser knows them all."""
+def for_newer(text: str, error: Finding, *, unanswered: bool = True) -> Detection | None:
+    """Return whether the text is right for a newer Python than this one; ruff's parser knows them all.
+
+    Args:
+        text: what does not compile.
+        error: what the compiler says of it.
+        unanswered: also tell of forms that rules can write for every Python: none of them did.
+    """
     near = text.split("\n")[max(error.line - 1 - _NEAR, 0) : error.line + _NEAR]
     if not _NEWER.search("\n".join(near)):
         return None  # ruff is another process: most slips need not wait for it
@@ -236,7 +254,7 @@ def _newer(text: str, error: Finding) -> Detection | None:
         if added is None:
             known = [one for one in versions if "type" in one[2]]  # other forms may be slips of the hand
             return _also_broken(known[0], version, line, message) if known else None
-        if not _NOT_FOR_THAT.search(message):
+        if unanswered or not _NOT_FOR_THAT.search(message):
             versions.append((line, added[1], message))
     if not versions:
         return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from gatllm.review.alarm import Alarm
 from gatllm.review.careful import COMPARED, LanguageModel, Ranked, in_order, reread
 from gatllm.review.critics import LARGEST, Finding, compile_error, mistakes, syntax_error
-from gatllm.review.detection import Detection, detect
+from gatllm.review.detection import Detection, detect, for_newer
 from gatllm.review.edits import rewrite
 from gatllm.review.effort import FOR_RULES, PATIENCE, Effort, OutOfTimeError
 from gatllm.review.forward import TorchForward
@@ -299,7 +299,11 @@ class Reviewer:
             )
         if (settled := self._settled(text, error, candidates, effort)) is not None:
             return settled
-        return self._pooled(text, error, candidates, effort)
+        repair = self._pooled(text, error, candidates, effort)
+        # A newer Python reads more within fields: there only a rule knows how to say the same for this one.
+        doubtful = not repair.changed or (repair.by != "rule" and "f-string" in error.message)
+        newer = for_newer(text, error) if doubtful else None
+        return repair if newer is None else _detected(text, newer, candidates)
 
     def _pooled(self, text: str, error: Finding, most: int, effort: Effort) -> Repair:
         """The likeliest of all repairs that anyone finds and that pass the gate; written if it is likely enough."""
