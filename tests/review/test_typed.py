@@ -83,6 +83,42 @@ MEANT = [
     ("names = {'ann', 'bob', 3)\n", "names = {'ann', 'bob', 3}\n"),
     ("class Box:\n    pass\n\nb = new Box\n", "class Box:\n    pass\n\nb = Box()\n"),
     ("word = raw input ('Who? ')\n", "word = raw_input ('Who? ')\n"),
+    # What the next sessions showed.
+    (
+        "try:\n    n = int(word)\n    if n < 0:\n        show(n)\n        except ValueError:\n            show(0)\n",
+        "try:\n    n = int(word)\n    if n < 0:\n        show(n)\nexcept ValueError:\n    show(0)\n",
+    ),
+    (
+        "def pick():\n\tkind = input()\n\t\tif kind == 'a':\n\t\t\tprint(1)\n\t\telse:\n\t\t\tprint(2)\n",
+        "def pick():\n\tkind = input()\n\tif kind == 'a':\n\t\tprint(1)\n\telse:\n\t\tprint(2)\n",
+    ),
+    ("ages = {'ann': 3, \\'bob': 4}\n", "ages = {'ann': 3, 'bob': 4}\n"),
+    ("tree = {'a': {'b': 1\\}}\n", "tree = {'a': {'b': 1}}\n"),
+    ("print('{} is odd').format(n))\n", "print('{} is odd'.format(n))\n"),
+    (
+        "for n in ns:\n    if n % 2:\n        print('{} is odd'.format(n)\n    else:\n        print(n)\n",
+        "for n in ns:\n    if n % 2:\n        print('{} is odd'.format(n))\n    else:\n        print(n)\n",
+    ),
+    ("price = 2.5\nprint(f'It costs {price:.2f')\n", "price = 2.5\nprint(f'It costs {price:.2f}')\n"),
+    ("print(f'mean {(a + b)/2')\n", "print(f'mean {(a + b)/2}')\n"),
+    ("for n in ns:\n    print(f'n is {n]')\n", "for n in ns:\n    print(f'n is {n}')\n"),
+    ("for a, b = in pairs:\n    print(a)\n", "for a, b in pairs:\n    print(a)\n"),
+    ("print('Hi ', name, sep'')\n", "print('Hi ', name, sep='')\n"),
+    ("for key ages.items():\n    print(key)\n", "for key in ages.items():\n    print(key)\n"),
+    ("ages = {'ann': 3, 'bob': 4}'\nprint(ages)\n", "ages = {'ann': 3, 'bob': 4}\nprint(ages)\n"),
+    ("who = input('Who?') print ('Hi', who)\n", "who = input('Who?')\nprint ('Hi', who)\n"),
+    ("'abc'\n'ann's house'\n", "'abc'\n\"ann's house\"\n"),
+    ("if 3 is not in ns:\n    print(3)\n", "if 3 not in ns:\n    print(3)\n"),
+    ("for n is ns:\n    print(n)\n", "for n in ns:\n    print(n)\n"),
+    ("or n in range(3):\n    print(n)\n", "for n in range(3):\n    print(n)\n"),
+    ("n = 3\nwhlie (n <= 9):\n\tn = n+1\n", "n = 3\nwhile (n <= 9):\n\tn = n+1\n"),
+    ("rows = ['a']\nrows append ('b')\n", "rows = ['a']\nrows.append ('b')\n"),
+    (
+        "for i in range(9):\n\tif i <= 3:\n\t\tprint(i)\n\telse:\n\t\tfor k in range(i - 3)\n\t\t\tprint('-',end='')\n"
+        "\t\tprint()\n",
+        "for i in range(9):\n\tif i <= 3:\n\t\tprint(i)\n\telse:\n\t\tfor k in range(i - 3):\n\t\t\tprint('-',end='')\n"
+        "\t\tprint()\n",
+    ),
 ]  # fmt: skip
 UNSURE = [  # whatever would be written is a guess
     "for n in ns:\n    if n:\n        f(n)\n    g(n)\n    else:\n        h()\n",  # of the loop, or of the condition
@@ -94,6 +130,13 @@ UNSURE = [  # whatever would be written is a guess
     "frame.groupby('a').\n    mean()\n",
     "x = maths.\nprint(x)\n",
     "f = lambda:\n",
+    "names = dict({'ann': 1),('bob': 2})\n",
+    "box=2{'ann': 3, 'bob': 4}\n",
+    "word[0:3+:1]\n",
+    "n\nk=[ :5]\nrows=n[9: ]\n",
+    "k\nk=[ :5]\nu=x[10: ]\n",
+    "n\nrows=[k=n[ :4]\nn\n",
+    "import datetime\ndef age(day):\n    return str(datetime.year-day.year=((1, 2)<(day.month, day.day)))+' years'\n",
     "class Box:\n    global rows=[]\n    def __init__(self):\n        rows.append(self)\n",
     "class Box:\n    def __eq__(self, other):\n        return self.size = other\n",
 ]

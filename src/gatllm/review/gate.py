@@ -29,7 +29,7 @@ from gatllm.review.reading import Part, part
 from gatllm.review.statement import open_brackets
 from gatllm.review.traded import traded
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexing.lenient import all_lexemes
+from gatllm.tokenizers.lexing.lenient import all_bare, all_lexemes
 from gatllm.tokenizers.lexing.words import BLOCK_WORDS, KEYWORDS
 
 
@@ -73,6 +73,7 @@ _CODE = re.compile(
 )
 _APART = re.compile(r"[\w)\]][,:;]\s*\(")  # a mark between what is called and its arguments
 _CALLED = re.compile(r"(?:(?<!class )\b(\w+)|[)\]])[ \t]*\(")
+_HEADED = re.compile(r"^[ \t]*[^\W\d]\w*(?=[ \t]+\(.*:[ \t]*$)", re.M)  # `whlie (n < 3):` is a header, no call
 _OPERAND_AT = re.compile(r"^[ \t]*[)\]}]+[ \t]*@[ \t]*[A-Za-z_]", re.M)
 _AFTER_DOT = re.compile(r"(?<=\w)\.[ \t]+[^\W\d]")
 _ONE_VALUE = re.compile(r"\s*(?:return|yield|[\w.\[\]'\"]+\s*=(?!=))")
@@ -84,6 +85,7 @@ _ENDINGS = frozenset({"end", "endif", "endfor", "endwhile", "fi", "done", "esac"
 _RAW_END = re.compile(r"^[bB]?[rR][bB]?['\"].*\\['\"]{2}$")  # r"…\"" : the backslash was to be the last
 _OPERAND = re.compile(r"\s(?:[-+*/%]|and|or|in|if|else|==|!=)\s+([A-Za-z_]\w*)\b(?=[\w.(\[]*\s*$)")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _LARGEST = 4_000_000  # pairs of lexemes compared at most
 _LONGEST = 200_000  # characters that are compared word by word
 _TEXTS = (tokenize.STRING, tokenize.COMMENT)
@@ -280,6 +282,8 @@ def _nonsense(before: str, after: str, differing: Part, steps: Sequence[Step]) -
         yield f"`{name}` is defined nowhere"
     if joined and not joined & unbound and _new_tuple(before, after):
         yield "a comma would make a tuple, where an operator may be missing"
+    if not steps and _scattered(before, after):
+        yield "one value would become several"
 
 
 def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str) -> Iterator[str]:
@@ -300,8 +304,13 @@ def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str)
         elif isinstance(statement.value, int | float | complex):
             if is_new:
                 yield f"`{statement.value}` alone on a line would do nothing"
-        elif (ast.get_source_segment(after, statement) or "") not in before:
+        elif (said := ast.get_source_segment(after, statement) or "") not in before and not _requoted(said, given):
             yield "a string would stand alone on a line"
+
+
+def _requoted(said: str, given: set[str]) -> bool:
+    """Tell whether a string has the words of a line that was one from end to end, between other quotes."""
+    return any(line[:1] in ("'", '"') and line[-1:] == line[:1] and line[1:-1] == said[1:-1] for line in given)
 
 
 def _is_used(name: str, text: str) -> bool:
@@ -316,7 +325,7 @@ def _parted(before: str, after: str) -> int:
 
 def _calls(text: str) -> int:
     """How many brackets open behind what can be called."""
-    return sum(name not in _KEYWORDS for name in _CALLED.findall(text))
+    return sum(name not in _KEYWORDS for name in _CALLED.findall(_HEADED.sub("", text)))
 
 
 def _constants(nodes: Sequence[ast.AST]) -> Iterator[str]:
@@ -389,6 +398,27 @@ def _new_tuple(before: str, after: str) -> bool:
         one != other and _ONE_VALUE.match(one) and "," not in one and _VALUES_AFTER.fullmatch(other)
         for one, other in zip(old, new, strict=True)
     )
+
+
+def _scattered(before: str, after: str) -> bool:
+    """Tell whether a line whose commas all stand within brackets would assign or return several values."""
+    old, new = before.split("\n"), after.split("\n")
+    if len(old) != len(new):
+        return False
+    changed = ((one, other) for one, other in zip(old, new, strict=True) if one != other and "," in one)
+    return any(
+        _ONE_VALUE.match(one) and _loose(one) == 0 < _loose(other.rstrip().rstrip(",")) for one, other in changed
+    )
+
+
+def _loose(line: str) -> int:
+    """How many commas of a line stand outside its brackets."""
+    depth = commas = 0
+    for piece, outside in all_bare(line):
+        if outside:
+            depth = max(depth + (piece.text in _OPENING) - (piece.text in _CLOSING), 0)
+            commas += piece.text == "," and depth == 0
+    return commas
 
 
 def _inner(string: str) -> str:

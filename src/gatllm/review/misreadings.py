@@ -42,11 +42,20 @@ _EMPTY = re.compile(r"(?<!\")\"\"(?!\")|(?<!')''(?!')")
 _BLANK = re.compile(r"(?:(?<!\")\"\"|(?<!')'')\s+[,)\]}]")
 
 _SIGNS = re.compile(r"(?P<said>(['\"])[-*=#_~+.]{1,3}\2)[ \t]*(?P<name>[^\W\d]\w*)")  # `"*" n` : a line of stars
+_FORMAT_BEHIND = re.compile(r"\}:[<>^+,]?\d*(?:\.\d+)?[fdeg%](?![\w])")
+_SLICED = re.compile(r"\[[^:\[\]{}'\"\n]*+:[^\[\]{}'\"\n]*+\]")
+_HANGING = re.compile(r"[\w)\]][ \t]*[-+*/%][ \t]*:")  # `a[0:n+:1]`
 _LABEL = re.compile(r"[(,][ \t]*\d+[ \t]*:(?=[ \t]*,)")  # `print(1:, x)`
 _NUMBER_AND_QUOTE = re.compile(r"(?<![\w'\".])(?P<number>\d+)(?P<quote>['\"])")
 _TWO_KEYS = re.compile(r"(?<=[\w)\]])\[\s*-?\d+[ ]+-?\d+\s*\]")
 _FRACTION = re.compile(r"(?<=['\")\]])\.\d+")
 _JOINING = re.compile(r"(?P<quote>['\"]) *(?:is|in|and|or|if|else|not) +(?P=quote)")
+# What there must not be less of.
+_FEWER = (
+    (_HANGING, "an operator or the mark behind it may be one too many"),
+    (_LABEL, "a number and its colon may be a label"),
+    (_TWO_KEYS, "one of two numbers in an index may be meant"),
+)
 
 
 def misread(before: str, after: str, differing: Part) -> Iterator[str]:
@@ -121,13 +130,14 @@ def _marked(text: str, differing: Part) -> Iterator[str]:
 
 def _beside_strings(before: str, after: str) -> Iterator[str]:
     """Marks put beside numbers and strings where another mark, or none, is as likely."""
-    if len(_LABEL.findall(before)) > len(_LABEL.findall(after)):
-        yield "a number and its colon may be a label"
+    yield from (words for pattern, words in _FEWER if len(pattern.findall(before)) > len(pattern.findall(after)))
+    if len(_FORMAT_BEHIND.findall(after)) > len(_FORMAT_BEHIND.findall(before)):
+        yield "a format would become text"
+    if len(_SLICED.findall(before)) > len(_SLICED.findall(after)) and before.count(":") > after.count(":"):
+        yield "a slice would lose its colon"
     for found in _NUMBER_AND_QUOTE.finditer(before):
         if (said := f"{found['quote']}{found['number']}{found['quote']}") in after and said not in before:
             yield "a quote behind a number may be one too many"
-    if len(_TWO_KEYS.findall(before)) > len(_TWO_KEYS.findall(after)):
-        yield "one of two numbers in an index may be meant"
     for string in _SIGNS.finditer(before):
         if re.search(rf"{re.escape(string['said'])}\s*,\s*{string['name']}", after):
             yield "an operator may be missing behind a string"
@@ -264,8 +274,6 @@ def _values(differing: Part) -> Iterator[str]:
             case ast.AnnAssign(target=ast.Name(id=name), value=None) if f"{name}:" not in before:
                 if any(is_typo(name, word) for word in _BEFORE_NAMES):
                     yield f"`{name}` may be a misspelt keyword"
-            case ast.AnnAssign(target=ast.Subscript(), value=None):
-                yield "what is indexed would get a type"
             case ast.UnaryOp(operand=ast.Constant(value=str())):
                 yield "an operator before a string may belong into it"
             case (
@@ -280,8 +288,23 @@ def _values(differing: Part) -> Iterator[str]:
                 yield "`@` may be a part of a string"
             case ast.Starred(value=ast.Constant(value=value)) if not isinstance(value, str | bytes):
                 yield f"`{value}` can't be unpacked"
+    yield from (words for node in nodes if (words := _senseless(node)))
     if len(re.findall(r"\bpass\b", after)) > had and any(_idle_pass(node) for node in nodes):
         yield "`pass` would stand beside other statements"
+
+
+def _senseless(node: ast.AST) -> str:
+    """What nobody writes, though it compiles; nothing where a node has sense."""
+    match node:
+        case ast.Assign(targets=[_, _, *_] as targets) if any(isinstance(one, ast.List) for one in targets):
+            return "what is assigned would be taken apart"
+        case ast.Call(func=ast.Constant()):
+            return "a value would be called"
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="print"))):
+            return "`print` has no value to go on from"
+        case ast.AnnAssign(target=ast.Subscript(), value=None):
+            return "what is indexed would get a type"
+    return ""
 
 
 def _attributes(before: str, after: str, differing: Part) -> Iterator[str]:

@@ -18,6 +18,7 @@ _OWNERS = {
     "finally": re.compile(r"\s*(?:try|except|else)\b"),
 }
 _LOOP = re.compile(r"\s*(?:async\s+)?(?:for|while)\b")  # has an `else` of its own
+_BOUND = re.compile(r"\s*(?:async\s+def|def|class)\b")
 _FEW = 3  # blanks that a finger typed
 
 
@@ -30,7 +31,7 @@ def _in_its_block(text: str, error: Finding) -> Iterator[str]:
         return
     word = "elif" if _ELSE_IF.match(line.lstrip()) else kind[1]
     own, owns = width_of(line), _OWNERS[word]
-    header = _header(lines, number, owns)
+    header = _header(lines, number, owns, climbs=word in ("except", "finally"))
     if header is None:
         return
     last = number + 1
@@ -49,16 +50,23 @@ def _in_its_block(text: str, error: Finding) -> Iterator[str]:
         yield "\n".join([*lines[:number], *moved, *lines[last:]])
 
 
-def _header(lines: list[str], number: int, owns: re.Pattern[str]) -> int | None:
-    """The header whose block a clause stands in, if it can follow that one and nothing inside the block."""
+def _header(lines: list[str], number: int, owns: re.Pattern[str], *, climbs: bool) -> int | None:
+    """The header whose block a clause stands in, if it can follow that one and nothing inside the block.
+
+    What only a `try` can own may stand in the blocks of others inside of it (``climbs``).
+    """
     own = width_of(lines[number])
     for at in range(number - 1, -1, -1):
         line = lines[at]
         if not line.strip() or line.lstrip().startswith("#") or width_of(line) > own:
             continue
         if width_of(line) < own:
-            return at if owns.match(line) and HEADER.search(line) else None
-        if owns.match(line) or _LOOP.match(line):
+            if owns.match(line) and HEADER.search(line):
+                return at
+            if not climbs or _BOUND.match(line):
+                return None
+            own = width_of(line)
+        elif owns.match(line) or (not climbs and _LOOP.match(line)):
             return None
     return None
 

@@ -76,6 +76,7 @@ def _curly(text: str, error: Finding) -> Iterator[str]:
             yield f"{text[: start + found.start()]}{name}[{found['key']}]{text[start + found.end() :]}"
 
 
+_PRINTS = re.compile(r"\s*print\s*\(")
 _CLOSED_EARLY = re.compile(r"\s*[^\W\d][\w.]*\(")
 _JOINED = r"(?:'[^'\\\n]*'|\"[^\"\\\n]*\")"
 _NAME = r"[^\W\d][\w.]*(?:\([^()'\"]*\))?"
@@ -93,7 +94,8 @@ def _closed_early(text: str, error: Finding) -> Iterator[str]:
         if depth == 0 and closes < 0 and piece.text == ")":
             closes = piece.start
         if depth < 0:
-            if piece.end == len(line.rstrip()) and re.match(r"\)\s*,", line[closes:]):
+            goes_on = r"\)\s*(?:,|\.\w+\()" if _PRINTS.match(line) else r"\)\s*,"  # `print` has no value to go on from
+            if piece.end == len(line.rstrip()) and re.match(goes_on, line[closes:]):
                 yield f"{text[: start + closes]}{text[start + closes + 1 :]}"
             return
 

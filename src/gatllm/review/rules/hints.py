@@ -31,8 +31,11 @@ def _compared(text: str, error: Finding) -> Iterator[str]:
     found = _ASSIGNED.search(text, at, len(text) if end < 0 else end)
     if found is None or "'=='" not in error.message.replace('"', "'"):
         return
-    within = "cannot contain assignment" in error.message and _COMPARES.search(text, at, found.start())
-    if within or (_CONDITION.match(text, line) and not _bound_here(text, line, at, found)):
+    if "cannot contain assignment" in error.message:
+        compared = _COMPARES.search(text, at, found.start()) is not None
+    else:
+        compared = _CONDITION.match(text, line) is not None and not _bound_here(text, line, at, found)
+    if compared:
         yield text[: found.start()] + "==" + text[found.end() :]
 
 

@@ -112,6 +112,8 @@ def _missing(text: str) -> str | None:
     """The one name that the file uses and nothing defines: what the keyword stands for."""
     tree = quietly_parsed(text)
     names = unbound(tree) if tree is not None else set()
+    called = {name for name in names if not re.search(rf"\b{name}\b(?!\s*\()", text)}  # by an import that is not shown
+    names -= called
     return next(iter(names)) if len(names) == 1 else None
 
 

@@ -22,11 +22,12 @@ _ENDS = re.compile(
 _BEFORE = re.compile(r"(?:[(\[{,=:+%*]|\b(?:and|or|in|not|if|else))[ \t]*(?:[rRbBuU]{1,2})?\Z")
 _JOINED = re.compile(r"[-,+%*/]\s*([^\W\d]\w*)")
 _BEGUN = re.compile(r"(?<=[(\[,=])(?P<blank>[ \t]*);(?=[^\W\d][^'\";]*[^\s'\";]'[ \t]*[,)\]])")
+_HEADED = re.compile(r"\s*(?:async|def|class|if|elif|else|for|while|with|try|except|finally)\b")
 _SETS = re.compile(r"\s*(?P<word>return[ \t]+)self\.\w+[ \t]*=(?!=)[ \t]*\w+\s*")
 _DEFINED = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.M)
 _HOLDS = re.compile(r"(?P<call>[^#]*\))(?P<rest>:?\s*)")
 _ONE_VALUE = re.compile(r"[ \t]*(?:[^\W\d][\w.]*|-?\d[\w.]*|'[^'\\]*'|\"[^\"\\]*\")?[ \t]*")
-_NAME = re.compile(r"[ \t]*[^\W\d][\w.]*[ \t]*")
+_NAME = re.compile(r"[ \t]*(?:[^\W\d][\w.]*|(?:'[^'\\]*'|\"[^\"\\]*\")\.\w+)[ \t]*")
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -41,7 +42,8 @@ def _one_quote_less(text: str, error: Finding) -> Iterator[str]:
             continue
         behind = re.compile(rf"{quote}[^'\"]+{quote}(?P<more>[ \t]*{quote})(?=[)\]}},:]*\s*$)").search(line)
         before = re.compile(rf"(?<![\w'\"])(?P<more>{quote}){quote}(?=\w[^'\"]*{quote}[)\]}},:]*\s*$)").search(line)
-        for found in (behind, before):
+        alone = None if _HEADED.match(line) else re.compile(rf"[)\]}}](?P<more>{quote})[ \t]*$").search(line)
+        for found in (behind, before, alone):
             if found is not None and line.count(quote, 0, found.start()) % 2 == 0:
                 yield f"{text[: start + found.start('more')]}{text[start + found.end('more') :]}"
 
@@ -168,6 +170,12 @@ RULES = (
             _semicolon,
         ),
     ),
+    form("backslash-left-lying", "A backslash before a quote or a closing bracket, outside strings.",
+        "It joins lines, and nothing may follow it.", ("n = {'a': 1, \\'b': 2}\n", "n = {'a': 1, 'b': 2}\n"),
+        r"(?<=[\s\w)\]}'\",])\\(?=['\")\]}])", ""),
+    form("equals-before-in", "An equals sign before `in`, in the head of a `for`.", "`in` alone stands there.",
+        ("for n = in ns:\n    print(n)\n", "for n in ns:\n    print(n)\n"),
+        r"^(?P<head>\s*(?:async\s+)?for\s+[^\W\d]\w*(?:\s*,\s*\w+)*\s*)=\s*(?=in\s)", r"\g<head>"),
     form("equals-behind-colon", "A colon and an equals sign between a key and its value.",
         "A dictionary has the colon alone.", ("ages = {'ann': = 3}\n", "ages = {'ann': 3}\n"),
         r"(?<=['\"])(?P<blank>\s*):\s*=(?!=)\s*", r"\g<blank>: "),

@@ -146,8 +146,21 @@ def _field(text: str, error: Finding) -> Iterator[str]:
         if line.count("{", 0, found.start()) > line.count("}", 0, found.start()):
             continue  # `{{ one + other}` has its brace, and one too many
         yield f"{text[: start + found.start()]}{{{text[start + found.start() :]}"
+    # To the end of the string: a format, or a sum in brackets.
+    for found in re.finditer(rf"(?<!\{{)\{{(?:{_CHAIN}:[<>^=+,]?[\d.,]+[a-zA-Z%]?|\([^{{}}'\"]*)(?=['\"])", line):
+        yield f"{text[: start + found.end()]}}}{text[start + found.end() :]}"
     for found in re.finditer(rf"(?<!\{{)\{{{_CHAIN}(?![\w.}}!:=\[(])", line):
         yield f"{text[: start + found.end()]}}}{text[start + found.end() :]}"
+
+
+def _other_brace(text: str, error: Finding) -> Iterator[str]:
+    """``f'{n]'``: a field of an f-string closed with another bracket."""
+    start, end = line_span(text, error.line)
+    line = text[start:end]
+    for found in re.finditer(
+        rf"\b[fF](?P<quote>['\"])[^'\"{{}}]*\{{{_CHAIN}(?P<other>[\])])(?=[^'\"{{}}]*(?P=quote))", line
+    ):
+        yield f"{text[: start + found.start('other')]}}}{text[start + found.end() :]}"
 
 
 def _docstring(text: str, error: Finding) -> Iterator[str]:
@@ -260,6 +273,15 @@ RULES = (
         'print(f"it is thing.name} now")\n',
         'print(f"it is {thing.name} now")\n',
         _field,
+    ),
+    Rule(
+        "field-closed-otherwise",
+        re.compile("unmatched '[])]'|does not match opening parenthesis '{'"),
+        "A field of an f-string closed with another bracket.",
+        "The keys lie side by side, and nothing else is open.",
+        "print(f'n is {n]')\n",
+        "print(f'n is {n}')\n",
+        _other_brace,
     ),
     Rule(
         "docstring-without-end",

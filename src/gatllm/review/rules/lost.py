@@ -16,16 +16,16 @@ from gatllm.review.rules.arguments import calls
 from gatllm.review.rules.forms import form
 from gatllm.review.rules.rule import ANY, Rule, for_typed_lines
 from gatllm.review.typos import is_typo
-from gatllm.tokenizers.lexing.lenient import outside_strings
+from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 _METHODS = frozenset(name for kind in (list, dict, str, set, bytes) for name in dir(kind) if name[0] != "_")
 _SIDE = re.compile(r"(?P<margin>\s*)(?P<left>[^\W\d][\w.]*)(?:[ \t]+|(?=\{))(?P<right>[^\s=:,].*?)\s*")
 _GOES_ON = re.compile(r"[(\[{,\\][ \t]*(?:#[^\n]*)?\n\s*\Z")
-_CALLED = re.compile(r"(?P<name>[^\W\d]\w*)\(")
+_CALLED = re.compile(r"(?P<name>[^\W\d]\w*)[ \t]*\(")
 _HEADED = re.compile(r"(?:if|elif|while|for|else|return|assert)")  # run together with what follows
 _TESTS = re.compile(r"[=!<>]=|[<>]|\b(?:in|and|or|not|is)\b")
 _BREAKS = re.compile(
-    r"(?:(?<=[\w)\]}'\"])[ \t]+|(?<=[\d)\]}'\"]))(?P<next>(?:print\(|(?:for|while|if)[ \t][^\n]*:$"
+    r"(?:(?<=[\w)\]}'\"])[ \t]+|(?<=[\d)\]}'\"]))(?P<next>(?:print[ \t]*\(|(?:for|while|if)[ \t][^\n]*:$"
     r"|import[ \t]|from[ \t]+[\w.]+[ \t]+import\b|def[ \t]|class[ \t]"
     r"|[^\W\d][\w.]*\(|[^\W\d][\w.]*[ \t]*=(?!=)))"
 )
@@ -35,6 +35,7 @@ _TAKES_ONE = re.compile(r"\.(?:update|append|add)\s*\Z")
 _PRODUCT = re.compile(
     r"(?<![\w.])(?P<number>(?!0[xXoObB])\d+(?:\.\d+)?)(?P<name>(?![eEjJ_]\b|[eE]\d)[^\W\d]\w*)(?![\w(.\['\"])"
 )
+_HEADER = re.compile(r"\s*(?:(?:if|while|for|with|def|class)\b[^#]*[^#\s:;,\\]|try)\s*")
 _GLUED_HEAD = re.compile(
     r"(?P<margin>\s*)(?P<key>if|elif|while|for)(?P<name>[^\W\d]\w*)(?P<rest>[\s.(\[=<>!,].*:\s*(?:#.*)?)"
 )
@@ -158,7 +159,12 @@ def _is_statement(first: str, second: str) -> bool:
     # `total = price(a) tax(b)` lacks an operator as likely as a line break; `print` has no value to join.
     target = re.match(r"([^\W\d]\w*)\s*=(?!=)", first)
     own = target is not None and second.startswith(f"{target[1]}.")
-    return kinds[1] != "call" or kinds[0] in ("call", "Import", "ImportFrom") or own or second.startswith("print(")
+    return (
+        kinds[1] != "call"
+        or kinds[0] in ("call", "Import", "ImportFrom")
+        or own
+        or re.match(r"print\s*\(", second) is not None
+    )
 
 
 def _glued(text: str, error: Finding) -> Iterator[str]:
@@ -177,6 +183,19 @@ def _glued(text: str, error: Finding) -> Iterator[str]:
             yield f"{text[:start]}{found['margin']}{key} {name}{found['rest']}{text[end:]}"
     if (found := _GLUED_IN.fullmatch(line)) is not None and used(found["name"]) and not used(f"{found['name']}in"):
         yield f"{text[:start]}{found['head']}{found['name']} in{found['rest']}{text[end:]}"
+
+
+def _headed(text: str, error: Finding) -> Iterator[str]:
+    """``if n > 3`` above a block: the colon of a header is missing at its end."""
+    start, end = line_span(text, error.line)
+    line, below = text[start:end], next((one for one in text[end + 1 :].split("\n") if one.strip()), "")
+    if not _HEADER.fullmatch(line) or width_of(below) <= width_of(line):
+        return
+    code = line.rstrip()
+    if ":" in "".join(piece.text for piece, outside in all_bare(code) if outside):
+        return
+    if compile_error(f"{code.lstrip()}:\n    pass\n") is None:
+        yield f"{text[:start]}{code}:{text[end:]}"
 
 
 def _times(text: str, error: Finding) -> Iterator[str]:
@@ -258,6 +277,15 @@ RULES = for_typed_lines(
         _broken,
     ),
     Rule(
+        "colon-lost",
+        re.compile("expected ':'"),
+        "A header without its colon, above a block.",
+        "With the colon it is whole, and no other colon is in it.",
+        "if 3 > 2\n    print(1)\n",
+        "if 3 > 2:\n    print(1)\n",
+        _headed,
+    ),
+    Rule(
         "words-glued",
         re.compile("invalid syntax|expected|forgot a comma|cannot assign"),
         "A word of the language run together with a name.",
@@ -297,9 +325,22 @@ RULES = for_typed_lines(
         "The brackets are empty, and nothing joins what follows to them.",
         ("print(len()rows)\n", "print(len(rows))\n"),
         r"(?P<name>\b[^\W\d]\w*+)\(\)(?P<value>\w++)(?=\s*(?:$|[),\]}:]))", r"\g<name>(\g<value>)"),
+    form("in-lost", "The head of a `for` without `in`.", "A name and what it runs over can't stand side by side.",
+        ("for key ages.items():\n    print(key)\n", "for key in ages.items():\n    print(key)\n"),
+        r"^(?P<head>(?:async\s+)?\s*for\s+[^\W\d]\w*(?:\s*,\s*\w+)*)(?P<blank>\s+)(?=(?!in\b)[^\W\d][\w.]*+(?:\([^()]*\))?\s*:\s*$)",
+        r"\g<head> in\g<blank>"),
+    form("for-without-f", "`for` without its first letter.", "No line begins with `or`.",
+        ("or row in rows:\n    print(row)\n", "for row in rows:\n    print(row)\n"),
+        r"^(?P<margin>\s*)or(?=\s+[^\W\d]\w*(?:\s*,\s*\w+)*\s+in\s.*:\s*$)", r"\g<margin>for"),
+    form("is-not-in", "`is not in`.", "The operator is `not in`.",
+        ("if a is not in ns:\n    print(a)\n", "if a not in ns:\n    print(a)\n"),
+        r"\bis\s+(?=not\s+in\b)", ""),
+    form("equals-of-print", "`sep` or `end` of a `print` without the equals sign.",
+        "A name before a string is no prefix of it.", ("print(1, end'')\n", "print(1, end='')\n"),
+        r"(?P<head>\bprint\s*\(.*,\s*(?:sep|end))\s*(?=['\"])", r"\g<head>="),
     form("in-misspelt", "`in` misspelt in the head of a `for`.", "Between a name and a value there is nothing else.",
         ("for row ni rows:\n    show(row)\n", "for row in rows:\n    show(row)\n"),
-        r"^(?P<head>(?:.*[\s(\[{])?for\s+[^\W\d]\w*(?:\s*,\s*\w+)*\s+)(?:i|n|ni|im|on|un|jn|inn|iin)(?=\s+[\w(\[{'\"])",
+        r"^(?P<head>(?:.*[\s(\[{])?for\s+[^\W\d]\w*(?:\s*,\s*\w+)*\s+)(?:i|n|ni|im|is|on|un|jn|inn|iin)(?=\s+[\w(\[{'\"])",
         r"\g<head>in"),
     form("def-run-together", "`def`, `class` or `if` run together with a name that begins with an underscore.",
         "A name with parameters and a colon is a function's, and `__name__` above a block is compared.",
