@@ -1,8 +1,10 @@
 """What two versions share is left out at both ends, and nothing that differs is."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatllm.review import ends
 from gatllm.review.ends import differences, equal_ends, opcodes
 
 WORDS = st.lists(st.sampled_from("ab"), max_size=6)
@@ -26,3 +28,19 @@ def test_what_differs_put_in_gives_the_other(old: list[str], new: list[str]) -> 
         at = i2
     assert [*out, *old[at:]] == new
     assert [line for kind, i1, i2, _, _ in opcodes(old, new) if kind != "insert" for line in old[i1:i2]] == old
+
+
+LINES = st.lists(st.sampled_from(["a", "b", "\n"]), max_size=40)
+
+
+@given(LINES, LINES)
+def test_what_is_compared_by_lines_gives_the_other_as_well(old: list[str], new: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ends, "_MANY", 4)
+        test_what_differs_put_in_gives_the_other.hypothesis.inner_test(old, new)
+
+
+def test_only_lines_that_differ_are_compared_item_by_item() -> None:
+    old = [item for n in range(300) for item in ("print", " ", f"a{n}", "\n")]
+    new = [item for n in range(300) for item in ("print", "(", f"a{n}", ")", "\n")]
+    assert len(list(differences(old, new))) == 600

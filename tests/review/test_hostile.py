@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatllm.review import Reviewer
+from gatllm.review import Reviewer, gate
 from gatllm.review.critics import Finding, compile_error
 from gatllm.review.default import load_reviewer
 from gatllm.review.detection import detect
@@ -94,3 +94,29 @@ def test_a_head_that_is_none_is_seen_at_once(inside: str) -> None:
 def test_blank_lines_above_something_else_are_read_once(text: str) -> None:
     """They would be shared out among comments and imports of other languages in as many ways as there are sums."""
     assert detect(f"{text}x = (\n") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"), [("print 'a'\n", "print('a')\n"), ("i++\n", "i += 1\n"), ("print 'a\n", "print('a')\n")]
+)
+def test_a_mistake_in_every_line_reads_no_text_again_for_each(
+    reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch, line: str, meant: str
+) -> None:
+    read = 0
+    given = gate.quoted
+
+    def counted(text: str, *kinds: int) -> object:
+        nonlocal read
+        read += len(text)
+        return given(text, *kinds)
+
+    monkeypatch.setattr(gate, "quoted", counted)
+    assert reviewer.fix(line * 60).text == meant * 60
+    assert read < 20 * len(line * 60)
+
+
+def test_what_is_too_deep_to_walk_is_left(reviewer: Reviewer) -> None:
+    text = "def f():\n    " + "a." * 1500 + "\n"
+    repair = reviewer.fix(text)
+    assert repair.text == text
+    assert repair.why

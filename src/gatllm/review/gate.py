@@ -15,6 +15,7 @@ import sys
 import tokenize
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from gatllm.review.arity import too_many
@@ -86,6 +87,7 @@ _RAW_END = re.compile(r"^[bB]?[rR][bB]?['\"].*\\['\"]{2}$")  # r"…\"" : the ba
 _OPERAND = re.compile(r"\s(?:[-+*/%]|and|or|in|if|else|==|!=)\s+([A-Za-z_]\w*)\b(?=[\w.(\[]*\s*$)")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
+_MANY = 250_000  # pairs of words, from which on lines are compared first
 _LARGEST = 4_000_000  # pairs of lexemes compared at most
 _LONGEST = 200_000  # characters that are compared word by word
 _TEXTS = (tokenize.STRING, tokenize.COMMENT)
@@ -124,8 +126,13 @@ def _lexemes(text: str) -> list[str]:
 def _hunks(before: str, after: str) -> Iterator[tuple[list[str], list[str], list[str], list[str]]]:
     """Yield (removed, added, the words before, the words after) for each place where what carries meaning differs."""
     old, new = _lexemes(before), _lexemes(after)
+    if len(old) * len(new) > _MANY:  # line by line then, which line breaks tell
+        old, new = ([word for line in text.split("\n") for word in (*_lexemes(line), "\n")] for text in (before, after))
     for i1, i2, j1, j2 in differences(old, new):
-        yield old[i1:i2], new[j1:j2], old[max(i1 - 12, 0) : i1], old[i2 : i2 + 1]
+        parts = (old[i1:i2], new[j1:j2], old[max(i1 - 12, 0) : i1], old[i2 : i2 + 1])
+        removed, added, above, below = ([word for word in words if word != "\n"] for words in parts)
+        if removed or added:
+            yield removed, added, above, below
 
 
 def _content(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
@@ -133,7 +140,7 @@ def _content(before: str, after: str, steps: Sequence[Step]) -> Iterator[str]:
     granted_less: Counter[str] = Counter()
     granted_more: Counter[str] = Counter()
     for old, new, _ in steps if odd else ():
-        for removed, added, _, _ in _hunks(old, new):
+        for removed, added, _, _ in _hunks(*_differing(old, new)):
             granted_less.update(removed)
             granted_more.update(added)
     for removed, added in odd:
@@ -201,13 +208,14 @@ def _strings(sources: Sequence[str], after: str, differing: str) -> Iterator[str
 
     Those of the ``differing`` part are looked at: what is the same on both sides swallowed nothing.
     """
-    known = {token.string for source in sources for token in quoted(source, *_TEXTS)}
+    in_order = (sources[0], *reversed(sources[1:]))  # what a rule wrote stands in the last one as a rule
+    tokens = cache(lambda source: frozenset(token.string for token in quoted(source, *_TEXTS)))
     lines = differing.split("\n")
     for token in quoted(differing, *_TEXTS):
         holds_code = any(_CODE.match(line) for line in token.string.split("\n")[1:])
         if holds_code and not _ENDS.match(lines[token.end[0] - 1][token.end[1] :]):
             yield "code would become a string"
-        if token.string in known:
+        if any(token.string in source and token.string in tokens(source) for source in in_order):
             continue
         if token.type == tokenize.COMMENT:
             begun = lines[token.start[0] - 1][: token.start[1]]
@@ -277,7 +285,8 @@ def _nonsense(before: str, after: str, differing: Part, steps: Sequence[Step]) -
     yield from _alone(nodes, unbound, before, after)
     yield from _imports(old_part, new_part)
     if joined := _tupled(old_part, new_part):
-        joined = joined.difference(*(_tupled(old, new) for old, new, _ in steps))
+        commas = (step for step in steps if step.after.count(",") > step.before.count(","))
+        joined = joined.difference(*(_tupled(old, new) for old, new, _ in commas))
     for name in sorted(joined & unbound):
         yield f"`{name}` is defined nowhere"
     if joined and not joined & unbound and _new_tuple(before, after):

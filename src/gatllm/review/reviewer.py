@@ -283,9 +283,10 @@ class Reviewer:
         try:
             return self._fixed(text, candidates, semantic, Effort.of(seconds=seconds))
         except OutOfTimeError:
-            return Repair(
-                text, False, False, (), "", f"gave up after {seconds:g} s: the machine is busy, or it takes too much"
-            )
+            why = f"gave up after {seconds:g} s: the machine is busy, or it takes too much"
+        except RecursionError:  # what the parser reads may still be too deep for Python to walk
+            why = "it is nested too deeply to be repaired"
+        return Repair(text, False, False, (), "", why)
 
     def _fixed(self, text: str, candidates: int, semantic: bool, effort: Effort) -> Repair:
         if len(text) > LARGEST:
