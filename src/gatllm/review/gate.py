@@ -310,6 +310,9 @@ def _alone(nodes: Sequence[ast.AST], unbound: set[str], before: str, after: str)
                 statement.id in _ENDINGS or (beside and not _is_used(statement.id, before))
             ):
                 yield f"`{statement.id}` alone on a line would fail"
+        elif isinstance(statement, ast.Set):
+            if is_new:
+                yield "a field would lose its string"
         elif isinstance(statement.value, int | float | complex):
             if is_new:
                 yield f"`{statement.value}` alone on a line would do nothing"
@@ -358,15 +361,17 @@ def _imports(before: str, after: str) -> Iterator[str]:
             yield f"`{name}` may be no module"
 
 
-def _idle(nodes: Sequence[ast.AST]) -> Iterator[ast.Name | ast.Constant]:
-    """Names, numbers and strings that are statements of their own, docstrings aside."""
+def _idle(nodes: Sequence[ast.AST]) -> Iterator[ast.Name | ast.Constant | ast.Set]:
+    """Names, numbers, strings and sets (fields without their string) that are statements, docstrings aside."""
     for node in nodes:
         body = getattr(node, "body", None)
         if not isinstance(body, list):
             continue
         for number, statement in enumerate(body):
             value = statement.value if isinstance(statement, ast.Expr) else None
-            if isinstance(value, ast.Name) or (isinstance(value, ast.Constant) and _does_nothing(value.value, number)):
+            if isinstance(value, ast.Name | ast.Set) or (
+                isinstance(value, ast.Constant) and _does_nothing(value.value, number)
+            ):
                 yield value
 
 
