@@ -228,7 +228,7 @@ KINDS = [
     Kind(
         "same quotes inside two fields",
         'd = {"a": 1}\n\nlabel = f"{d["a"]} and {d["b"]}"\nprint(label)\n',
-        ('d = {"a": 1}\n\nlabel = f"{d[\'a\']} and {d[\'b\']}"\nprint(label)\n',),
+        ("d = {\"a\": 1}\n\nlabel = f\"{d['a']} and {d['b']}\"\nprint(label)\n",),
         leave=True,
     ),
     # notebooks, templates

@@ -121,6 +121,7 @@ MEANT = [
     ),
 ]  # fmt: skip
 UNSURE = [  # whatever would be written is a guess
+    "def told(x):\n    return f'(\n{x.text()})'\n",
     "for n in ns:\n    if n:\n        f(n)\n    g(n)\n    else:\n        h()\n",  # of the loop, or of the condition
     "while n < 7:\n    n += 1\n    else:\n        print('done')\n",
     "print(1:, first, 2:, second)\n",
@@ -171,6 +172,11 @@ def test_words_keep_their_signs_where_a_quote_of_print_is_put_right(reviewer: Re
     [
         ("print('%s: %s' % [name, 3))\n", "print('%s: %s' % (name, 3))\n"),
         ("box = Box([, None)\n", "box = Box([], None)\n"),
+        ("node += mark('), ')')\n", "node += mark(')', ')')\n"),
+        (
+            "class Box:\n    size int | None\n\n    def full(self):\n        return self.size\n",
+            "class Box:\n    size: int | None\n\n    def full(self):\n        return self.size\n",
+        ),
         ("warnings.filterwarnings(ignore', category=Late)\n", "warnings.filterwarnings('ignore', category=Late)\n"),
     ],
 )

@@ -341,7 +341,7 @@ def _calls(text: str) -> int:
 
 
 def _constants(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    """Constants where they mean nothing: as the bound of a slice or as the type of a parameter."""
+    """Constants where they mean nothing: as the bound of a slice, as the type of a parameter, called."""
     for node in nodes:
         if isinstance(node, ast.Slice):
             bounds = (node.lower, node.upper, node.step)
@@ -351,6 +351,8 @@ def _constants(nodes: Sequence[ast.AST]) -> Iterator[str]:
             value = node.annotation.value
             if value is not None and not isinstance(value, str):
                 yield f"`{value!r}` would become a type"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Constant | ast.JoinedStr):
+            yield "a string or number would be called"
 
 
 def _imports(before: str, after: str) -> Iterator[str]:

@@ -38,14 +38,20 @@ def _one_quote_less(text: str, error: Finding) -> Iterator[str]:
     if "'''" in line or '"""' in line or "\\" in line:
         return
     for quote in ("'", '"'):
-        if line.count(quote) % 2 == 0:
+        if line.count(quote) % 2 == 0 or _goes_on_beside(text, error.line, quote):
             continue
-        behind = re.compile(rf"{quote}[^'\"]+{quote}(?P<more>[ \t]*{quote})(?=[)\]}},:]*\s*$)").search(line)
+        behind = re.compile(rf"{quote}[^'\"]*\w[^'\"]*{quote}(?P<more>[ \t]*{quote})(?=[)\]}},:]*\s*$)").search(line)
         before = re.compile(rf"(?<![\w'\"])(?P<more>{quote}){quote}(?=\w[^'\"]*{quote}[)\]}},:]*\s*$)").search(line)
         alone = None if _HEADED.match(line) else re.compile(rf"[)\]}}](?P<more>{quote})[ \t]*$").search(line)
         for found in (behind, before, alone):
             if found is not None and line.count(quote, 0, found.start()) % 2 == 0:
                 yield f"{text[: start + found.start('more')]}{text[start + found.end('more') :]}"
+
+
+def _goes_on_beside(text: str, line: int, quote: str) -> bool:
+    """Tell whether a line beside one has a quote too few or too many as well: a string that was broken in two."""
+    lines = text.split("\n")
+    return any(one.count(quote) % 2 for one in (*lines[max(line - 2, 0) : line - 1], *lines[line : line + 1]))
 
 
 def _before_brackets(text: str, error: Finding) -> Iterator[str]:

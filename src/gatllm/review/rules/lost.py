@@ -99,12 +99,23 @@ def _between(text: str, error: Finding) -> Iterator[str]:
         yield f"{head} = {right}{below}"
 
 
+def _may_be_type(value: ast.AST) -> bool:
+    """Tell whether an expression may as well be an annotation."""
+    if isinstance(value, ast.BinOp):
+        return isinstance(value.op, ast.BitOr) and _may_be_type(value.left) and _may_be_type(value.right)
+    return isinstance(value, ast.Name | ast.Attribute | ast.Subscript) or (
+        isinstance(value, ast.Constant) and value.value is None
+    )
+
+
 def _is_value(said: str, above: str) -> bool:
     """Tell whether words are a value: a literal, a display, or a call of what is known."""
     tree = quietly_parsed(f"({said})")
     if tree is None or not tree.body or not isinstance(tree.body[0], ast.Expr):
         return False
     value: ast.AST = tree.body[0].value
+    if _may_be_type(value):  # `size int | None` lost a colon
+        return False
     if isinstance(value, ast.BinOp | ast.Constant | ast.List | ast.Dict | ast.Set | ast.Tuple):
         return not isinstance(value, ast.Constant) or isinstance(value.value, int | float)
     while isinstance(value, ast.Call | ast.Attribute | ast.Subscript):
