@@ -280,6 +280,11 @@ class Reviewer:
             seconds: give up after about this long, and say so. What is found within it does not depend on it: the work
                 is bounded by counting (`effort`), so that a busy machine repairs as an idle one does.
         """
+        breaks = text.count("\n")
+        if "\r\n" in text and text.count("\r\n") == breaks == text.count("\r"):  # rules need not know of them
+            return _with_returns(
+                self.fix(text.replace("\r\n", "\n"), candidates=candidates, semantic=semantic, seconds=seconds)
+            )
         try:
             return self._fixed(text, candidates, semantic, Effort.of(seconds=seconds))
         except OutOfTimeError:
@@ -404,6 +409,13 @@ class Reviewer:
             Candidate(one, scores.get(one), unproven) for one in (*texts, *scores) if compile_error(one) is None
         ]
         return Repair(text, False, True, tuple(candidates[: max(most, _SHOWN)]), "", "a suggestion, nothing proves it")
+
+
+def _with_returns(repair: Repair) -> Repair:
+    """Give back the carriage returns of a text all of whose lines end with one."""
+    texts = [one.text.replace("\n", "\r\n") for one in repair.candidates]
+    found = tuple(replace(one, text=text) for one, text in zip(repair.candidates, texts, strict=True))
+    return replace(repair, text=repair.text.replace("\n", "\r\n"), candidates=found)
 
 
 def too_large(text: str) -> str:

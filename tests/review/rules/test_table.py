@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gatllm.review import compile_error
 from gatllm.review.critics import Finding
+from gatllm.review.default import load_reviewer
 from gatllm.review.effort import Effort
 from gatllm.review.rules import RULES, Rule, apply_rules
 from gatllm.review.rules.pages import pages
@@ -105,3 +106,14 @@ NEWER = [
 def test_newer_messages_lead_to_the_same_rules(name: str, message: str) -> None:
     (rule,) = (one for one in RULES if one.name == name)
     assert rule.messages.search(message)
+
+
+def test_lines_end_as_they_did() -> None:
+    reviewer = load_reviewer(quick=True)
+    for rule in RULES:
+        plain = reviewer.fix(rule.before, candidates=3)
+        repair = reviewer.fix(rule.before.replace("\n", "\r\n"), candidates=3)
+        if "\n" in rule.before:
+            texts = [one.text.replace("\n", "\r\n") for one in plain.candidates]
+            assert [one.text for one in repair.candidates] == texts, rule.name
+            assert repair.text == plain.text.replace("\n", "\r\n"), rule.name
