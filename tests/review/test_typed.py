@@ -172,6 +172,7 @@ def test_words_keep_their_signs_where_a_quote_of_print_is_put_right(reviewer: Re
     [
         ("print('%s: %s' % [name, 3))\n", "print('%s: %s' % (name, 3))\n"),
         ("box = Box([, None)\n", "box = Box([], None)\n"),
+        ("if getattr(box, 'full, False):\n    print(1)\n", "if getattr(box, 'full', False):\n    print(1)\n"),
         ("node += mark('), ')')\n", "node += mark(')', ')')\n"),
         (
             "class Box:\n    size int | None\n\n    def full(self):\n        return self.size\n",

@@ -15,6 +15,7 @@ from gatllm.review.rules.rule import Rule, for_typed_lines
 from gatllm.tokenizers.lexing.lenient import all_bare, outside_strings
 
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
+_VALUE_BEHIND = re.compile(r",\s*(?:True|False|None|\d[\w.]*)$")
 _ENDS = re.compile(
     r"(?P<said>[^\s()\[\]{}'\"\\](?:[^()\[\]{}'\"\\]*[^\s()\[\]{}'\"\\])?)"
     r"(?P<closed>[)\]}]+)(?P<rest>:?\s*)"
@@ -61,6 +62,8 @@ def _before_brackets(text: str, error: Finding) -> Iterator[str]:
     quote = text[at : at + 1]
     found = _ENDS.fullmatch(text, at + 1, end)
     if quote not in ("'", '"') or found is None or not _BEFORE.search(text, start, at):
+        return
+    if _VALUE_BEHIND.search(found["said"]):  # `getattr(x, 'name, False)`
         return
     still: list[str] = []
     for piece, outside in all_bare(text[start:at]):
