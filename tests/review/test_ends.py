@@ -20,14 +20,18 @@ def test_what_is_left_out_is_equal_and_no_more_could_be(old: list[str], new: lis
     assert not left or not right or (left[0] != right[0] and left[-1] != right[-1])
 
 
-@given(WORDS, WORDS)
-def test_what_differs_put_in_gives_the_other(old: list[str], new: list[str]) -> None:
+def assert_differences_lead_to(old: list[str], new: list[str]) -> None:
     out, at = [], 0
     for i1, i2, j1, j2 in differences(old, new):
         out += [*old[at:i1], *new[j1:j2]]
         at = i2
     assert [*out, *old[at:]] == new
     assert [line for kind, i1, i2, _, _ in opcodes(old, new) if kind != "insert" for line in old[i1:i2]] == old
+
+
+@given(WORDS, WORDS)
+def test_what_differs_put_in_gives_the_other(old: list[str], new: list[str]) -> None:
+    assert_differences_lead_to(old, new)
 
 
 LINES = st.lists(st.sampled_from(["a", "b", "\n"]), max_size=40)
@@ -37,7 +41,7 @@ LINES = st.lists(st.sampled_from(["a", "b", "\n"]), max_size=40)
 def test_what_is_compared_by_lines_gives_the_other_as_well(old: list[str], new: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ends, "_MANY", 4)
-        test_what_differs_put_in_gives_the_other.hypothesis.inner_test(old, new)
+        assert_differences_lead_to(old, new)
 
 
 def test_only_lines_that_differ_are_compared_item_by_item() -> None:

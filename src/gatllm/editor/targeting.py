@@ -39,5 +39,6 @@ class TargetReviewer:
         """Repair a text as `gatllm fix --target-version` does."""
         done = fix_source(self._reviewer, self._linter, Source(_NAME, text))
         by = cast(By | Literal[""], done.by)
-        rest = (done.why, done.rules, done.needs)
+        tier = cast(Literal["fast", "careful"], done.tier)
+        rest = (done.why, done.rules, done.needs, tier)
         return Repair(done.text, done.changed, done.compiles, done.candidates, by, *rest)

@@ -32,7 +32,7 @@ COMPARED = 4  # the likeliest repairs, of which one is nearly always right where
 _WEIGHT = 0.4  # of the language model's nats; chosen on 43 cases, judged on others (`dev/LOG.md`)
 _BEFORE = 500  # characters before the first difference that are read
 LONGEST = 4000  # bytes of one excerpt: beyond it reading takes seconds, and what differs lies far apart
-ASKED = 0.8  # what the fast tier finds likelier than this is right whatever the language model would write
+ASKED = 0.8  # of what the fast tier finds likelier the language model's own repair would have told next to nothing
 # Log-odds, by what people's errors showed (`dev/LOG.md`): more for the likeliest repair where the language model writes
 # the same; of one that only it writes; of such a one that only moves code to another margin, at which it guesses.
 _AGREED, _ALONE, _MOVED = 2.5, 1.4, 0.4

@@ -25,7 +25,7 @@ _ABOVE, _BELOW = 8, 4  # lines of a longer one that are shown beside that of the
 _MOST = 2000  # bytes, of which a token has one at least: question and answer fit into a small context
 _LEAST = 3  # lines above it in any case: the slip is often there
 _ERRORS = 3  # one after the other, at most
-_MORE = 40  # tokens that an answer may have more than the question has characters by four
+_MORE = 40  # tokens that an answer may have more than one for every two characters that are shown
 _BLANK = 1 << 20  # columns of a line that has no margin to go by
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)^```", re.S | re.M)
 
