@@ -5,6 +5,8 @@ import pytest
 from gatllm.editor.targeting import TargetReviewer
 from gatllm.errors import UsageError
 from gatllm.review import Reviewer
+from gatllm.review.careful import LanguageModel
+from gatllm.review.default import load_reviewer
 
 MATCH = "match x:\n    case 1:\n        y = 2\n"
 GENERIC = "def first[T](items: list[T]) -> T:\n    return items[0]\n"
@@ -28,3 +30,11 @@ def test_what_the_target_reads_is_none() -> None:
 def test_a_version_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="no Python version"):
         TargetReviewer(Reviewer(), "py999")
+
+
+def test_it_says_which_tier_decided() -> None:
+    model = LanguageModel(lambda texts: [0.0] * len(texts), lambda question, tokens: "")
+    broken = "import os\nnames = os.listdir\nnames.sort[]\nprint(names)\n"
+    reviewer = load_reviewer(quick=True)
+    assert TargetReviewer(reviewer, "py311").fix(broken).tier == "fast"
+    assert TargetReviewer(reviewer.careful(model), "py311").fix(broken).tier == "careful"
